@@ -1,0 +1,1 @@
+"""Define machine-learning pipelines; running the definition file submits them."""

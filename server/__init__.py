@@ -1,0 +1,1 @@
+"""MLOpX placement server."""
