@@ -1,0 +1,132 @@
+"""Who may run where, with the reason for every no.
+
+`rejection` compares a task with a whole node (could it ever run there), `fits_now` with what is free at this moment.
+Label, taint and toleration rules are those of Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlopx.spec import Requirement, Toleration
+from server.domain.node import HOSTNAME_LABEL, Node, Taint
+from server.domain.placement import TaskOption, WaitingTask
+from server.domain.resources import Resources
+
+
+def rejection(task: WaitingTask, option: TaskOption, node: Node) -> str | None:
+    """Why the task can never run on this node as it stands, as a short phrase; None if it can."""
+    if not node.is_ready:
+        return "the node is not ready"
+    if not node.is_schedulable:
+        return "the node is cordoned"
+    if task.node is not None and node.name != task.node and node.labels.get(HOSTNAME_LABEL) != task.node:
+        return f"the task asks for node {task.node}"
+    for requirement in task.requirements:
+        if not holds(requirement, node):
+            return f"label {describe(requirement)} does not hold"
+    for taint in node.taints:
+        if taint.effect in ("NoSchedule", "NoExecute") and not is_tolerated(taint, task.tolerations):
+            return f"taint {taint.key}={taint.value}:{taint.effect} is not tolerated"
+    lacking = option.requests.lacking_in(node.allocatable)
+    if lacking:
+        return "too little " + ", ".join(_shortage(name, option, node) for name in lacking)
+    return _accelerator_memory(option, node)
+
+
+def feasible_nodes(task: WaitingTask, nodes: Iterable[Node], option: TaskOption | None = None) -> list[Node]:
+    """Nodes that could run the task, with one option or with any of them."""
+    options = task.options if option is None else (option,)
+    return [node for node in nodes if any(rejection(task, choice, node) is None for choice in options)]
+
+
+def feasible_options(task: WaitingTask, node: Node) -> list[TaskOption]:
+    """Options with which the task could run on the node, in the author's order."""
+    return [option for option in task.options if rejection(task, option, node) is None]
+
+
+def fits_now(option: TaskOption, available: Resources) -> bool:
+    """Whether the option's requests fit into what is free on a node now."""
+    return option.requests.fits_in(available)
+
+
+def explain_unplaceable(task: WaitingTask, nodes: Iterable[Node]) -> dict[str, int]:
+    """For a task that fits nowhere: how many nodes say no for which reason (the first option that fits best)."""
+    counts: dict[str, int] = {}
+    for node in nodes:
+        reasons = [rejection(task, option, node) for option in task.options]
+        for reason in reasons[:1]:
+            if reason is not None and None not in reasons:
+                counts[reason] = counts.get(reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def holds(requirement: Requirement, node: Node) -> bool:
+    """Whether a label requirement holds on a node. NotIn and DoesNotExist hold where the label is missing."""
+    value = node.labels.get(requirement.label)
+    operator = requirement.operator
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    if operator == "In":
+        return value in requirement.values
+    if operator == "NotIn":
+        return value not in requirement.values
+    try:
+        found = int(value) if value is not None else None
+    except ValueError:
+        return False
+    if found is None:
+        return False
+    bound = int(requirement.values[0])
+    return found > bound if operator == "Gt" else found < bound
+
+
+def is_tolerated(taint: Taint, tolerations: Iterable[Toleration]) -> bool:
+    """Whether one of the tolerations accepts the taint."""
+    for toleration in tolerations:
+        if toleration.effect and toleration.effect != taint.effect:
+            continue
+        if toleration.key and toleration.key != taint.key:
+            continue
+        if toleration.operator == "Exists":
+            return True
+        if toleration.key and toleration.value == taint.value:
+            return True
+    return False
+
+
+def preference_score(task: WaitingTask, node: Node) -> int:
+    """Sum of the weights of the preferences that hold on the node."""
+    return sum(wish.weight for wish in task.preferences if holds(wish.requirement, node))
+
+
+def describe(requirement: Requirement) -> str:
+    """A requirement in words: `zone In (a, b)`."""
+    values = f" ({', '.join(requirement.values)})" if requirement.values else ""
+    return f"{requirement.label} {requirement.operator}{values}"
+
+
+def _shortage(name: str, option: TaskOption, node: Node) -> str:
+    asked, has = option.requests, node.allocatable
+    if name == "cpu":
+        return f"cpu (asks {asked.cpu_millicores / 1000:g}, the node has {has.cpu_millicores / 1000:g})"
+    if name == "memory":
+        return f"memory (asks {asked.memory_bytes / 2**20:.0f} MiB, the node has {has.memory_bytes / 2**20:.0f} MiB)"
+    if name == "pods":
+        return f"pods (the node takes {has.pods})"
+    return f"{name} (asks {asked.accelerator_count(name)}, the node has {has.accelerator_count(name)})"
+
+
+def _accelerator_memory(option: TaskOption, node: Node) -> str | None:
+    needed = option.accelerator_memory_bytes
+    if needed is None:
+        return None
+    for kind, _ in option.requests.accelerators:
+        memory = node.accelerator_memory_bytes.get(kind)
+        if memory is None:
+            return f"the memory of its {kind} is not known"
+        if memory < needed:
+            return f"its {kind} has {memory / 2**30:.0f} GiB, the task needs {needed / 2**30:.0f} GiB"
+    return None

@@ -1,0 +1,250 @@
+"""What a strategy is asked and what it answers: the frozen request, and the plan with placements and holds.
+
+A request can be sent to another process: plain values only. Its two faces are these values, and the dense arrays that
+`server.planning` makes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mlopx.spec import Preference, Requirement, Toleration
+from server.domain.node import Node, Snapshot
+from server.domain.resources import Resources
+from server.domain.run import TaskKey
+
+DEFAULT_OPTION = "default"
+"""Name of the only option of a task without alternatives."""
+
+TaskRef = tuple[str, TaskKey]
+"""A task across runs: (run id, task key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOption:
+    """One way in which a task can run. `accelerator_memory_bytes` is what each device must have."""
+
+    name: str
+    requests: Resources
+    accelerator_memory_bytes: int | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingTask:
+    """An unbound task: what it needs, what it waits for, and what is known of it.
+
+    `is_ready`: everything it waits for is done, so it can be bound now. `waits_for` names unbound or running tasks of
+    the same run; `edge_bytes` is how much each of them, or each finished upstream, will hand over. `avoid_nodes` failed
+    it before. `workload` carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values.
+    """
+
+    run_id: str
+    key: TaskKey
+    component: str
+    component_digest: str
+    is_ready: bool
+    options: tuple[TaskOption, ...]
+    waits_for: tuple[TaskKey, ...] = ()
+    edge_bytes: Mapping[TaskKey, float] = field(default_factory=dict)
+    requirements: tuple[Requirement, ...] = ()
+    node: str | None = None
+    preferences: tuple[Preference, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    avoid_nodes: tuple[str, ...] = ()
+    is_interruptible: bool = False
+    ready_at: datetime | None = None
+    attempt: int = 1
+    input_bytes: float = 0.0
+    workload: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> TaskRef:
+        """This task across runs."""
+        return (self.run_id, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTask:
+    """A task that is placed, queued or running: where, with which option, and when it is expected to end."""
+
+    run_id: str
+    key: TaskKey
+    node: str
+    option: str
+    requests: Resources
+    started_at: datetime | None
+    expected_end_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """A live run with unbound tasks. `finished_on` says on which node a finished upstream's outputs lie."""
+
+    run_id: str
+    name: str
+    submitted_at: datetime
+    tasks: tuple[WaitingTask, ...]
+    bound: tuple[BoundTask, ...] = ()
+    priority: int = 0
+    project: str = "default"
+    deadline_at: datetime | None = None
+    finished_on: Mapping[TaskKey, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Predicted run time on one node: a median with a band (10th and 90th percentile), all in seconds."""
+
+    p50: float
+    p10: float
+    p90: float
+    source: str = ""
+    peak_memory_bytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Predicted seconds per (task, option) and node, shared by equal profiles.
+
+    `profile_of` maps (run id, key, option) to a row, `table` holds one tuple per row with one `Estimate` per column,
+    and `column_of` maps a node's name to its column.
+    """
+
+    profile_of: Mapping[tuple[str, TaskKey, str], int]
+    column_of: Mapping[str, int]
+    table: tuple[tuple[Estimate, ...], ...]
+
+    def of(self, ref: TaskRef, node: str, option: str = DEFAULT_OPTION) -> Estimate:
+        """The estimate of one task with one option on one node. Raises KeyError if it was not asked for."""
+        return self.table[self.profile_of[(ref[0], ref[1], option)]][self.column_of[node]]
+
+    def seconds(self, ref: TaskRef, node: str, option: str = DEFAULT_OPTION) -> float:
+        """Its median."""
+        return self.of(ref, node, option).p50
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRequest:
+    """Everything a strategy may look at. Given the same request, a strategy gives the same plan.
+
+    Attributes:
+        cycle: number of the scheduling cycle.
+        now: the instant of the decision.
+        runs: live runs that have unbound tasks, in submission order.
+        snapshot: the nodes, and what is held on them (our own bound tasks included).
+        estimates: seconds per task, option and node.
+        objective: `turnaround`, `makespan`, `cost`, `deadline` or `fair`.
+        seed: for strategies that draw; seed a `random.Random` with it.
+        time_limit_seconds: how long the answer may take.
+        history: tasks assigned so far, by node name, over the server's life.
+    """
+
+    cycle: int
+    now: datetime
+    runs: tuple[WaitingRun, ...]
+    snapshot: Snapshot
+    estimates: Estimates
+    objective: str = "turnaround"
+    seed: int = 0
+    time_limit_seconds: float = 5.0
+    history: Mapping[str, int] = field(default_factory=dict)
+
+    def tasks(self) -> list[WaitingTask]:
+        """All unbound tasks, runs in submission order, tasks in graph order."""
+        return [task for run in self.runs for task in run.tasks]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A task gets a node and an option, with planned times. For a task that is not ready, or whose node has no room
+    now, it is a plan: the task is bound when its time has come, or planned anew.
+
+    `score` is the strategy's own figure (lower is better); `reason` one sentence for people.
+    """
+
+    run_id: str
+    key: TaskKey
+    node: str
+    option: str = DEFAULT_OPTION
+    planned_start_at: datetime | None = None
+    planned_finish_at: datetime | None = None
+    score: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A task does not get a node now, for a reason in words."""
+
+    run_id: str
+    key: TaskKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementPlan:
+    """A strategy's whole answer: every unbound task is in exactly one of the two. Order of `placements` is the order
+    in which tasks are offered room."""
+
+    placements: tuple[Placement, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One node that was considered for a task, with the figures it was judged by."""
+
+    node: str
+    option: str
+    seconds_p10: float
+    seconds_p50: float
+    seconds_p90: float
+    score: float | None = None
+    is_free: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The record of one changed decision: at most eight candidates, and counts of reasons for the rest."""
+
+    id: str
+    cycle: int
+    at: datetime
+    run_id: str
+    key: TaskKey
+    attempt: int
+    node: str | None
+    option: str | None
+    strategy: str
+    reason: str
+    snapshot_at: datetime
+    candidates: tuple[Candidate, ...] = ()
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    runner_up: str | None = None
+    estimate: Estimate | None = None
+    planned_start_at: datetime | None = None
+    planned_finish_at: datetime | None = None
+    fallback_from: str | None = None
+
+
+__all__ = [
+    "DEFAULT_OPTION",
+    "BoundTask",
+    "Candidate",
+    "Decision",
+    "Estimate",
+    "Estimates",
+    "Hold",
+    "Node",
+    "Placement",
+    "PlacementPlan",
+    "PlacementRequest",
+    "TaskOption",
+    "TaskRef",
+    "WaitingRun",
+    "WaitingTask",
+]

@@ -1,0 +1,154 @@
+"""From live runs to the question a strategy is asked: which tasks wait, and what do they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mlopx.spec import Component, Task, merge_hints
+from mlopx.spec import Resources as RequestedResources
+from server.domain.placement import DEFAULT_OPTION, BoundTask, TaskOption, WaitingRun, WaitingTask
+from server.domain.resolve import NeverError, NotYetError, instances, shared_iteration
+from server.domain.resources import Resources
+from server.domain.run import Run, TaskKey, TaskRun
+from server.domain.states import BOUND, TaskState
+
+Defaults = Callable[[RequestedResources], Resources]
+"""How a platform fills in what a task did not request."""
+
+
+def kubernetes_defaults(asked: RequestedResources) -> Resources:
+    """Nothing is assumed: what is not requested is not counted."""
+    return _resources(asked, 0)
+
+
+def one_cpu_defaults(asked: RequestedResources) -> Resources:
+    """A task without a CPU request counts as one CPU (the local platform)."""
+    return _resources(asked, 1000)
+
+
+def _resources(asked: RequestedResources, cpu_default: int) -> Resources:
+    accelerator = asked.accelerator
+    return Resources.of(
+        cpu_millicores=asked.cpu_millicores or cpu_default,
+        memory_bytes=asked.memory_bytes or 0,
+        accelerators={accelerator.accelerator: accelerator.count} if accelerator else None,
+        pods=1,
+    )
+
+
+def options_of(task: Task, component: Component, defaults: Defaults) -> tuple[TaskOption, ...]:
+    """The ways in which a task can run; one named `default` where it offers no alternatives.
+
+    An option's resources complete the task's own: what the option leaves open is taken from the task.
+    """
+    image = task.image or component.image
+    if not task.options:
+        return (_option(DEFAULT_OPTION, task.resources, image, defaults),)
+    return tuple(
+        _option(choice.name, _complete(choice.resources, task.resources), choice.image or image, defaults)
+        for choice in task.options
+    )
+
+
+def _complete(own: RequestedResources, base: RequestedResources) -> RequestedResources:
+    return RequestedResources(
+        cpu_millicores=own.cpu_millicores or base.cpu_millicores,
+        memory_bytes=own.memory_bytes or base.memory_bytes,
+        accelerator=own.accelerator or base.accelerator,
+    )
+
+
+def _option(name: str, asked: RequestedResources, image: str | None, defaults: Defaults) -> TaskOption:
+    memory = asked.accelerator.memory_bytes if asked.accelerator else None
+    return TaskOption(name, defaults(asked), memory, image)
+
+
+def requests_of(run: Run, key: TaskKey, option: str | None, defaults: Defaults) -> Resources:
+    """What a task with the chosen option requests."""
+    choices = options_of(run.graph.task(key.path), run.graph.component(key.path), defaults)
+    return next((choice.requests for choice in choices if choice.name == option), choices[0].requests)
+
+
+def waiting_run(run: Run, defaults: Defaults) -> WaitingRun:
+    """The run as a strategy sees it: its unbound tasks in graph order, its bound ones, where finished outputs lie."""
+    rank = {path: index for index, path in enumerate(run.graph.order)}
+    ordered = sorted(run.tasks.items(), key=lambda item: (rank[item[0].path], item[0].iteration))
+    unbound = (TaskState.PENDING, TaskState.READY)
+    return WaitingRun(
+        run_id=run.id,
+        name=run.name,
+        submitted_at=run.submitted_at,
+        tasks=tuple(waiting_task(run, task, defaults) for _, task in ordered if task.state in unbound),
+        bound=tuple(_bound(run, task, defaults) for _, task in ordered if task.state in BOUND),
+        priority=run.options.priority,
+        project=run.options.project,
+        deadline_at=run.options.deadline_at,
+        finished_on={
+            key: task.current.actual_node
+            for key, task in ordered
+            if task.state is TaskState.SUCCEEDED and task.current.actual_node is not None
+        },
+    )
+
+
+def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
+    """One unbound task as a strategy sees it."""
+    definition = run.graph.task(task.key.path)
+    component = run.graph.component(task.key.path)
+    upstreams = list(_upstreams(run, task.key))
+    sizes = {upstream.key: _output_bytes(upstream) for upstream in upstreams if upstream.state is TaskState.SUCCEEDED}
+    return WaitingTask(
+        run_id=run.id,
+        key=task.key,
+        component=component.name,
+        component_digest=run.graph.component_digests[component.name],
+        is_ready=task.state is TaskState.READY,
+        options=options_of(definition, component, defaults),
+        waits_for=tuple(upstream.key for upstream in upstreams if not upstream.state.is_end),
+        edge_bytes={key: size for key, size in sizes.items() if size},
+        requirements=definition.requirements,
+        node=definition.node,
+        preferences=definition.preferences,
+        tolerations=definition.tolerations,
+        avoid_nodes=task.avoid_nodes,
+        is_interruptible=definition.interruptible,
+        ready_at=task.current.ready_at,
+        attempt=task.current.number,
+        input_bytes=sum(sizes.values()),
+        workload=_workload(run, definition),
+    )
+
+
+def _bound(run: Run, task: TaskRun, defaults: Defaults) -> BoundTask:
+    attempt = task.current
+    return BoundTask(
+        run_id=run.id,
+        key=task.key,
+        node=attempt.actual_node or attempt.node or "",
+        option=attempt.option or DEFAULT_OPTION,
+        requests=requests_of(run, task.key, attempt.option, defaults),
+        started_at=attempt.started_at,
+        expected_end_at=attempt.planned_finish_at,
+    )
+
+
+def _upstreams(run: Run, key: TaskKey) -> list[TaskRun]:
+    around = run.graph.loops[key.path]
+    found: list[TaskRun] = []
+    for path in run.graph.waits_for[key.path]:
+        try:
+            found.extend(instances(run, path, shared_iteration(run, path, around, key.iteration)))
+        except (NotYetError, NeverError):
+            continue
+    return found
+
+
+def _output_bytes(task: TaskRun) -> float:
+    sizes = (output.artifact.size_bytes for output in task.outputs.values() if output.artifact is not None)
+    return float(sum(size or 0 for size in sizes))
+
+
+def _workload(run: Run, definition: Task) -> Mapping[str, Any]:
+    hints = merge_hints(definition.hints, run.graph.spec.hints)
+    return hints.model_dump(mode="json") if hints is not None else {}

@@ -1,0 +1,57 @@
+"""The port that predicts: how many seconds will this task take on that node, and how sure is that."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from server.domain.node import Node
+from server.domain.placement import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is to be estimated, shared by equal tasks: a component with inputs of some size, run with some option.
+
+    `workload` carries the declared hints as plain values; `parameters` the task's constant arguments.
+    """
+
+    component: str
+    component_digest: str
+    option: str
+    cpu_millicores: int
+    accelerators: tuple[tuple[str, int], ...] = ()
+    input_bytes: float = 0.0
+    workload: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One finished attempt: what ran, where, how long, and how it ended (`succeeded`, `failed`, `oom`, `timeout`)."""
+
+    profile: Profile
+    node: str
+    node_class: str
+    node_speed: float
+    run_seconds: float
+    state: str
+    finished_at: datetime
+    peak_memory_bytes: float | None = None
+
+
+class EstimatorInterface(ABC):
+    """Predicts run times. Called often with many tasks: must answer 10,000 profiles x nodes pairs in milliseconds."""
+
+    name: str
+
+    @abstractmethod
+    def estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
+        """One row per profile, one column per node; None where this estimator knows nothing. Seconds, positive."""
+
+    @abstractmethod
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Learn from finished attempts, oldest first."""

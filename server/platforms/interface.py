@@ -1,0 +1,104 @@
+"""The port to what runs tasks. A platform takes runs or attempts, and tells what happened to them.
+
+Two bindings. With `when_ready` the server drives the graph and calls `bind` for each attempt. With `at_submission` it
+calls `submit` once per run, with all placements, and the platform drives its own graph. Either way `events()` is the
+one stream of truth; each delivery is acknowledged after the journal has stored it, and delivered again until then.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mlopx.spec import PipelineSpec
+from server.domain.events import Event
+from server.domain.launch import Launch
+from server.domain.node import Node
+from server.domain.request import Defaults
+from server.domain.run import Run, TaskKey
+from server.domain.states import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Something that happened, with the token that acknowledges it."""
+
+    run_id: str
+    event: Event
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPlacement:
+    """Where one task of a run shall go, for `submit`."""
+
+    node: str | None
+    option: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """A piece of a task's log. `next_offset` continues after it; `is_end` when nothing more will come."""
+
+    text: str
+    next_offset: int
+    is_end: bool
+
+
+class PlatformInterface(ABC):
+    """What runs tasks.
+
+    Obligations: `bind` and `submit` are idempotent by attempt id and run id, also across restarts of the server; a
+    call that fails raises `PlatformError` with `is_retryable`; an attempt that was accepted ends in exactly one of
+    succeeded, failed, cancelled or lost; events of one attempt come in order; nothing blocks the event loop.
+    """
+
+    name: ClassVar[str]
+    binding: ClassVar[Binding]
+    defaults: Defaults
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Connect, find again what runs from before. Raises ConfigurationError or PlatformError."""
+
+    @abstractmethod
+    async def aclose(self, *, stop_tasks: bool = False) -> None:
+        """Disconnect. `stop_tasks` also ends everything that this platform runs for us."""
+
+    @abstractmethod
+    async def nodes(self) -> Sequence[Node]:
+        """The nodes this platform knows by itself (empty where a node source tells)."""
+
+    @abstractmethod
+    def refusals(self, spec: PipelineSpec) -> list[str]:
+        """What of this pipeline the platform cannot do, as sentences that name task and feature."""
+
+    @abstractmethod
+    async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
+        """After a restart: of these attempts (id -> run, task, number), report as lost those nobody knows of."""
+
+    @abstractmethod
+    async def bind(self, launch: Launch) -> None:
+        """Take one attempt (`when_ready`). Returns when the platform has it for good."""
+
+    @abstractmethod
+    async def submit(self, run: Run, placements: Mapping[TaskKey, PlannedPlacement]) -> str:
+        """Take a whole run (`at_submission`) and return the platform's id for it."""
+
+    @abstractmethod
+    async def cancel(self, run: Run, attempt_ids: Sequence[str]) -> None:
+        """Stop attempts (`when_ready`) or the whole run (`at_submission`). The end is told as an event."""
+
+    @abstractmethod
+    async def logs(self, run: Run, key: TaskKey, attempt: int, *, offset: int = 0) -> LogChunk:
+        """Log text of an attempt from byte `offset` on. Raises NotFoundError where there is none."""
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[Delivery]:
+        """What happened, for ever. One consumer."""
+
+    @abstractmethod
+    async def acknowledge(self, token: str) -> None:
+        """The delivery with this token is stored for good."""
