@@ -105,6 +105,11 @@ class Snapshot:
         return held
 
     def available(self) -> dict[str, Resources]:
-        """What could be given now, by node name: allocatable minus allocated (entries may be negative)."""
+        """What could be given now, by node name: allocatable minus allocated (entries may be negative).
+
+        A virtual node has nothing to give before it is there.
+        """
         held = self.allocated()
-        return {node.name: node.allocatable - held[node.name] for node in self.nodes}
+        return {
+            node.name: Resources() if node.is_virtual else node.allocatable - held[node.name] for node in self.nodes
+        }

@@ -89,7 +89,10 @@ class PlatformInterface(ABC):
 
     @abstractmethod
     async def cancel(self, run: Run, attempt_ids: Sequence[str]) -> None:
-        """Stop attempts (`when_ready`) or the whole run (`at_submission`). The end is told as an event."""
+        """Stop attempts (`when_ready`) or the whole run (`at_submission`). The end is told as an event.
+
+        An attempt that the platform never saw is told as cancelled too, and a later `bind` of it does nothing.
+        """
 
     @abstractmethod
     async def logs(self, run: Run, key: TaskKey, attempt: int, *, offset: int = 0) -> LogChunk:

@@ -1,0 +1,101 @@
+"""One scheduling cycle as pure functions, called by the live scheduler and by the simulator alike.
+
+`question` turns live runs and a snapshot into a placement request; `answers` turns the outcome into events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from server.components.decision_unit import Outcome
+from server.domain.events import Event, TaskHeld, TaskPlaced
+from server.domain.node import Snapshot
+from server.domain.placement import Estimates, PlacementRequest, WaitingRun, WaitingTask
+from server.domain.request import Defaults, waiting_run
+from server.domain.run import Run
+from server.domain.states import Binding, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSettings:
+    """What stays the same from cycle to cycle."""
+
+    objective: str = "turnaround"
+    seed: int = 0
+    time_limit_seconds: float = 5.0
+
+
+def waiting_runs(runs: Iterable[Run], now: datetime, defaults: Defaults) -> tuple[WaitingRun, ...]:
+    """The live runs in which a task waits for a node; tasks that must not start yet (backoff) are not ready."""
+    found = []
+    for run in runs:
+        is_unsent = run.options.binding is Binding.WHEN_READY or run.state is RunState.WAITING
+        if run.state is RunState.CANCELLING or not is_unsent:
+            continue
+        view = waiting_run(run, defaults)
+        if view.tasks:
+            found.append(replace(view, tasks=tuple(_after_backoff(run, task, now) for task in view.tasks)))
+    return tuple(found)
+
+
+def _after_backoff(run: Run, task: WaitingTask, now: datetime) -> WaitingTask:
+    not_before = run.tasks[task.key].current.not_before
+    return replace(task, is_ready=False) if not_before is not None and not_before > now else task
+
+
+def next_wake(runs: Iterable[Run], now: datetime) -> datetime | None:
+    """When the next backoff is over, or None."""
+    instants = (task.current.not_before for run in runs for task in run.tasks.values() if not task.state.is_end)
+    return min((instant for instant in instants if instant is not None and instant > now), default=None)
+
+
+def question(
+    number: int,
+    now: datetime,
+    runs: Sequence[WaitingRun],
+    snapshot: Snapshot,
+    estimates: Estimates,
+    *,
+    settings: CycleSettings,
+    history: Mapping[str, int],
+) -> PlacementRequest:
+    """The request of one cycle. The seed changes from cycle to cycle, reproducibly."""
+    return PlacementRequest(
+        cycle=number,
+        now=now,
+        runs=tuple(runs),
+        snapshot=snapshot,
+        estimates=estimates,
+        objective=settings.objective,
+        seed=settings.seed * 1_000_003 + number,
+        time_limit_seconds=settings.time_limit_seconds,
+        history=history,
+    )
+
+
+def answers(request: PlacementRequest, outcome: Outcome) -> list[tuple[str, Event]]:
+    """The events of one cycle, run by run: what is placed now, and why the rest of the ready tasks waits."""
+    decision_of = {(decision.run_id, decision.key): decision.id for decision in outcome.decisions}
+    attempts = {task.ref: task.attempt for task in request.tasks()}
+    found: list[tuple[str, Event]] = [
+        (
+            placement.run_id,
+            TaskPlaced(
+                at=request.now,
+                key=placement.key,
+                attempt=attempts[(placement.run_id, placement.key)],
+                node=placement.node,
+                option=placement.option,
+                decision_id=decision_of.get((placement.run_id, placement.key)),
+                planned_start_at=placement.planned_start_at,
+                planned_finish_at=placement.planned_finish_at,
+            ),
+        )
+        for placement in outcome.bind_now
+    ]
+    for ref, reason in outcome.holds.items():
+        run_id, key = ref
+        found.append((run_id, TaskHeld(at=request.now, key=key, attempt=attempts[ref], reason=reason)))
+    return found

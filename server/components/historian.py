@@ -1,0 +1,123 @@
+"""Remembers what finished attempts teach: run times for the estimators, outputs for the cache.
+
+Works behind the journal: nothing waits for it, and what it missed while the server was down is no loss of truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from server.components.caching import cache_key
+from server.domain import events as happened
+from server.domain.lifecycle import Change
+from server.domain.node import Node
+from server.domain.placement import TaskOption
+from server.domain.request import Defaults, options_of, waiting_task
+from server.domain.run import Attempt, Run, TaskKey
+from server.stores.interface import CacheEntry, FinishedAttempt, RunStoreInterface
+
+log = logging.getLogger(__name__)
+
+Learn = Callable[[Sequence[FinishedAttempt]], None]
+NODE_CLASS_LABELS = ("mlopx.dev/node-class", "worker_type", "node.kubernetes.io/instance-type")
+
+
+class Historian:
+    """Writes finished attempts and cache entries in the background, then teaches the estimators."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStoreInterface,
+        learn: Learn,
+        node_of: Callable[[str], Node | None],
+        defaults: Defaults,
+    ) -> None:
+        self._store, self._learn, self._node_of, self._defaults = store, learn, node_of, defaults
+        self._waiting: asyncio.Queue[tuple[list[FinishedAttempt], list[CacheEntry]]] = asyncio.Queue()
+
+    async def load(self) -> None:
+        """Teach the estimators everything on record, at start."""
+        after = 0
+        while page := await asyncio.to_thread(self._store.finished, after=after):
+            self._learn(page)
+            after = page[-1].id
+
+    def notice(self, change: Change) -> None:
+        """Take note of attempts that ended in this change."""
+        finished: list[FinishedAttempt] = []
+        entries: list[CacheEntry] = []
+        for event in change.events:
+            if isinstance(event, happened.TaskSucceeded) and not event.from_cache:
+                finished.extend(self._finished(change.run, event.key, event.attempt, "succeeded"))
+                entries.extend(_cache_entry(change.run, event))
+            elif isinstance(event, happened.TaskFailed):
+                state = event.error.kind if event.error.kind in ("oom", "timeout") else "failed"
+                finished.extend(self._finished(change.run, event.key, event.attempt, state))
+        if finished or entries:
+            self._waiting.put_nowait((finished, entries))
+
+    async def write_forever(self) -> None:
+        """Write what was noted, until cancelled."""
+        while True:
+            finished, entries = await self._waiting.get()
+            while not self._waiting.empty():
+                more_finished, more_entries = self._waiting.get_nowait()
+                finished.extend(more_finished)
+                entries.extend(more_entries)
+            if finished:
+                await asyncio.to_thread(self._store.add_finished, finished)
+                self._learn(finished)
+            if entries:
+                await asyncio.to_thread(self._store.put_cache, entries)
+
+    def _finished(self, run: Run, key: TaskKey, number: int, state: str) -> list[FinishedAttempt]:
+        task = run.tasks[key]
+        attempt = next((one for one in task.attempts if one.number == number), None)
+        if attempt is None or attempt.run_seconds is None or attempt.finished_at is None:
+            return []
+        name = attempt.actual_node or attempt.node or ""
+        node = self._node_of(name)
+        view = waiting_task(run, task, self._defaults)
+        option = _option_of(run, key, attempt, self._defaults)
+        return [
+            FinishedAttempt(
+                id=0,
+                run_id=run.id,
+                task=str(key),
+                component=view.component,
+                component_digest=view.component_digest,
+                option=option.name,
+                node=name,
+                node_class=node_class(node) if node else "",
+                node_speed=node.speed if node else 1.0,
+                cpu_millicores=option.requests.cpu_millicores,
+                accelerators=option.requests.accelerators,
+                input_bytes=view.input_bytes,
+                run_seconds=attempt.run_seconds,
+                state=state,
+                finished_at=attempt.finished_at,
+                peak_memory_bytes=attempt.peak_memory_bytes,
+                workload=view.workload,
+            )
+        ]
+
+
+def node_class(node: Node) -> str:
+    """What kind of node it is: the first known class label, with the architecture."""
+    label = next((node.labels[name] for name in NODE_CLASS_LABELS if name in node.labels), node.name)
+    return f"{label}/{node.architecture}"
+
+
+def _option_of(run: Run, key: TaskKey, attempt: Attempt, defaults: Defaults) -> TaskOption:
+    choices = options_of(run.graph.task(key.path), run.graph.component(key.path), defaults)
+    return next((choice for choice in choices if choice.name == attempt.option), choices[0])
+
+
+def _cache_entry(run: Run, event: happened.TaskSucceeded) -> list[CacheEntry]:
+    found = cache_key(run, event.key)
+    if found is None:
+        return []
+    return [CacheEntry(found, run.id, str(event.key), dict(event.outputs), event.at)]

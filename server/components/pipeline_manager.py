@@ -1,0 +1,273 @@
+"""Intake: accepts, refuses, cancels and retries runs. Beyond this point nobody knows how a pipeline was sent.
+
+What is accepted is durable before the answer; what no node of a fixed cluster could ever hold is refused at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mlopx.errors import SpecError
+from mlopx.spec import PipelineSpec, check, fits
+from server.components.clock import Clock
+from server.components.journal import Journal
+from server.components.node_manager import NodeManager
+from server.domain import events as happened
+from server.domain.errors import ConflictError, InvalidSubmissionError, NotFoundError, UnplaceableError
+from server.domain.feasibility import explain_unplaceable, feasible_nodes
+from server.domain.graph import Graph, compile_graph
+from server.domain.lifecycle import start_run
+from server.domain.node import Node
+from server.domain.placement import WaitingTask
+from server.domain.request import waiting_task
+from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
+from server.domain.states import TaskState
+from server.platforms.interface import PlatformInterface
+from server.stores.interface import ArtifactStoreInterface
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A pipeline to run. None in an option means: what the pipeline itself says, else the default."""
+
+    spec: PipelineSpec
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
+    project: str | None = None
+    deadline_seconds: float | None = None
+    deadline_at: datetime | None = None
+    is_caching: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class PipelineManager:
+    """The door: submissions, cancellations and retries come in here."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        platform: PlatformInterface,
+        node_manager: NodeManager,
+        artifacts: ArtifactStoreInterface,
+        clock: Clock,
+        new_run_id: Callable[[str], str],
+        is_caching: bool = True,
+    ) -> None:
+        self._journal, self._platform, self._node_manager = journal, platform, node_manager
+        self._artifacts, self._clock, self._new_run_id = artifacts, clock, new_run_id
+        self._is_caching = is_caching
+
+    async def submit(self, submission: Submission, *, idempotency_key: str | None = None) -> Run:
+        """Accept a run durably.
+
+        Raises:
+            InvalidSubmissionError: the parameters do not fit, or the platform cannot do something the pipeline needs.
+            UnplaceableError: a task fits on no node, now or ever; it names the need and the nodes.
+        """
+        graph = await self._compile(submission.spec)
+        parameters = resolve_parameters(submission.spec, submission.parameters)
+        await self._require_possible(graph)
+        if submission.sources:
+            await asyncio.to_thread(self._keep_sources, submission.sources)
+        change = start_run(
+            self._new_run_id(submission.spec.name),
+            graph,
+            parameters=parameters,
+            options=self._options(submission),
+            at=self._clock.now(),
+        )
+        return await self._journal.create(change, idempotency_key=idempotency_key)
+
+    async def cancel(self, run_id: str, reason: str = "") -> Run:
+        """Stop a run. Raises NotFoundError, or ConflictError when it is over already."""
+        change = await self._journal.apply(
+            run_id, happened.CancelRequested(at=self._clock.now(), reason=reason or "cancelled by a user")
+        )
+        return change.run
+
+    async def retry(
+        self,
+        run_id: str,
+        *,
+        from_task: str | None = None,
+        spec: PipelineSpec | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Run an ended run again as a new run that reuses what was finished.
+
+        Reused are succeeded tasks; not `from_task` and what comes after it, nor what depends on anything not reused,
+        nor a task whose component or arguments differ in the new `spec`, nor anything if parameters change.
+        """
+        old = await self._journal.run(run_id)
+        if not old.state.is_end:
+            raise ConflictError(f"run {run_id} is still {old.state}", hint="cancel it first, or wait for its end")
+        graph = await self._compile(spec) if spec is not None else old.graph
+        await self._require_possible(graph)
+        given = resolve_parameters(graph.spec, {**_known(graph.spec, old.parameters), **(parameters or {})})
+        is_same_data = given == dict(old.parameters)
+        kept = reusable(old, graph, from_task) if is_same_data else {}
+        change = start_run(
+            self._new_run_id(graph.spec.name),
+            graph,
+            parameters=given,
+            options=replace(old.options, deadline_at=None),
+            at=self._clock.now(),
+            retry_of=old.id,
+            reuse={key: outputs for key, outputs in kept.items() if self._still_there(outputs)},
+        )
+        return await self._journal.create(change)
+
+    async def _compile(self, spec: PipelineSpec) -> Graph:
+        try:
+            check(spec)
+            return compile_graph(spec)
+        except SpecError as error:
+            first, *rest = error.message.splitlines()
+            raise InvalidSubmissionError(
+                first, hint=error.hint, details=tuple(line.strip() for line in rest)
+            ) from error
+
+    async def _require_possible(self, graph: Graph) -> None:
+        refusals = self._platform.refusals(graph.spec)
+        if refusals:
+            raise InvalidSubmissionError(
+                f"the {self._platform.name} platform cannot run this pipeline",
+                details=tuple(refusals),
+                hint="change the named tasks, or use a platform that can",
+            )
+        snapshot = await self._node_manager.snapshot()
+        problems = unplaceable(graph, snapshot.nodes, self._platform)
+        if problems:
+            raise UnplaceableError(
+                "no node of the cluster could ever run " + ("this task" if len(problems) == 1 else "these tasks"),
+                details=tuple(problems),
+                hint="lower the request, relax the constraint, or add such a node (`mlopx nodes` lists what is there)",
+            )
+
+    def _options(self, submission: Submission) -> RunOptions:
+        defaults = submission.spec.run
+        deadline_at = submission.deadline_at
+        seconds = submission.deadline_seconds or defaults.deadline_seconds
+        if deadline_at is None and seconds is not None:
+            deadline_at = self._clock.now() + timedelta(seconds=seconds)
+        is_caching = self._is_caching if submission.is_caching is None else submission.is_caching
+        return RunOptions(
+            priority=defaults.priority if submission.priority is None else submission.priority,
+            project=submission.project or defaults.project,
+            deadline_at=deadline_at,
+            binding=self._platform.binding,
+            is_caching=is_caching,
+            labels=dict(submission.labels),
+        )
+
+    def _keep_sources(self, sources: Mapping[str, bytes]) -> None:
+        for content in sources.values():
+            self._artifacts.put_blob(content)
+
+    def _still_there(self, outputs: Mapping[str, Output]) -> bool:
+        artifacts = [output.artifact for output in outputs.values() if output.artifact is not None]
+        return all(self._artifacts.exists(artifact.uri) for artifact in artifacts)
+
+
+def resolve_parameters(spec: PipelineSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a run, checked: given ones and defaults. Raises InvalidSubmissionError with every problem."""
+    problems = [
+        f"parameter {name!r} is not one of this pipeline's ({', '.join(sorted(spec.parameters)) or 'it has none'})"
+        for name in given
+        if name not in spec.parameters
+    ]
+    found: dict[str, Any] = {}
+    for name, parameter in spec.parameters.items():
+        if name not in given:
+            if not parameter.optional:
+                problems.append(f"parameter {name!r} ({parameter.type}) is required and was not given")
+            found[name] = parameter.default
+            continue
+        value = given[name]
+        if not fits(value, parameter.type) and not (value is None and parameter.optional):
+            problems.append(f"parameter {name!r} expects {parameter.type}, but {value!r} was given")
+        found[name] = value
+    if problems:
+        raise InvalidSubmissionError(
+            "the parameters do not fit the pipeline",
+            details=tuple(problems),
+            hint="give parameters with -p NAME=VALUE or --params FILE",
+        )
+    return found
+
+
+def unplaceable(graph: Graph, nodes: Sequence[Node], platform: PlatformInterface) -> list[str]:
+    """Sentences on the tasks that none of the nodes could ever hold. Nodes that are only down or cordoned count."""
+    healthy = [replace(node, is_ready=True, is_schedulable=True) for node in nodes]
+    problems = []
+    for path in graph.order:
+        task = _example(graph, path, platform)
+        if not healthy or feasible_nodes(task, healthy):
+            continue
+        reasons = explain_unplaceable(task, healthy)
+        text = "; ".join(f"{count} of {len(healthy)}: {reason}" for reason, count in reasons.items())
+        problems.append(f"task {path}: {text}")
+    return problems
+
+
+def reusable(old: Run, graph: Graph, from_task: str | None) -> dict[TaskKey, Mapping[str, Output]]:
+    """Outputs of the old run's tasks that stand in the new one, in graph order.
+
+    Raises NotFoundError if `from_task` is no task of the new pipeline.
+    """
+    start = from_task.split(".")[0] if from_task else None
+    if start is not None and start not in graph.spec.tasks:
+        raise NotFoundError(
+            f"the pipeline has no task {start!r}", hint="its tasks are: " + ", ".join(sorted(graph.spec.tasks))
+        )
+    fresh: set[str] = set()
+    kept: dict[TaskKey, Mapping[str, Output]] = {}
+    for path in graph.order:
+        is_fresh = path == start or any(upstream in fresh for upstream in graph.waits_for[path])
+        if is_fresh or path == graph.spec.exit_task or not _is_same(old.graph, graph, path):
+            fresh.add(path)
+            continue
+        runs = [task for key, task in old.tasks.items() if key.path == path]
+        if not runs or any(task.state not in (TaskState.SUCCEEDED, TaskState.SKIPPED) for task in runs):
+            fresh.add(path)
+        kept.update({task.key: task.outputs for task in runs if task.state is TaskState.SUCCEEDED})
+    return kept
+
+
+def _is_same(old: Graph, new: Graph, path: str) -> bool:
+    if path not in old.spec.tasks:
+        return False
+    before, after = old.task(path), new.task(path)
+    return (
+        old.component_digests[before.component] == new.component_digests[after.component]
+        and before.arguments == after.arguments
+        and before.scope == after.scope
+        and old.spec.scopes == new.spec.scopes
+    )
+
+
+def _known(spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name in spec.parameters}
+
+
+def _example(graph: Graph, path: str, platform: PlatformInterface) -> WaitingTask:
+    """The task as it will wait, for asking who could ever run it."""
+    shell = Run(
+        id="",
+        graph=graph,
+        parameters={},
+        options=RunOptions(),
+        submitted_at=datetime.min.replace(tzinfo=UTC),
+        tasks={},
+        expansions={},
+    )
+    return waiting_task(shell, TaskRun(TaskKey(path)), platform.defaults)
+
+
+__all__ = ["PipelineManager", "Submission", "resolve_parameters", "reusable", "unplaceable"]

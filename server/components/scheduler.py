@@ -1,0 +1,245 @@
+"""The live scheduler: wakes on what happened, asks the decision unit about the whole queue, and writes the answer down.
+
+A cycle is numbered. It takes the newest snapshot without I/O, and it writes placements before the dispatcher calls the
+platform. What stays held keeps its place and gets a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.components.caching import cache_key
+from server.components.clock import Clock
+from server.components.cycle import CycleSettings, answers, next_wake, question, waiting_runs
+from server.components.decision_unit import DecisionUnit, Outcome
+from server.components.journal import Journal
+from server.components.node_manager import NodeManager
+from server.domain import events as happened
+from server.domain.errors import MlopxError
+from server.domain.lifecycle import Change
+from server.domain.node import Node
+from server.domain.placement import Decision, Estimates, WaitingRun
+from server.domain.request import Defaults
+from server.domain.run import Run, TaskKey, TaskRun
+from server.domain.states import Binding, TaskState
+from server.stores.interface import RunStoreInterface
+
+log = logging.getLogger(__name__)
+
+Estimate = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
+
+WAKING = (
+    happened.RunSubmitted,
+    happened.TaskBecameReady,
+    happened.TaskUnbound,
+    happened.TaskSucceeded,
+    happened.TaskFailed,
+    happened.TaskCancelled,
+    happened.TaskLost,
+    happened.RunReturned,
+)
+"""Events after which another cycle can decide something new: work arrived, or room was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One waiting task as people see it."""
+
+    run_id: str
+    run_name: str
+    key: TaskKey
+    state: TaskState
+    hold: str
+    priority: int
+    project: str
+    submitted_at: datetime
+    ready_at: datetime | None
+
+
+class Scheduler:
+    """Runs cycles, one at a time."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        store: RunStoreInterface,
+        decision_unit: DecisionUnit,
+        node_manager: NodeManager,
+        estimate: Estimate,
+        defaults: Defaults,
+        clock: Clock,
+        settings: CycleSettings,
+        wait_seconds: float,
+        debounce_seconds: float = 0.02,
+    ) -> None:
+        self._journal, self._store = journal, store
+        self._decision_unit, self._node_manager = decision_unit, node_manager
+        self._estimate, self._defaults, self._clock, self._settings = estimate, defaults, clock, settings
+        self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
+        self._wake = asyncio.Event()
+        self._looked_up: set[tuple[str, TaskKey]] = set()
+        self.cycles = 0
+        self.last_decision_seconds = 0.0
+        self.last_problem: str | None = None
+
+    def notice(self, change: Change) -> None:
+        """Wake up if the change gives something to decide."""
+        if any(isinstance(event, WAKING) for event in change.events):
+            self._wake.set()
+        if change.run.state.is_end:
+            self._looked_up = {entry for entry in self._looked_up if entry[0] != change.run.id}
+
+    def wake(self) -> None:
+        """Decide again soon: the nodes changed, say."""
+        self._wake.set()
+
+    def queue(self) -> list[QueueEntry]:
+        """All waiting tasks: ready ones first, higher priority first, then in submission order."""
+        waiting = (TaskState.READY, TaskState.PENDING)
+        entries = [
+            _entry(run, task) for run in self._journal.live() for task in run.tasks.values() if task.state in waiting
+        ]
+        return sorted(entries, key=lambda entry: (entry.state is not TaskState.READY, -entry.priority))
+
+    async def run_forever(self) -> None:
+        """Cycle after cycle, until cancelled: on what happened after a short debounce, else every `wait_seconds`."""
+        self._wake.set()
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._idle_seconds())
+                await self._clock.sleep(self._debounce_seconds)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            await self.cycle()
+
+    async def cycle(self) -> Outcome | None:
+        """Decide once about everything that waits. None when nothing did."""
+        await self._use_cache()
+        now = self._clock.now()
+        runs = waiting_runs(self._journal.live(), now, self._defaults)
+        if not any(task.is_ready for run in runs for task in run.tasks) and not self._has_unsent(runs):
+            return None
+        snapshot = self._node_manager.current()
+        self.cycles += 1
+        request = question(
+            self.cycles,
+            now,
+            runs,
+            snapshot,
+            self._estimate(runs, snapshot.nodes),
+            settings=self._settings,
+            history=self._node_manager.assignments(),
+        )
+        outcome = await self._decision_unit.decide(request)
+        self.last_decision_seconds, self.last_problem = outcome.seconds, outcome.problem
+        await self._record(outcome.decisions)
+        at_submission = {run.id for run in self._journal.live() if run.options.binding is Binding.AT_SUBMISSION}
+        await self._write(answers(request, outcome), at_submission)
+        await self._place_whole_runs([run for run in runs if run.run_id in at_submission], outcome, now)
+        return outcome
+
+    async def _record(self, decisions: Sequence[Decision]) -> None:
+        if decisions:
+            await asyncio.to_thread(self._store.add_decisions, decisions)
+
+    async def _write(self, events: Sequence[tuple[str, happened.Event]], at_submission: set[str]) -> None:
+        by_run: dict[str, list[happened.Event]] = {}
+        for run_id, event in events:
+            if run_id not in at_submission:
+                by_run.setdefault(run_id, []).append(event)
+        results = await asyncio.gather(
+            *(self._journal.apply(run_id, *found) for run_id, found in by_run.items()), return_exceptions=True
+        )
+        for run_id, result in zip(by_run, results, strict=True):
+            if isinstance(result, BaseException):
+                log.error("cycle %d could not be written for run %s: %s", self.cycles, run_id, result)
+                if not isinstance(result, MlopxError):
+                    raise result
+                continue
+            for event in result.events:
+                if isinstance(event, happened.TaskPlaced):
+                    self._node_manager.count_assignment(event.node)
+
+    async def _place_whole_runs(self, runs: Sequence[WaitingRun], outcome: Outcome, now: datetime) -> None:
+        """Binding at submission: a run goes as soon as its first tasks can start, with a node for every task."""
+        chosen = {(placement.run_id, placement.key): placement for placement in outcome.plan.placements}
+        starting = {placement.run_id for placement in outcome.bind_now}
+        decisions = {(decision.run_id, decision.key): decision.id for decision in outcome.decisions}
+        for run in runs:
+            if run.run_id not in starting and outcome.plan.placements:
+                continue
+            planned = []
+            for task in run.tasks:
+                placement = chosen.get(task.ref)
+                planned.append(
+                    happened.PlannedTask(
+                        key=task.key,
+                        node=placement.node if placement else None,
+                        option=placement.option if placement else None,
+                        decision_id=decisions.get(task.ref),
+                        planned_start_at=placement.planned_start_at if placement else None,
+                        planned_finish_at=placement.planned_finish_at if placement else None,
+                    )
+                )
+            await self._journal.apply(run.run_id, happened.RunPlaced(at=now, tasks=tuple(planned)))
+
+    async def _use_cache(self) -> None:
+        """Finish ready tasks whose work an earlier task already did; each attempt is looked up once."""
+        wanted: dict[str, list[tuple[str, TaskKey, int]]] = {}
+        for run in self._journal.live():
+            for key, attempt in run.attempts_in(TaskState.READY):
+                if attempt.number > 1 or (run.id, key) in self._looked_up:
+                    continue
+                self._looked_up.add((run.id, key))
+                found = cache_key(run, key)
+                if found is not None:
+                    wanted.setdefault(found, []).append((run.id, key, attempt.number))
+        if not wanted:
+            return
+        entries = await asyncio.to_thread(self._store.get_cache, list(wanted))
+        for found, entry in entries.items():
+            for run_id, key, number in wanted[found]:
+                await self._journal.apply(
+                    run_id,
+                    happened.TaskSucceeded(
+                        at=self._clock.now(),
+                        key=key,
+                        attempt=number,
+                        outputs=entry.outputs,
+                        from_cache=True,
+                        reused_from=entry.run_id,
+                    ),
+                )
+        if entries:
+            await self._use_cache()
+
+    def _has_unsent(self, runs: Sequence[WaitingRun]) -> bool:
+        binding = {run.id: run.options.binding for run in self._journal.live()}
+        return any(binding.get(run.run_id) is Binding.AT_SUBMISSION for run in runs)
+
+    def _idle_seconds(self) -> float:
+        now = self._clock.now()
+        wake_at = next_wake(self._journal.live(), now)
+        if wake_at is None:
+            return self._wait_seconds
+        return min(self._wait_seconds, max((wake_at - now).total_seconds(), 0.0))
+
+
+def _entry(run: Run, task: TaskRun) -> QueueEntry:
+    return QueueEntry(
+        run_id=run.id,
+        run_name=run.name,
+        key=task.key,
+        state=task.state,
+        hold=task.hold,
+        priority=run.options.priority,
+        project=run.options.project,
+        submitted_at=run.submitted_at,
+        ready_at=task.current.ready_at,
+    )
