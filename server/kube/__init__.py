@@ -1,0 +1,1 @@
+"""The one room that speaks to the Kubernetes API; platforms and node sources stand on it."""

@@ -1,0 +1,1 @@
+"""Adapters to what runs tasks. The port is in `interface`; `local` needs nothing but this machine."""

@@ -1,0 +1,1 @@
+"""The dashboard: pages that read the API and follow its event stream."""
