@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from server.cluster.interface import NodesSeen, NodeSourceInterface
+from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.domain.node import Node
 
 
