@@ -1,0 +1,189 @@
+"""Decision records: what was considered for a task, so that any past decision can be explained. At most 4 KB each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from server.domain.placement import (
+    Candidate,
+    Decision,
+    Estimate,
+    Placement,
+    PlacementRequest,
+    TaskRef,
+    WaitingTask,
+)
+from server.placers.halves import Cluster, Needs, NeedsTable
+from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER
+
+MOST_CANDIDATES = 8
+MOST_REASONS = 8
+LARGEST_RECORD_BYTES = 4096
+LONGEST_TEXT = 300
+_CANDIDATE_BYTES, _FRAME_BYTES = 190, 900
+"""What a candidate and a record weigh as JSON besides their names and texts."""
+
+
+class Recorder:
+    """Makes the records of one cycle; what tasks with equal needs and profiles find is worked out once."""
+
+    def __init__(
+        self,
+        request: PlacementRequest,
+        table: NeedsTable,
+        *,
+        strategy: str,
+        fallback_from: str | None,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.request = request
+        self.strategy, self.fallback_from, self.new_id = strategy, fallback_from, new_id
+        self.cluster = Cluster(request, table)
+        self._ranked: dict[tuple[int, tuple[int | None, ...]], list[Candidate]] = {}
+
+    def placed(self, task: WaitingTask, placement: Placement) -> Decision:
+        """The record of a task that gets a node, now or (with its whole run) as planned."""
+        ranked = self._candidates(task)
+        chosen = self._chosen(task, placement, ranked)
+        others = [one for one in ranked if (one.node, one.option) != (placement.node, placement.option)]
+        return self._fit(
+            replace(
+                self._blank(task, placement.reason or f"chosen by {self.strategy}"),
+                node=placement.node,
+                option=placement.option,
+                candidates=(chosen, *others[: MOST_CANDIDATES - 1]),
+                runner_up=others[0].node if others else None,
+                estimate=self._estimate(task, placement),
+                planned_start_at=placement.planned_start_at,
+                planned_finish_at=placement.planned_finish_at,
+            )
+        )
+
+    def held(self, task: WaitingTask, reason: str, placement: Placement | None) -> Decision:
+        """The record of a ready task that waits; `placement` is what the plan has in mind for it."""
+        ranked = self._candidates(task)
+        return self._fit(
+            replace(
+                self._blank(task, reason),
+                candidates=tuple(ranked[:MOST_CANDIDATES]),
+                runner_up=ranked[0].node if ranked else None,
+                planned_start_at=placement.planned_start_at if placement else None,
+                planned_finish_at=placement.planned_finish_at if placement else None,
+            )
+        )
+
+    def _blank(self, task: WaitingTask, reason: str) -> Decision:
+        return Decision(
+            id=self.new_id(),
+            cycle=self.request.cycle,
+            at=self.request.now,
+            run_id=task.run_id,
+            key=task.key,
+            attempt=task.attempt,
+            node=None,
+            option=None,
+            strategy=self.strategy,
+            reason=clipped(reason),
+            snapshot_at=self.request.snapshot.taken_at,
+            rejected=_commonest(self.cluster.needs(task).rejected),
+            fallback_from=self.fallback_from,
+        )
+
+    def _candidates(self, task: WaitingTask) -> list[Candidate]:
+        """Nodes that can run the task, by predicted finish if it were next; its best option on each."""
+        needs = self.cluster.needs(task)
+        profile_of = self.request.estimates.profile_of
+        rows = tuple(profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
+        key = (id(needs), rows)
+        if key not in self._ranked:
+            nodes = self.cluster.part_of(needs.nodes, MOST_NODES_COMPARED)
+            found = [one for one in (self._candidate(task, needs, node) for node in nodes) if one is not None]
+            found.sort(key=lambda one: (NEVER if one.score is None else one.score, one.node))
+            self._ranked[key] = found[: MOST_CANDIDATES + 1]
+        return self._ranked[key]
+
+    def _candidate(self, task: WaitingTask, needs: Needs, node: int) -> Candidate | None:
+        offer = self.cluster.offer(task, node, 0.0)
+        option = offer.option if offer else needs.options[node][0]
+        band = self.cluster.estimate(task, option, node) or _unknown(self.cluster.seconds(task, option, node))
+        return Candidate(
+            node=self.cluster.nodes[node].name,
+            option=option.name,
+            seconds_p10=round(band.p10, 3),
+            seconds_p50=round(band.p50, 3),
+            seconds_p90=round(band.p90, 3),
+            score=round(offer.finish, 3) if offer else None,
+            is_free=offer is not None and offer.start <= 0,
+        )
+
+    def _chosen(self, task: WaitingTask, placement: Placement, ranked: list[Candidate]) -> Candidate:
+        """The chosen node among the candidates, with the strategy's own score where it gave one."""
+        found = next((one for one in ranked if (one.node, one.option) == (placement.node, placement.option)), None)
+        if found is None:
+            band = self._estimate(task, placement) or _unknown(0.0)
+            is_free = placement.planned_start_at is None or placement.planned_start_at <= self.request.now
+            found = Candidate(
+                placement.node, placement.option, band.p10, band.p50, band.p90, placement.score, is_free=is_free
+            )
+        return found if placement.score is None else replace(found, score=placement.score)
+
+    def _estimate(self, task: WaitingTask, placement: Placement) -> Estimate | None:
+        option = next((choice for choice in task.options if choice.name == placement.option), task.options[0])
+        found = self.cluster.estimate(task, option, self.cluster.table.index[placement.node])
+        return None if found is None else replace(found, source=clipped(found.source))
+
+    def _fit(self, decision: Decision) -> Decision:
+        """The record without its last candidates and reasons, until it is small enough."""
+        while record_bytes(decision) > LARGEST_RECORD_BYTES and (decision.candidates or decision.rejected):
+            decision = replace(
+                decision,
+                candidates=decision.candidates[:-1],
+                rejected=_commonest(decision.rejected, max(len(decision.rejected) - 1, 0)),
+            )
+        return decision
+
+
+class Memory:
+    """What was recorded last for every waiting task, so that only changed decisions are recorded again."""
+
+    def __init__(self) -> None:
+        self._last: dict[TaskRef, tuple[object, ...]] = {}
+
+    def is_new(self, ref: TaskRef, *answer: object) -> bool:
+        """Whether this is not what was answered for the task last time; remembers it."""
+        if self._last.get(ref) == answer:
+            return False
+        self._last[ref] = answer
+        return True
+
+    def keep_only(self, refs: Mapping[TaskRef, object]) -> None:
+        """Forget tasks that wait no more."""
+        for ref in [ref for ref in self._last if ref not in refs]:
+            del self._last[ref]
+
+
+def record_bytes(decision: Decision) -> int:
+    """An upper bound of the record's size as JSON (UTF-8, escapes included for ordinary text)."""
+    texts = [decision.id, decision.run_id, str(decision.key), decision.reason, decision.strategy, *decision.rejected]
+    texts += [decision.node or "", decision.option or "", decision.runner_up or "", decision.fallback_from or ""]
+    texts += [part for one in decision.candidates for part in (one.node, one.option)]
+    texts += [decision.estimate.source] if decision.estimate else []
+    weight = _FRAME_BYTES + _CANDIDATE_BYTES * len(decision.candidates) + 16 * len(decision.rejected)
+    return weight + sum(len(text.encode()) for text in texts)
+
+
+def clipped(text: str) -> str:
+    """A text short enough for a record."""
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def _commonest(reasons: Mapping[str, int], most: int = MOST_REASONS) -> dict[str, int]:
+    return {clipped(reason): count for reason, count in list(reasons.items())[:most]}
+
+
+def _unknown(seconds: float) -> Estimate:
+    return Estimate(seconds, seconds, seconds, "unknown")
+
+
+__all__ = ["LARGEST_RECORD_BYTES", "MOST_CANDIDATES", "Memory", "Recorder", "record_bytes"]

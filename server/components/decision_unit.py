@@ -1,0 +1,377 @@
+"""The decision unit: asks the strategy in its worker process, checks the plan, and says what happens now, and why.
+
+Strategies are named in `placers` below. A strategy that raises, is late, dies or answers nonsense is replaced for the
+cycle by the fallback, and that is said in the outcome, the records and the log. The scheduler acts on the outcome.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from server.components.binding import bind_ready
+from server.components.decision_records import Memory, Recorder
+from server.components.placer_process import Hello, PlacerFailure, PlacerProcess
+from server.components.placer_worker import load_class
+from server.components.plan_check import plan_problems
+from server.domain.errors import ConfigurationError
+from server.domain.placement import Decision, Hold, Placement, PlacementPlan, PlacementRequest, TaskRef
+from server.domain.states import Binding
+from server.placers.custom import Custom
+from server.placers.fifo_greedy import FifoGreedy
+from server.placers.fifo_random import FifoRandom
+from server.placers.fifo_round_robin import FifoRoundRobin
+from server.placers.halves import NeedsTable
+from server.placers.interface import PlacerInterface
+from server.placers.random_random import RandomRandom
+
+logger = logging.getLogger(__name__)
+
+placers: dict[str, type[PlacerInterface]] = {
+    "random_random": RandomRandom,
+    "fifo_random": FifoRandom,
+    "fifo_round_robin": FifoRoundRobin,
+    "fifo_greedy": FifoGreedy,
+    "custom": Custom,
+}
+"""Every strategy that comes with the server. Others join by the entry-point group, or by `PLACER="module:Class"`."""
+
+ENTRY_POINT_GROUP = "mlopx.placers"
+DEFAULT_PLACER = "custom"
+SHOWN = ("random_random", "fifo_random", "fifo_round_robin", "custom", "online")
+"""What a short list of strategies shows; the rest with `all`."""
+
+NO_PLACEMENT = "none"
+"""Strategy of a cycle in which nothing is placed and the platform's own scheduler decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacerInfo:
+    """A strategy as users see it."""
+
+    name: str
+    summary: str
+    source: str
+    version: str
+    is_default: bool = False
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one cycle decided.
+
+    Attributes:
+        plan: the checked plan, of the strategy or of its fallback.
+        bind_now: placements of ready tasks whose node has room now, in plan order.
+        holds: every other ready task, with the reason in words.
+        decisions: records of what changed: all of `bind_now`, holds that are new, and, where whole runs are bound at
+            submission, all placements of the runs that `bind_now` starts.
+        strategy: who answered: the strategy's name, its fallback's, or `none`.
+        fallback_from: the strategy that failed, if one did; `problem` says how.
+        seconds: how long the decision took.
+    """
+
+    plan: PlacementPlan
+    bind_now: tuple[Placement, ...]
+    holds: Mapping[TaskRef, str]
+    decisions: tuple[Decision, ...]
+    strategy: str
+    fallback_from: str | None
+    problem: str | None
+    seconds: float
+
+
+def foreign_placers() -> dict[str, str]:
+    """Installed strategies: name -> `package.module:Class`. Raises ConfigurationError where names clash."""
+    found: dict[str, str] = {}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name in placers or found.get(entry.name, entry.value) != entry.value:
+            other = "a strategy of the server" if entry.name in placers else found[entry.name]
+            raise ConfigurationError(
+                f"the placer name {entry.name!r} of {entry.value} is taken by {other}",
+                hint=f"rename the entry point in the group {ENTRY_POINT_GROUP} or uninstall one of the two",
+            )
+        found[entry.name] = entry.value
+    return found
+
+
+def placer_path(name: str) -> str:
+    """The import path of a strategy given by name or as `package.module:Class`. Raises ConfigurationError."""
+    foreign = foreign_placers()
+    if name in placers:
+        return f"{placers[name].__module__}:{placers[name].__qualname__}"
+    if name in foreign:
+        return foreign[name]
+    if ":" in name:
+        return name
+    known = [*placers, *foreign]
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    raise ConfigurationError(
+        f"there is no placer {name!r}",
+        hint=f'{meant}known are: {", ".join(known)}; your own is given as PLACER="package.module:Class"',
+    )
+
+
+def load_placer(name: str) -> type[PlacerInterface]:
+    """The class of a strategy, imported here. Raises ConfigurationError that says what is wrong."""
+    if name in placers:
+        foreign_placers()
+        return placers[name]
+    path = placer_path(name)
+    try:
+        return load_class(path)
+    except Exception as error:
+        raise _unusable(name, f"{type(error).__name__}: {error}") from error
+
+
+def _unusable(name: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the placer {name!r} cannot be used: {why}",
+        hint="a placer is a class that inherits server.placers.interface.PlacerInterface, given as"
+        ' "package.module:Class" in a module that the server can import',
+    )
+
+
+class DecisionUnit:
+    """Decides with one strategy.
+
+    `fallback` names the strategy that stands in when it fails; None leaves the cycle to the platform's own scheduler.
+    `binding` says how the platform binds, and so what is recorded. `in_process` asks the strategy
+    here instead of in a worker. Raises ConfigurationError for an unknown placer or fallback.
+    """
+
+    def __init__(
+        self,
+        *,
+        placer: str,
+        new_id: Callable[[], str],
+        fallback: str | None = "fifo_greedy",
+        time_limit_seconds: float = 5.0,
+        in_process: bool = False,
+        binding: Binding = Binding.WHEN_READY,
+        start_limit_seconds: float = 30.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if fallback is not None and fallback not in placers:
+            raise ConfigurationError(f"there is no fallback {fallback!r}", hint=f"known are: {', '.join(placers)}")
+        path = placer_path(placer)
+        self.placer = placer
+        self.fallback = fallback
+        self.time_limit_seconds = time_limit_seconds
+        self.failures: Counter[str] = Counter()
+        self.decided = 0
+        self._new_id, self._monotonic, self._binding = new_id, monotonic, binding
+        self._is_in_process = in_process
+        self._process = PlacerProcess(path, start_limit_seconds=start_limit_seconds, monotonic=monotonic)
+        self._local: PlacerInterface | None = None
+        self._stand_in: PlacerInterface | None = None
+        self._hello: Hello | None = None
+        self._memory = Memory()
+        if in_process:
+            self._here()
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the worker, None in process or between two workers."""
+        return self._process.pid
+
+    @property
+    def fallbacks(self) -> int:
+        """How many cycles the fallback had to answer."""
+        return sum(self.failures.values())
+
+    async def start(self) -> None:
+        """Warm the worker. Raises ConfigurationError if the strategy cannot be loaded."""
+        if self._is_in_process:
+            return
+        try:
+            self._hello = await self._process.start()
+        except PlacerFailure as failure:
+            await self._process.aclose()
+            raise _unusable(self.placer, failure.message) from failure
+
+    async def aclose(self) -> None:
+        """End the worker."""
+        await self._process.aclose()
+
+    async def decide(self, request: PlacementRequest) -> Outcome:
+        """Answer one cycle; never raises for what a strategy does."""
+        if self._is_in_process:
+            return self.decide_now(request)
+        began = self._monotonic()
+        request, table = self._prepared(request)
+        try:
+            plan = await self._process.place(request, request.time_limit_seconds)
+            _check(request, plan, table)
+        except PlacerFailure as failure:
+            return self._fall_back(request, table, failure, began)
+        return self._conclude(request, table, plan, self._name(), None, began)
+
+    def decide_now(self, request: PlacementRequest) -> Outcome:
+        """The same in this process: for the simulator and tests. A late strategy is waited for."""
+        began = self._monotonic()
+        request, table = self._prepared(request)
+        try:
+            plan = _ask(self._here(), request)
+            _check(request, plan, table)
+        except PlacerFailure as failure:
+            return self._fall_back(request, table, failure, began)
+        return self._conclude(request, table, plan, self._name(), None, began)
+
+    def catalogue(self, all: bool = False) -> list[PlacerInfo]:  # noqa: A002 - reads as the flag it stands for
+        """The strategies to choose from: those most useful, or all; always the present one."""
+        names = [name for name in placers if all or name in SHOWN or name == self.placer]
+        found = [_info(name, placers[name]) for name in names]
+        for name, path in foreign_placers().items():
+            found.append(self._foreign_info(name, path))
+        if self.placer not in [info.name for info in found]:
+            found.append(self._foreign_info(self.placer, placer_path(self.placer)))
+        return [
+            replace(info, is_default=info.name == DEFAULT_PLACER, is_current=info.name == self.placer) for info in found
+        ]
+
+    def _prepared(self, request: PlacementRequest) -> tuple[PlacementRequest, NeedsTable]:
+        self.decided += 1
+        limit = min(request.time_limit_seconds, self.time_limit_seconds)
+        return replace(request, time_limit_seconds=limit), NeedsTable(request.snapshot.nodes)
+
+    def _here(self) -> PlacerInterface:
+        if self._local is None:
+            found = load_placer(self.placer)
+            self._hello = Hello(found.name, found.summary, found.source, found.version)
+            self._local = found()
+        return self._local
+
+    def _name(self) -> str:
+        return self._hello.name if self._hello else self.placer
+
+    def _fall_back(self, request: PlacementRequest, table: NeedsTable, failure: PlacerFailure, began: float) -> Outcome:
+        """Answer with the fallback, or leave the tasks to the platform; say so."""
+        self.failures[failure.kind] += 1
+        logger.warning(
+            "cycle %d: placer %s failed (%s): %s; %s answers instead%s",
+            request.cycle,
+            self.placer,
+            failure.kind,
+            failure.message,
+            self.fallback or "the platform's own scheduler",
+            f"\n{failure.trace}" if failure.trace else "",
+        )
+        problem = f"placer {self.placer} failed ({failure.kind}): {failure.message}"
+        if self.fallback is not None and self.fallback != self.placer:
+            try:
+                plan = _ask(self._fallback_placer(self.fallback), request)
+                _check(request, plan, table)
+                return self._conclude(request, table, plan, self.fallback, problem, began)
+            except PlacerFailure as second:
+                logger.exception("cycle %d: the fallback %s failed as well", request.cycle, self.fallback)
+                problem = f"{problem}; fallback {self.fallback} failed ({second.kind}): {second.message}"
+        reason = f"not placed: {problem}"
+        plan = PlacementPlan((), tuple(Hold(task.run_id, task.key, reason) for task in request.tasks()))
+        return self._conclude(request, table, plan, NO_PLACEMENT, problem, began)
+
+    def _fallback_placer(self, name: str) -> PlacerInterface:
+        if self._stand_in is None:
+            self._stand_in = placers[name]()
+        return self._stand_in
+
+    def _conclude(
+        self,
+        request: PlacementRequest,
+        table: NeedsTable,
+        plan: PlacementPlan,
+        strategy: str,
+        problem: str | None,
+        began: float,
+    ) -> Outcome:
+        now = bind_ready(request, plan, table)
+        fallback_from = self._name() if problem is not None else None
+        recorder = Recorder(request, table, strategy=strategy, fallback_from=fallback_from, new_id=self._new_id)
+        return Outcome(
+            plan=plan,
+            bind_now=now.bind_now,
+            holds=now.holds,
+            decisions=tuple(self._records(recorder, request, plan, now.bind_now, now.holds)),
+            strategy=strategy,
+            fallback_from=fallback_from,
+            problem=problem,
+            seconds=self._monotonic() - began,
+        )
+
+    def _records(
+        self,
+        recorder: Recorder,
+        request: PlacementRequest,
+        plan: PlacementPlan,
+        bind_now: tuple[Placement, ...],
+        holds: Mapping[TaskRef, str],
+    ) -> list[Decision]:
+        """Records of what is bound, and of what else changed since the task was last decided on."""
+        tasks = {task.ref: task for task in request.tasks()}
+        planned = {(placement.run_id, placement.key): placement for placement in plan.placements}
+        self._memory.keep_only(tasks)
+        recorded: Sequence[Placement] = bind_now
+        if self._binding is Binding.AT_SUBMISSION:
+            starting = {placement.run_id for placement in bind_now}
+            recorded = [placement for placement in plan.placements if placement.run_id in starting]
+            holds = {ref: reason for ref, reason in holds.items() if ref[0] not in starting}
+        found = [recorder.placed(tasks[(one.run_id, one.key)], one) for one in recorded]
+        for ref, reason in holds.items():
+            placement = planned.get(ref)
+            answer = (placement.node, placement.option) if placement else (reason,)
+            if self._memory.is_new(ref, tasks[ref].attempt, recorder.fallback_from, *answer):
+                found.append(recorder.held(tasks[ref], reason, placement))
+        return found
+
+    def _foreign_info(self, name: str, path: str) -> PlacerInfo:
+        """Of the present strategy as its worker told; others are imported to ask them."""
+        if name == self.placer and self._hello is not None:
+            return PlacerInfo(name, self._hello.summary, self._hello.source, self._hello.version)
+        try:
+            return _info(name, load_class(path))
+        except Exception as error:
+            return PlacerInfo(name, f"cannot be loaded: {type(error).__name__}: {error}", path, "")
+
+
+def _info(name: str, found: type[PlacerInterface]) -> PlacerInfo:
+    return PlacerInfo(name, found.summary, found.source, found.version)
+
+
+def _ask(placer: PlacerInterface, request: PlacementRequest) -> PlacementPlan:
+    try:
+        plan = placer.place(request)
+    except Exception as error:
+        raise PlacerFailure("raised", f"it raised {type(error).__name__}: {error}") from error
+    if not isinstance(plan, PlacementPlan):
+        raise PlacerFailure("invalid", f"place() returned {type(plan).__name__}, not a PlacementPlan")
+    return plan
+
+
+def _check(request: PlacementRequest, plan: PlacementPlan, table: NeedsTable) -> None:
+    try:
+        problems = plan_problems(request, plan, table)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise PlacerFailure("invalid", f"its plan is malformed: {type(error).__name__}: {error}") from error
+    if problems:
+        raise PlacerFailure("invalid", "its plan is wrong: " + "; ".join(problems))
+
+
+__all__ = [
+    "DEFAULT_PLACER",
+    "ENTRY_POINT_GROUP",
+    "NO_PLACEMENT",
+    "DecisionUnit",
+    "Outcome",
+    "PlacerInfo",
+    "foreign_placers",
+    "load_placer",
+    "placer_path",
+    "placers",
+]

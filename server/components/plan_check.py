@@ -1,0 +1,90 @@
+"""What a plan must be before anybody acts on it, checked against the request it answers. Trusts nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+from server.domain.placement import Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
+from server.domain.resources import Resources
+from server.placers.halves import NeedsTable
+
+MOST_PROBLEMS = 5
+
+
+def plan_problems(request: PlacementRequest, plan: PlacementPlan, table: NeedsTable) -> list[str]:
+    """Broken promises as sentences, at most five; an empty list for a sound plan."""
+    tasks = {task.ref: task for task in request.tasks()}
+    found: list[str] = []
+    for problem in _all_problems(request, plan, table, tasks):
+        found.append(problem)
+        if len(found) == MOST_PROBLEMS:
+            break
+    return found
+
+
+def _all_problems(
+    request: PlacementRequest, plan: PlacementPlan, table: NeedsTable, tasks: dict[TaskRef, WaitingTask]
+) -> Iterator[str]:
+    answers = Counter((placement.run_id, placement.key) for placement in plan.placements)
+    answers.update((hold.run_id, hold.key) for hold in plan.holds)
+    yield from (f"task {name(ref)} is not in the request" for ref in answers if ref not in tasks)
+    yield from (f"task {name(ref)} is answered {count} times" for ref, count in answers.items() if count > 1)
+    yield from (f"task {name(ref)} is not answered" for ref in tasks if ref not in answers)
+    for placement in plan.placements:
+        task = tasks.get((placement.run_id, placement.key))
+        if task is not None:
+            yield from _placement_problems(placement, task, table)
+    yield from _overcommitted(request, plan, table, tasks)
+
+
+def _placement_problems(placement: Placement, task: WaitingTask, table: NeedsTable) -> Iterator[str]:
+    what = f"task {name(task.ref)}"
+    if placement.node not in table.index:
+        yield f"{what} is placed on {placement.node!r}, which is not in the snapshot"
+    elif placement.option not in [option.name for option in task.options]:
+        yield f"{what} is placed with option {placement.option!r}, which it does not offer"
+    elif not table.allows(task, placement.node, placement.option):
+        yield f"{what} is placed on {placement.node}, which cannot run it"
+    start, finish = placement.planned_start_at, placement.planned_finish_at
+    if any(at is not None and at.tzinfo is None for at in (start, finish)):
+        yield f"{what} has a planned time without a time zone"
+    elif start is not None and finish is not None and finish < start:
+        yield f"{what} is planned to finish before it starts"
+    if placement.score is not None and not math.isfinite(placement.score):
+        yield f"{what} has the score {placement.score}"
+
+
+def _overcommitted(
+    request: PlacementRequest, plan: PlacementPlan, table: NeedsTable, tasks: dict[TaskRef, WaitingTask]
+) -> Iterator[str]:
+    """Nodes on which more is planned to start right now than there is room for."""
+    room = request.snapshot.available()
+    said: set[str] = set()
+    for placement in plan.placements:
+        task, start = tasks.get((placement.run_id, placement.key)), placement.planned_start_at
+        if task is None or not task.is_ready or start is None or start.tzinfo is None or start > request.now:
+            continue
+        asked = requests_of(task, placement.option)
+        if asked is None or placement.node not in table.index or placement.node in said:
+            continue
+        lacking = asked.lacking_in(room[placement.node])
+        if lacking or table.nodes[table.index[placement.node]].is_virtual:
+            said.add(placement.node)
+            why = ", ".join(lacking) or "it is not there yet"
+            yield f"more is planned to start now on {placement.node} than it has room for ({why})"
+        room[placement.node] = room[placement.node] - asked
+
+
+def requests_of(task: WaitingTask, option: str) -> Resources | None:
+    """What the task requests with an option, None if it does not offer it."""
+    return next((choice.requests for choice in task.options if choice.name == option), None)
+
+
+def name(ref: TaskRef) -> str:
+    """A task in words."""
+    return f"{ref[1]} of run {ref[0]}"
+
+
+__all__ = ["MOST_PROBLEMS", "name", "plan_problems", "requests_of"]

@@ -1,0 +1,115 @@
+"""Which nodes can run a task, asked once for all tasks with equal needs and all nodes of equal make.
+
+Ten thousand tasks of two hundred components on a thousand nodes of twenty makes are four thousand questions instead of
+ten million. The decision unit checks plans with the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from server.domain.feasibility import is_tolerated, preference_score, rejection
+from server.domain.node import HOSTNAME_LABEL, Node
+from server.domain.placement import TaskOption, WaitingTask
+
+SOFT_TAINT_WEIGHT = 100
+"""How much an untolerated `PreferNoSchedule` taint counts against a node: as much as the heaviest preference for it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Needs:
+    """What tasks with equal needs find in a cluster; nodes by their index in the snapshot.
+
+    Attributes:
+        nodes: that can run the task, ascending; those that failed it before are left out where others remain.
+        options: with which options each of these can run it, in the author's order.
+        preference: summed weights of the wishes that hold there, where that is not zero.
+        rejected: how many nodes can never run it, by reason, most first.
+    """
+
+    nodes: tuple[int, ...]
+    options: Mapping[int, tuple[TaskOption, ...]]
+    preference: Mapping[int, int]
+    rejected: Mapping[str, int]
+
+
+class NeedsTable:
+    """Answers for every task of a request, shared by equal tasks."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.index = {node.name: index for index, node in enumerate(nodes)}
+        self._makes: list[Hashable] | None = None
+        self._known: dict[Hashable, Needs] = {}
+
+    def of(self, task: WaitingTask) -> Needs:
+        """What this task finds."""
+        key = (task.options, task.requirements, task.node, task.tolerations, task.preferences, task.avoid_nodes)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._ask(task)
+        return found
+
+    def allows(self, task: WaitingTask, node: str, option: str) -> bool:
+        """Whether the task can run on the node with the option, whether or not it failed there before."""
+        index = self.index[node]
+        choices = self.of(task).options.get(index)
+        if choices is None and node in task.avoid_nodes:
+            choices = tuple(choice for choice in task.options if rejection(task, choice, self.nodes[index]) is None)
+        return any(choice.name == option for choice in choices or ())
+
+    def _ask(self, task: WaitingTask) -> Needs:
+        answers: dict[Hashable, tuple[tuple[TaskOption, ...], str, int]] = {}
+        labels = sorted({wish.label for wish in task.requirements} | {p.requirement.label for p in task.preferences})
+        options: dict[int, tuple[TaskOption, ...]] = {}
+        preference: dict[int, int] = {}
+        rejected: dict[str, int] = {}
+        for index, (node, make) in enumerate(zip(self.nodes, self._node_makes(), strict=True)):
+            kind = (make, is_named(task, node), *(node.labels.get(label) for label in labels))
+            if kind not in answers:
+                answers[kind] = _answer(task, node)
+            choices, reason, wish = answers[kind]
+            if not choices:
+                rejected[reason] = rejected.get(reason, 0) + 1
+                continue
+            options[index] = choices
+            if wish:
+                preference[index] = wish
+        failed_on = {self.index[name] for name in task.avoid_nodes if name in self.index}
+        kept = tuple(index for index in options if index not in failed_on) or tuple(options)
+        ranked = dict(sorted(rejected.items(), key=lambda item: (-item[1], item[0])))
+        return Needs(kept, {index: options[index] for index in kept}, preference, ranked)
+
+    def _node_makes(self) -> list[Hashable]:
+        """What of each node decides who may run there, apart from labels and name."""
+        if self._makes is None:
+            self._makes = [
+                (
+                    node.is_ready,
+                    node.is_schedulable,
+                    node.taints,
+                    node.allocatable,
+                    tuple(sorted(node.accelerator_memory_bytes.items())),
+                )
+                for node in self.nodes
+            ]
+        return self._makes
+
+
+def is_named(task: WaitingTask, node: Node) -> bool:
+    """Whether the task asks for this very node."""
+    return task.node is not None and task.node in (node.name, node.labels.get(HOSTNAME_LABEL))
+
+
+def _answer(task: WaitingTask, node: Node) -> tuple[tuple[TaskOption, ...], str, int]:
+    """Options that work on the node, else the reason of the first; and how much the node is wished for."""
+    reasons = [rejection(task, option, node) for option in task.options]
+    choices = tuple(option for option, reason in zip(task.options, reasons, strict=True) if reason is None)
+    soft = [taint for taint in node.taints if taint.effect == "PreferNoSchedule"]
+    disliked = sum(not is_tolerated(taint, task.tolerations) for taint in soft)
+    reason = reasons[0] if reasons else "the task offers no option"
+    return choices, reason or "", preference_score(task, node) - SOFT_TAINT_WEIGHT * disliked
+
+
+__all__ = ["SOFT_TAINT_WEIGHT", "Needs", "NeedsTable", "is_named"]

@@ -1,0 +1,92 @@
+"""What is free on one shared node from now on. Tasks run side by side while their requests fit, and start in the order
+in which they are added: a small task never overtakes a big one that waits for the same node, so nobody starves.
+
+Times are seconds from the request's `now`; calls come with times that never go back.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+
+from server.domain.resources import Resources
+
+NEVER = math.inf
+"""Start of a task that has to wait for something without a known end."""
+
+
+class NodeTimeline:
+    """One node. `opens_at`: seconds until it is there (0 for a real one, its start-up time for a virtual one)."""
+
+    __slots__ = ("_count", "_ended", "_ends", "_free", "_frontier", "_head", "_releases")
+
+    def __init__(self, free: Resources, opens_at: float = 0.0) -> None:
+        self._free = free
+        self._frontier = opens_at
+        self._releases: list[tuple[float, int, Resources]] = []
+        self._head = 0
+        self._ends: list[float] = []
+        self._ended = 0
+        self._count = 0
+
+    def hold(self, requests: Resources, until: float) -> None:
+        """Something runs already (its room is not in `free`) and gives its room back at `until`."""
+        self._add(requests, until)
+
+    def tasks_at(self, at: float) -> int:
+        """How many tasks are on the node at that time, running or waiting for it."""
+        while self._ended < len(self._ends) and self._ends[self._ended] <= at:
+            self._ended += 1
+        return len(self._ends) - self._ended
+
+    def has_room(self, requests: Resources, at: float) -> bool:
+        """Whether a task could start right then, without overtaking anybody."""
+        if self._frontier > at:
+            return False
+        self._release(at)
+        return _fits(requests, self._free)
+
+    def earliest_start(self, requests: Resources, at: float) -> float:
+        """When a task that is ready at `at` could start; `NEVER` if its room will not come back."""
+        start = max(at, self._frontier)
+        self._release(start)
+        free, position = self._free, self._head
+        while not _fits(requests, free):
+            if position == len(self._releases):
+                return NEVER
+            end, _, released = self._releases[position]
+            free, start, position = free + released, max(start, end), position + 1
+        return start
+
+    def take(self, requests: Resources, start: float, end: float) -> None:
+        """A task holds its requests from `start` to `end`."""
+        self._frontier = max(self._frontier, start)
+        self._release(start)
+        self._free = self._free - requests
+        self._add(requests, end)
+
+    def _add(self, requests: Resources, end: float) -> None:
+        self._count += 1
+        insort(self._releases, (end, self._count, requests), lo=self._head)
+        insort(self._ends, end, lo=self._ended)
+
+    def _release(self, until: float) -> None:
+        while self._head < len(self._releases) and self._releases[self._head][0] <= until:
+            self._free = self._free + self._releases[self._head][2]
+            self._head += 1
+
+
+def _fits(requests: Resources, free: Resources) -> bool:
+    """As `Resources.fits_in`, without naming what lacks."""
+    if requests.cpu_millicores > free.cpu_millicores and requests.cpu_millicores:
+        return False
+    if requests.memory_bytes > free.memory_bytes and requests.memory_bytes:
+        return False
+    if requests.pods > free.pods and requests.pods:
+        return False
+    return not requests.accelerators or all(
+        count <= free.accelerator_count(kind) for kind, count in requests.accelerators
+    )
+
+
+__all__ = ["NEVER", "NodeTimeline"]

@@ -1,0 +1,1 @@
+"""Promise suites: what every implementation of a port must keep, for ours and for plug-ins alike."""
