@@ -5,6 +5,8 @@ imports the standard library only, runs on Python 3.8 and later, and needs nothi
 `run(manifest)` is the face; the manifest's shape is described in `docs/manifest.md`.
 """
 
+import __future__
+
 import hashlib
 import json
 import linecache
@@ -141,7 +143,8 @@ def _load(manifest):
     for text in ("Any", "Dict", "List", "NamedTuple", "Optional", "Tuple", "Union"):
         module.__dict__[text] = getattr(__import__("typing"), text)
     sys.modules[module.__name__] = module
-    exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
+    flags = __future__.annotations.compiler_flag  # annotations are for the library; here they need not resolve
+    exec(compile(source, name, "exec", flags, True), module.__dict__)
     return module.__dict__[manifest["entrypoint"]]
 
 
@@ -206,7 +209,9 @@ def _checked(name, wanted, value):
         value = value.item() if getattr(value, "ndim", 0) == 0 else value.tolist()
     if not isinstance(value, TYPES[wanted]) or (isinstance(value, bool) and wanted != "bool"):
         got = "nothing (None)" if value is None else "%s: %r" % (type(value).__name__, value)
-        raise TaskFailed("output", "output %r must be of type %s, but the function returned %s" % (name, wanted, got[:300]))
+        raise TaskFailed(
+            "output", "output %r must be of type %s, but the function returned %s" % (name, wanted, got[:300])
+        )
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -264,7 +269,10 @@ def _describe(error, manifest):
     if isinstance(error, ImportError) and getattr(error, "name", None):
         kind = "import"
         package = error.name.split(".")[0]
-        hint = "%r is not installed here: add packages=[%r] to the component, or use an image that has it" % (package, package)
+        hint = "%r is not installed here: add packages=[%r] to the component, or use an image that has it" % (
+            package,
+            package,
+        )
     elif isinstance(error, MemoryError):
         kind = "oom"
     elif isinstance(error, SystemExit):

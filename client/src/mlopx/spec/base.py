@@ -27,7 +27,7 @@ JsonValue = Any
 class SpecModel(BaseModel):
     """Base of all parts: immutable, unknown keys refused, defaults left out of the JSON (`kind` excepted)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

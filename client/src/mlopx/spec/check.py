@@ -100,6 +100,10 @@ def _task_problems(spec: PipelineSpec, path: str, task: Task) -> Iterator[str]:
             yield f".arguments.{port}: {problem}"
         for problem in _type_problems(spec, declared, task.arguments[port]):
             yield f".arguments.{port}: {problem}"
+    yield from _setting_problems(spec, task)
+
+
+def _setting_problems(spec: PipelineSpec, task: Task) -> Iterator[str]:
     for upstream in task.after:
         if upstream not in spec.tasks:
             yield f".after: task {upstream!r} does not exist"
@@ -217,6 +221,10 @@ def _exit_problems(spec: PipelineSpec) -> Iterator[str]:
         yield f"exit_task: {spec.exit_task!r} lies in a loop or condition, so it might not run"
     if task.after or any(True for value in task.arguments.values() for _ in referenced_tasks(value)):
         yield f"exit_task: {spec.exit_task!r} runs whatever happened, so it may not wait for or read other tasks"
+    yield from _exit_readers(spec)
+
+
+def _exit_readers(spec: PipelineSpec) -> Iterator[str]:
     for path, other in spec.tasks.items():
         read = {upstream for value in other.arguments.values() for upstream in referenced_tasks(value)}
         if spec.exit_task in read | set(other.after):

@@ -76,9 +76,8 @@ def _check_version(version: Any) -> None:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    lines = []
-    for item in error.errors(include_url=False, include_input=False)[:20]:
-        lines.append("  " + ".".join(str(part) for part in item["loc"]) + f": {item['msg']}")
+    items = error.errors(include_url=False, include_input=False)[:20]
+    lines = ["  " + ".".join(str(part) for part in item["loc"]) + f": {item['msg']}" for item in items]
     if error.error_count() > 20:
         lines.append(f"  … and {error.error_count() - 20} more")
     return lines

@@ -1,0 +1,231 @@
+"""Pipelines: a function that is called once, with handles, and becomes a `PipelineSpec`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from mlopx.dsl import types
+from mlopx.dsl.build import Build, TaskDraft, building, current_build
+from mlopx.dsl.handles import Handle, json_constant, value_of
+from mlopx.dsl.hints import PipelineHints, read_metadata
+from mlopx.dsl.quantities import seconds
+from mlopx.dsl.task import Nested, TaskHandle
+from mlopx.dsl.where import here, shown
+from mlopx.errors import DefinitionError
+from mlopx.spec import (
+    SPEC_VERSION,
+    Parameter,
+    PipelineScope,
+    PipelineSpec,
+    RunDefaults,
+    Task,
+    WorkloadHints,
+    fits,
+    problems,
+    slug,
+)
+from mlopx.spec import Param as ParamValue
+
+if TYPE_CHECKING:
+    from mlopx.remote import RunHandle
+
+
+class Pipeline:
+    """A pipeline. Build it, submit it, or call it inside another pipeline to nest it."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        priority: int = 0,
+        project: str = "default",
+        deadline: float | str | None = None,
+        hints: str | Path | dict[str, Any] | None = None,
+    ) -> None:
+        self.function = function
+        self.where = f"{shown(function.__code__.co_filename)}:{function.__code__.co_firstlineno}"
+        self.name = slug(name or function.__name__)
+        self.description = description if description is not None else (inspect.getdoc(function) or "").split("\n\n")[0]
+        self._hints = self._read_hints(hints)
+        self.parameters = self._parameters()
+        if not self.name or not self.name[0].isalpha():
+            raise DefinitionError(
+                f"{name or function.__name__!r} cannot be made into a pipeline name", where=self.where
+            )
+        try:
+            self._run = RunDefaults(
+                priority=priority,
+                project=project,
+                deadline_seconds=seconds(deadline) if deadline is not None else None,
+            )
+        except ValidationError as error:
+            raise DefinitionError(
+                f"the run settings are wrong: {error.errors()[0]['msg']}", where=self.where
+            ) from error
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Nested:
+        """Inside another pipeline: nest this one."""
+        build = current_build()
+        if build is None:
+            raise DefinitionError(
+                f"pipeline {self.name!r} is not run by calling it",
+                hint=f"use {self.function.__name__}.submit(...), .run(...) or .build()",
+                where=here(),
+            )
+        given = self._bind(args, kwargs)
+        name = build.free_path(self.name)
+        before = set(build.tasks)
+        exit_before = build.exit_task
+        with build.nested(name, PipelineScope(parent=build.scope, pipeline=self.name)):
+            returned = self.function(**given)
+        if build.exit_task != exit_before:
+            raise DefinitionError(
+                f"nested pipeline {self.name!r} has an exit task; only the outermost can", where=here()
+            )
+        return Nested(name, tuple(path for path in build.tasks if path not in before), returned)
+
+    def build(self) -> PipelineSpec:
+        """The pipeline as a checked spec. Raises DefinitionError with the place in your file."""
+        build = Build()
+        handles = {name: Handle(ParamValue(name=name), parameter.type) for name, parameter in self.parameters.items()}
+        with building(build):
+            self.function(**handles)
+        if not build.tasks:
+            raise DefinitionError(f"pipeline {self.name!r} has no tasks", where=self.where)
+        tasks = {path: self._task(path, draft) for path, draft in build.tasks.items()}
+        used = {draft.component.name for draft in build.tasks.values()}
+        spec = PipelineSpec(
+            version=SPEC_VERSION,
+            name=self.name,
+            description=self.description,
+            parameters=self.parameters,
+            components={name: component for name, component in build.components.items() if name in used},
+            scopes=_used_scopes(build, tasks),
+            tasks=tasks,
+            exit_task=build.exit_task,
+            run=self._run,
+            hints=self._hints.workload if self._hints else None,
+        )
+        found = problems(spec)
+        if found:
+            raise DefinitionError(found[0] + _others(found), where=_place(found[0], build) or self.where)
+        return spec
+
+    def submit(self, arguments: Mapping[str, Any] | None = None, /, **options: Any) -> RunHandle:
+        """Send a run to the server and return at once. Options as in `mlopx.remote.submit`."""
+        from mlopx.remote import submit
+
+        return submit(self.build(), arguments, **options)
+
+    def run(self, arguments: Mapping[str, Any] | None = None, /, **options: Any) -> RunHandle:
+        """Send a run and wait for its end, as one does in a notebook. Raises RunFailedError if it fails."""
+        handle = self.submit(arguments, **options)
+        handle.wait()
+        return handle
+
+    def main(self, argv: list[str] | None = None) -> None:
+        """What a definition file calls under `__main__`: submits, by the command line's options."""
+        from mlopx.cli.script import main
+
+        main(self, argv)
+
+    def _parameters(self) -> dict[str, Parameter]:
+        hints = types.hints_of(self.function)
+        found = {}
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            kind = types.parameter_type(hints.get(name))
+            if kind is None:
+                raise DefinitionError(
+                    f"pipeline parameter {name!r} needs a type: str, int, float, bool, list or dict", where=self.where
+                )
+            has_default = parameter.default is not inspect.Parameter.empty
+            default = json_constant(parameter.default) if has_default else None
+            if default is not None and not fits(default, kind):
+                raise DefinitionError(
+                    f"pipeline parameter {name!r} is a {kind}, but its default is {default!r}", where=self.where
+                )
+            found[name] = Parameter(type=kind, optional=has_default, default=default)
+        return found
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Handle]:
+        try:
+            bound = inspect.signature(self.function).bind(*args, **kwargs)
+        except TypeError as error:
+            raise DefinitionError(f"nested pipeline {self.name!r}: {error}", where=here()) from error
+        bound.apply_defaults()
+        given: dict[str, Handle] = {}
+        for name, value in bound.arguments.items():
+            one = value.output if isinstance(value, TaskHandle | Nested) else value
+            declared = self.parameters[name].type
+            if not isinstance(one, Handle):
+                if not fits(one, declared) and one is not None:
+                    raise DefinitionError(
+                        f"{self.name}: {name!r} expects {declared}, but {one!r} is given", where=here()
+                    )
+                one = Handle(value_of(one), declared)
+            given[name] = one
+        return given
+
+    def _read_hints(self, hints: str | Path | dict[str, Any] | None) -> PipelineHints | None:
+        if hints is None:
+            return None
+        if isinstance(hints, str | Path):
+            hints = Path(self.function.__code__.co_filename).parent / hints
+        return read_metadata(hints)
+
+    def _task(self, path: str, draft: TaskDraft) -> Task:
+        kind = self._hints.kinds.get(path, draft.kind) if self._hints else draft.kind
+        said: WorkloadHints | None = draft.fields.get("hints")
+        if kind is not None and (said is None or said.task_kind is None):
+            try:
+                fields = {} if said is None else {name: getattr(said, name) for name in WorkloadHints.model_fields}
+                draft.fields["hints"] = WorkloadHints.model_validate({**fields, "task_kind": kind})
+            except ValidationError as error:
+                raise DefinitionError(f"{kind!r} is not a kind of task", where=draft.where) from error
+        return draft.finish()
+
+
+def pipeline(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+    """Make a function a pipeline.
+
+    Args:
+        name: by default the function's.
+        description: by default the docstring's first paragraph.
+        priority: higher goes first; 0 is normal.
+        project: whom the run belongs to.
+        deadline: when it should be done, counted from the submission (`"2h"`).
+        hints: the workload metadata (a JSON file beside the definition, or its content).
+    """
+    if function is not None:
+        return Pipeline(function)
+    return lambda decorated: Pipeline(decorated, **settings)
+
+
+def _used_scopes(build: Build, tasks: dict[str, Task]) -> dict[str, Any]:
+    used: set[str] = set()
+    for task in tasks.values():
+        scope = task.scope
+        while scope is not None and scope not in used:
+            used.add(scope)
+            scope = build.scopes[scope].parent
+    return {name: scope for name, scope in build.scopes.items() if name in used}
+
+
+def _place(problem: str, build: Build) -> str | None:
+    """The user's line that a problem speaks of: the call of the task it names."""
+    if not problem.startswith("tasks."):
+        return None
+    text = problem.removeprefix("tasks.")
+    paths = [path for path in build.tasks if text.startswith((f"{path}.", f"{path}:"))]
+    return build.tasks[max(paths, key=len)].where if paths else None
+
+
+def _others(found: list[str]) -> str:
+    return "".join(f"\n  also: {problem}" for problem in found[1:10])

@@ -1,0 +1,337 @@
+"""A task being described: the component's call, and everything that can be said of how and where it runs.
+
+Every method returns the task itself, so they chain: `train(...).request(cpu=2).retry(3).after(download)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from mlopx.dsl.build import Build, TaskDraft
+from mlopx.dsl.handles import Handle, value_of
+from mlopx.dsl.hints import workload
+from mlopx.dsl.needs import Volume, VolumeHandle, resources
+from mlopx.dsl.quantities import seconds
+from mlopx.dsl.where import here
+from mlopx.errors import DefinitionError
+from mlopx.spec import (
+    ArtifactInput,
+    ArtifactOutput,
+    Const,
+    Option,
+    OutputRef,
+    Preference,
+    Requirement,
+    Resources,
+    Retry,
+    SecretEnv,
+    Toleration,
+    fits,
+    slug,
+)
+
+if TYPE_CHECKING:
+    from mlopx.dsl.component import Component
+
+
+class Outputs:
+    """A task's outputs by name: `train.outputs["model"]` or `train.outputs.model`."""
+
+    def __init__(self, owner: str, handles: dict[str, Handle]) -> None:
+        self._owner, self._handles = owner, handles
+
+    def __getitem__(self, name: str) -> Handle:
+        if name not in self._handles:
+            close = difflib.get_close_matches(name, self._handles, 1)
+            known = ", ".join(self._handles) or "none"
+            raise DefinitionError(
+                f"{self._owner} has no output {name!r} (it has: {known})",
+                hint=f"did you mean {close[0]!r}?" if close else None,
+                where=here(),
+            )
+        return self._handles[name]
+
+    def __getattr__(self, name: str) -> Handle:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+
+class TaskHandle:
+    """A task of the pipeline under construction."""
+
+    def __init__(self, build: Build, draft: TaskDraft) -> None:
+        self._build, self._draft = build, draft
+
+    @classmethod
+    def create(cls, build: Build, component: Component, given: dict[str, Any]) -> TaskHandle:
+        """Add a task that calls `component` with these arguments. Raises DefinitionError at the caller's line."""
+        spec = build.add_component(component.spec)
+        draft = TaskDraft(spec, here(), kind=component.defaults.kind)
+        defaults = component.defaults
+        draft.fields.update(scope=build.scope, cache=defaults.cache)
+        if defaults.resources != Resources():
+            draft.fields["resources"] = defaults.resources
+        if defaults.timeout_seconds is not None:
+            draft.fields["timeout_seconds"] = defaults.timeout_seconds
+        if defaults.retry is not None:
+            draft.fields["retry"] = defaults.retry
+        handle = cls(build, draft)
+        draft.fields["arguments"] = handle._arguments(given)
+        draft.path = build.free_path(spec.name)
+        build.tasks[draft.path] = draft
+        return handle
+
+    @property
+    def path(self) -> str:
+        """Path of the task in the pipeline."""
+        return self._draft.path
+
+    @property
+    def outputs(self) -> Outputs:
+        """All outputs, by name."""
+        ports = self._draft.component.outputs
+        handles = {
+            name: Handle(OutputRef(task=self.path, port=name), port.type, isinstance(port, ArtifactOutput))
+            for name, port in ports.items()
+        }
+        return Outputs(f"task {self.path!r}", handles)
+
+    @property
+    def output(self) -> Handle:
+        """The only output. Raises DefinitionError if there are several or none."""
+        names = list(self._draft.component.outputs)
+        if len(names) != 1:
+            text = ", ".join(names) or "none"
+            raise DefinitionError(
+                f"task {self.path!r} has {len(names)} outputs ({text}), so .output is not clear",
+                hint='name one: .outputs["…"]' if names else "annotate what the function returns",
+                where=here(),
+            )
+        return self.outputs[names[0]]
+
+    def named(self, name: str) -> TaskHandle:
+        """Call the task by another name. Do this before its outputs are used."""
+        if any(self.path in str(draft.fields.get("arguments")) for draft in self._build.tasks.values()):
+            raise DefinitionError(f"task {self.path!r} is used already; name it where it is made", where=here())
+        del self._build.tasks[self.path]
+        wanted = slug(name)
+        if not wanted or not wanted[0].isalpha() or self._build.prefix + wanted in self._build.tasks:
+            self._build.tasks[self.path] = self._draft
+            raise DefinitionError(f"{name!r} cannot be the task's name: it is taken, or no name", where=here())
+        self._draft.path = self._build.prefix + wanted
+        self._build.tasks[self._draft.path] = self._draft
+        return self
+
+    def after(self, *others: TaskHandle | Nested) -> TaskHandle:
+        """Wait for these tasks to succeed, though nothing is read from them."""
+        paths: list[str] = list(self._draft.fields.get("after", ()))
+        for other in others:
+            if not isinstance(other, TaskHandle | Nested):
+                raise DefinitionError(f".after takes tasks, not {other!r}", where=here())
+            paths.extend(other.paths)
+        return self._set(after=tuple(dict.fromkeys(paths)))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The task's path, as a tuple of one."""
+        return (self.path,)
+
+    def even_if_failed(self) -> TaskHandle:
+        """Run when all it waits for has ended, however it ended; inputs that did not come take their defaults."""
+        return self._set(trigger="all-done")
+
+    def request(
+        self,
+        *,
+        cpu: int | float | str | None = None,
+        memory: int | str | None = None,
+        accelerator: str | None = None,
+        accelerators: int = 1,
+        accelerator_memory: int | str | None = None,
+    ) -> TaskHandle:
+        """Ask for CPUs (`2`, `"500m"`), memory (`"4Gi"`), and accelerators of one kind with memory each."""
+        asked = resources(
+            cpu=cpu,
+            memory=memory,
+            accelerator=accelerator,
+            accelerators=accelerators,
+            accelerator_memory=accelerator_memory,
+        )
+        before: Resources = self._draft.fields.get("resources", Resources())
+        merged = Resources(
+            cpu_millicores=asked.cpu_millicores or before.cpu_millicores,
+            memory_bytes=asked.memory_bytes or before.memory_bytes,
+            accelerator=asked.accelerator or before.accelerator,
+        )
+        return self._set(resources=merged)
+
+    def any_of(self, *options: Option) -> TaskHandle:
+        """Run in any one of several ways; the task is told which, as `MLOPX_OPTION` and in its `TaskInfo`."""
+        names = [choice.name for choice in options]
+        if len(set(names)) != len(names) or len(names) < 2:
+            raise DefinitionError(f"any_of takes two or more options of different names, not {names}", where=here())
+        return self._set(options=tuple(options))
+
+    def image(self, name: str) -> TaskHandle:
+        """Run in another image than the component's."""
+        return self._set(image=name)
+
+    def on(self, *requirements: Requirement) -> TaskHandle:
+        """Run only on nodes where these hold: `.on(node_label("zone").is_in("a"))`."""
+        return self._add("requirements", requirements)
+
+    def on_node(self, name: str) -> TaskHandle:
+        """Run only on this node."""
+        return self._set(node=name)
+
+    def prefer(self, requirement: Requirement, *, weight: int = 50) -> TaskHandle:
+        """Run rather on nodes where this holds; weight 1 to 100."""
+        if not 1 <= weight <= 100:
+            raise DefinitionError(f"a weight of {weight} is not between 1 and 100", where=here())
+        return self._add("preferences", [Preference(weight=weight, requirement=requirement)])
+
+    def tolerate(self, key: str, *, value: str | None = None, effect: str = "") -> TaskHandle:
+        """Accept nodes with this taint."""
+        try:
+            toleration = Toleration(
+                key=key,
+                operator="Exists" if value is None else "Equal",
+                value=value or "",
+                effect=effect,
+            )
+        except ValueError as error:
+            raise DefinitionError(f"{effect!r} is not an effect of a taint", where=here()) from error
+        return self._add("tolerations", [toleration])
+
+    def mount(self, *volumes: Volume) -> TaskHandle:
+        """Mount volumes. Passing `volume.path(...)` as an argument does this by itself."""
+        for volume in volumes:
+            self._mount(volume.spec)
+        return self
+
+    def retry(
+        self, times: int, *, backoff: float | str = 0, factor: float = 2.0, at_most: float | str = "1h"
+    ) -> TaskHandle:
+        """Try again after a failure, waiting `backoff`, then `factor` times as long, at most `at_most`."""
+        try:
+            found = Retry(
+                max_retries=times,
+                backoff_seconds=seconds(backoff),
+                backoff_factor=factor,
+                max_backoff_seconds=seconds(at_most),
+            )
+        except ValueError as error:
+            raise DefinitionError(f"the retry settings are wrong: {error}", where=here()) from error
+        return self._set(retry=found)
+
+    def timeout(self, span: float | str) -> TaskHandle:
+        """Stop an attempt that runs longer: `"10m"`."""
+        return self._set(timeout_seconds=seconds(span))
+
+    def cache(self, is_on: bool) -> TaskHandle:
+        """Whether an earlier task's equal work may stand for this one."""
+        return self._set(cache=is_on)
+
+    def env(self, **variables: str) -> TaskHandle:
+        """Set environment variables."""
+        texts = {name: str(value) for name, value in variables.items()}
+        return self._set(environment={**self._draft.fields.get("environment", {}), **texts})
+
+    def secret(self, env: str, *, secret: str, key: str) -> TaskHandle:
+        """Set an environment variable from a secret, by reference: the value is never in the pipeline."""
+        return self._add("secrets", [SecretEnv(env=env, secret=secret, key=key)])
+
+    def interruptible(self, is_on: bool = True) -> TaskHandle:
+        """Whether it may run on nodes that can be taken away."""
+        return self._set(interruptible=is_on)
+
+    def hints(self, **said: Any) -> TaskHandle:
+        """Say what the work is, for run time estimates: `kind=`, `dataset=`, `model=`, `operations=`."""
+        return self._set(hints=workload(**said))
+
+    def _set(self, **fields: Any) -> TaskHandle:
+        self._draft.fields.update(fields)
+        return self
+
+    def _add(self, name: str, items: Any) -> TaskHandle:
+        return self._set(**{name: (*self._draft.fields.get(name, ()), *items)})
+
+    def _mount(self, volume: Any) -> None:
+        if volume not in self._draft.fields.get("volumes", ()):
+            self._add("volumes", [volume])
+
+    def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        component = self._draft.component
+        for name in given:
+            if name not in component.inputs:
+                self._unknown(name)
+        missing = [name for name, port in component.inputs.items() if name not in given and not port.optional]
+        if missing:
+            raise DefinitionError(f"{component.name} needs {', '.join(missing)}", where=self._draft.where)
+        return {name: self._argument(name, value) for name, value in given.items()}
+
+    def _unknown(self, name: str) -> None:
+        component = self._draft.component
+        known = ", ".join(component.inputs) or "none"
+        close = difflib.get_close_matches(name, component.inputs, 1)
+        hint = f"did you mean {close[0]!r}?" if close else None
+        if name in component.outputs:
+            hint = f"{name!r} is an output: read it from .outputs[{name!r}]"
+        raise DefinitionError(
+            f"{component.name} has no input {name!r} (it has: {known})", hint=hint, where=self._draft.where
+        )
+
+    def _argument(self, name: str, given: Any) -> Any:
+        port = self._draft.component.inputs[name]
+        if isinstance(given, VolumeHandle) and given.volume is not None:
+            self._mount(given.volume)
+        if isinstance(port, ArtifactInput) and isinstance(given, TaskHandle) and given is not self:
+            given = _only_artifact(given)
+        value = value_of(given)
+        if isinstance(value, Const):
+            is_none = value.value is None and port.optional
+            if isinstance(port, ArtifactInput) or not (is_none or fits(value.value, port.type)):
+                wanted = f"an artifact ({port.type})" if isinstance(port, ArtifactInput) else port.type
+                raise DefinitionError(
+                    f"input {name!r} of {self._draft.component.name} expects {wanted}, but {value.value!r} is given",
+                    where=self._draft.where,
+                )
+        return value
+
+
+def _only_artifact(task: TaskHandle) -> Handle:
+    names = [name for name, port in task._draft.component.outputs.items() if isinstance(port, ArtifactOutput)]
+    return task.outputs[names[0]] if len(names) == 1 else task.output
+
+
+class Nested:
+    """A nested pipeline that was called: what it returned, and all its tasks for `.after`."""
+
+    def __init__(self, name: str, paths: tuple[str, ...], returned: Any) -> None:
+        self.name, self.paths, self._returned = name, paths, returned
+
+    @property
+    def output(self) -> Handle:
+        """What the nested pipeline returned, if that is one value."""
+        if isinstance(self._returned, TaskHandle):
+            return self._returned.output
+        if not isinstance(self._returned, Handle):
+            raise DefinitionError(
+                f"nested pipeline {self.name!r} does not return one value",
+                hint='return an output, or a dict of outputs read with .outputs["…"]',
+                where=here(),
+            )
+        return self._returned
+
+    @property
+    def outputs(self) -> Outputs:
+        """What the nested pipeline returned, if that is a dict of outputs."""
+        returned = self._returned if isinstance(self._returned, dict) else {"output": self._returned}
+        handles = {
+            name: one.output if isinstance(one, TaskHandle) else one
+            for name, one in returned.items()
+            if isinstance(one, Handle | TaskHandle)
+        }
+        return Outputs(f"nested pipeline {self.name!r}", handles)
