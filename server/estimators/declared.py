@@ -1,0 +1,71 @@
+"""Predicts from the author's hints: counted operations over the node's speed, plus a fixed overhead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.domain.node import Node
+from server.domain.placement import Estimate
+from server.estimators.bands import SLOWEST, banded
+from server.estimators.interface import EstimatorInterface, Observation, Profile
+from server.estimators.operations import family, operations
+
+OPERATIONS_PER_SECOND = 2e9
+"""What one CPU of speed 1 does of the counted operations: numpy and compiled learners on one current core."""
+
+ACCELERATOR_SPEEDUP = 10.0
+"""How much sooner a task with an accelerator is done than on one CPU, where nothing else is known."""
+
+SPREAD = 0.9
+"""Counted operations are right within a factor of about three, eight times of ten."""
+
+PARALLEL = frozenset({"randomforest", "nn", "cnn"})
+"""Families that use several processors; with a loss, hence the exponent."""
+
+PARALLEL_EXPONENT = 0.8
+
+
+class DeclaredEstimator(EstimatorInterface):
+    """Operations from the hints, over node speed. Learns nothing.
+
+    `overhead_seconds` is what every task costs besides its work: starting a process or a container.
+    """
+
+    name = "declared"
+
+    def __init__(self, *, overhead_seconds: float = 1.0, operations_per_second: float = OPERATIONS_PER_SECOND) -> None:
+        self.overhead_seconds = overhead_seconds
+        self.operations_per_second = operations_per_second
+
+    def estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
+        """One row per profile; all None where the operations cannot be counted."""
+        speeds = [max(node.speed, SLOWEST) for node in nodes]
+        distinct = set(speeds)
+        return [self._row(profile, speeds, distinct) for profile in profiles]
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Nothing to learn from: hints do not change."""
+
+    def _row(self, profile: Profile, speeds: Sequence[float], distinct: set[float]) -> list[Estimate | None]:
+        counted = operations(profile.workload)
+        if counted is None:
+            return [None] * len(speeds)
+        rate = self.operations_per_second * parallelism(profile)
+        known: dict[float, Estimate] = {
+            speed: banded(counted / (rate * speed), SPREAD, "from the hints", fixed_seconds=self.overhead_seconds)
+            for speed in distinct
+        }
+        return [known[speed] for speed in speeds]
+
+
+def parallelism(profile: Profile) -> float:
+    """How many times the work of one CPU the task's requests do."""
+    if profile.accelerators:
+        return ACCELERATOR_SPEEDUP
+    cpus = profile.cpu_millicores / 1000 or 1.0
+    if cpus <= 1:
+        return cpus
+    return cpus**PARALLEL_EXPONENT if family(profile.workload) in PARALLEL else 1.0
+
+
+__all__ = ["DeclaredEstimator", "parallelism"]

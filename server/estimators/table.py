@@ -1,0 +1,73 @@
+"""Builds the table of estimates that a placement request carries: one row per profile, shared by equal tasks."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from server.domain.node import Node
+from server.domain.placement import Estimate, Estimates, TaskOption, WaitingRun, WaitingTask
+from server.domain.run import TaskKey
+from server.estimators.bands import banded
+from server.estimators.interface import EstimatorInterface, Profile
+
+UNKNOWN = banded(60.0, 1.2, "a guess")
+"""Stands where an estimator knows nothing; the chain never needs it."""
+
+_MARSHAL_WITHOUT_REFERENCES = 2
+
+
+def build_estimates(runs: Iterable[WaitingRun], nodes: Sequence[Node], estimator: EstimatorInterface) -> Estimates:
+    """Estimates for every option of every unbound task of the runs on every node."""
+    rows: dict[Hashable, int] = {}
+    profiles: list[Profile] = []
+    profile_of: dict[tuple[str, TaskKey, str], int] = {}
+    for run in runs:
+        for task in run.tasks:
+            hints = _identity(task.workload)
+            for option in task.options:
+                requests = option.requests
+                key = (
+                    task.component_digest,
+                    task.component,
+                    option.name,
+                    requests.cpu_millicores,
+                    requests.accelerators,
+                    task.input_bytes,
+                    hints,
+                )
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = len(profiles)
+                    profiles.append(profile_of_task(task, option))
+                profile_of[task.run_id, task.key, option.name] = row
+    table = tuple(_known(row) for row in estimator.estimate(profiles, nodes)) if profiles else ()
+    return Estimates(profile_of, {node.name: column for column, node in enumerate(nodes)}, table)
+
+
+def profile_of_task(task: WaitingTask, option: TaskOption) -> Profile:
+    """What is to be estimated of a waiting task, run with one of its options."""
+    return Profile(
+        component=task.component,
+        component_digest=task.component_digest,
+        option=option.name,
+        cpu_millicores=option.requests.cpu_millicores,
+        accelerators=option.requests.accelerators,
+        input_bytes=task.input_bytes,
+        workload=task.workload,
+    )
+
+
+def _known(row: Sequence[Estimate | None]) -> tuple[Estimate, ...]:
+    if not all(row):  # an estimate is always true; `None in row` would compare values
+        return tuple(estimate if estimate is not None else UNKNOWN for estimate in row)
+    return tuple(row)  # type: ignore[arg-type]  # there is no None in it, which mypy cannot see
+
+
+def _identity(workload: Mapping[str, Any]) -> Hashable:
+    """Equal for equal hints, quick to compare and to hash."""
+    return marshal.dumps(dict(workload), _MARSHAL_WITHOUT_REFERENCES) if workload else b""
+
+
+__all__ = ["build_estimates", "profile_of_task"]
