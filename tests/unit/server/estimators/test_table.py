@@ -1,0 +1,60 @@
+"""The table of estimates: shared rows, every pair answered, and quick."""
+
+from __future__ import annotations
+
+import time
+
+from server.domain.placement import TaskOption
+from server.estimators.chain import ChainEstimator
+from server.estimators.history import HistoryEstimator
+from server.estimators.table import build_estimates
+from server.testing.contracts.estimator import FOREST
+from server.testing.contracts.placement_requests import a_node, a_run, a_task, amounts
+
+
+def test_equal_tasks_share_a_row_and_different_hints_do_not() -> None:
+    runs = [
+        a_run("a", a_task("a", workload=dict(FOREST)), a_task("a", "other")),
+        a_run("b", a_task("b", workload=dict(FOREST))),
+        a_run("c", a_task("c", workload={**FOREST, "task_kind": "evaluation"})),
+    ]
+    found = build_estimates(runs, [a_node("one"), a_node("two", speed=2)], ChainEstimator())
+    assert len(found.table) == 3
+    assert found.seconds(runs[0].tasks[0].ref, "two") == found.seconds(runs[1].tasks[0].ref, "two")
+    assert found.seconds(runs[0].tasks[0].ref, "two") != found.seconds(runs[2].tasks[0].ref, "two")
+
+
+def test_every_option_has_its_own_estimate() -> None:
+    options = (TaskOption("gpu", amounts(gpus=1)), TaskOption("cpu", amounts(cpus=8)))
+    run = a_run("a", a_task("a", options=options, workload=FOREST))
+    found = build_estimates([run], [a_node("one", gpus=1)], ChainEstimator())
+    ref = run.tasks[0].ref
+    assert found.seconds(ref, "one", "gpu") < found.seconds(ref, "one", "cpu")
+
+
+def test_where_an_estimator_knows_nothing_a_guess_stands() -> None:
+    run = a_run("a", a_task("a"))
+    found = build_estimates([run], [a_node("one")], HistoryEstimator())
+    assert found.of(run.tasks[0].ref, "one").source == "a guess"
+
+
+def test_nothing_to_estimate_gives_an_empty_table() -> None:
+    assert build_estimates([], [a_node("one")], ChainEstimator()).table == ()
+    run = a_run("a", a_task("a"))
+    assert build_estimates([run], [], ChainEstimator()).table == ((),)
+
+
+def test_ten_thousand_tasks_on_a_thousand_nodes_are_quick() -> None:
+    cluster = [
+        a_node(f"n{index}", speed=1 + index % 20, labels={"worker_type": f"c{index % 20}"}) for index in range(1000)
+    ]
+    runs = [
+        a_run(f"r{number}", *[a_task(f"r{number}", f"c{(number * 10 + step) % 200}") for step in range(10)])
+        for number in range(1000)
+    ]
+    chain = ChainEstimator()
+    build_estimates(runs, cluster, chain)
+    began = time.process_time()
+    found = build_estimates(runs, cluster, chain)
+    assert time.process_time() - began < 1.0
+    assert len(found.table) == 200
