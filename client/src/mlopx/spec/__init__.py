@@ -40,6 +40,7 @@ from mlopx.spec.pipeline import (
     Scope,
     Task,
 )
+from mlopx.spec.quantities import parse_cpu, parse_memory, parse_seconds
 from mlopx.spec.structure import (
     conditions_around,
     data_dependencies,
@@ -106,6 +107,9 @@ __all__ = [
     "json_schema",
     "loops_around",
     "merge_hints",
+    "parse_cpu",
+    "parse_memory",
+    "parse_seconds",
     "parse_spec",
     "problems",
     "referenced_tasks",

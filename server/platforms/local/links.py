@@ -1,0 +1,177 @@
+"""The server's side of an agent: starts it or finds it again, speaks with it, and notices when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from server.domain.errors import ConfigurationError, PlatformError
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 30.0
+ANSWER_SECONDS = 20.0
+LINE_LIMIT = 64 << 20
+Listener = Callable[["AgentLink", dict[str, Any]], None]
+
+
+class AgentLink:
+    """A connection to one node's agent that mends itself. `listener` gets every message, and `{"event": "lost"}` when
+    the agent's process is gone with all it ran."""
+
+    def __init__(self, node: str, folder: Path, config: dict[str, Any], listener: Listener) -> None:
+        self.node, self.folder = node, folder / "agents" / node
+        self._config, self._listener = config, listener
+        self._socket = socket_path(folder, node)
+        self._writer: asyncio.StreamWriter | None = None
+        self._ready = asyncio.Event()
+        self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._last_pid: int | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.hello: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Connect for the first time. Raises ConfigurationError if no agent can be had."""
+        self._task = asyncio.create_task(self._keep_connected(), name=f"agent {self.node}")
+        try:
+            await asyncio.wait_for(self._ready.wait(), START_SECONDS)
+        except TimeoutError as error:
+            await self.aclose(stop=True)
+            raise ConfigurationError(
+                f"the agent of node {self.node} does not start", hint=f"its log is {self.folder / 'agent.log'}"
+            ) from error
+
+    async def aclose(self, *, stop: bool) -> None:
+        """Let go of the agent; `stop` also ends it with all it runs."""
+        if stop and self._writer is not None:
+            with contextlib.suppress(ConnectionError, PlatformError):
+                await self.send({"op": "stop"})
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                await asyncio.wait_for(self._writer.drain(), 1)
+            for _ in range(150):
+                if not os.path.exists(self._socket):
+                    break
+                await asyncio.sleep(0.02)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.close()
+        if stop and self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._process.wait, 5)
+            if self._process.poll() is None:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
+
+    async def send(self, order: dict[str, Any]) -> None:
+        """Give an order. Raises PlatformError (retryable) while the agent cannot be reached."""
+        if self._writer is None or self._writer.is_closing():
+            raise PlatformError(f"the agent of node {self.node} cannot be reached right now", is_retryable=True)
+        self._writer.write(json.dumps(order).encode() + b"\n")
+        try:
+            await self._writer.drain()
+        except ConnectionError as error:
+            raise PlatformError(f"the agent of node {self.node} went away", is_retryable=True) from error
+
+    async def ask(self, order: dict[str, Any], key: str) -> dict[str, Any]:
+        """Give an order and wait for the answer about `key`. Raises PlatformError (retryable) without one."""
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._answers[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self.send(order)
+            return await asyncio.wait_for(asyncio.shield(answer), ANSWER_SECONDS)
+        except TimeoutError as error:
+            raise PlatformError(f"the agent of node {self.node} does not answer", is_retryable=True) from error
+        finally:
+            self._answers.pop(key, None)
+
+    async def _keep_connected(self) -> None:
+        pause = 0.05
+        while True:
+            try:
+                reader, writer = await self._connect()
+            except (OSError, ConnectionError) as error:
+                log.warning("agent of node %s: %s", self.node, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+                continue
+            self._writer, pause = writer, 0.05
+            try:
+                async for line in reader:
+                    self._hear(json.loads(line))
+            except (ConnectionError, ValueError) as error:
+                log.warning("the connection to the agent of node %s broke: %s", self.node, error)
+            self._writer = None
+            self._ready.clear()
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(PlatformError(f"the agent of node {self.node} went away", is_retryable=True))
+            self._answers.clear()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        kind = message["event"]
+        if kind == "hello":
+            is_new = self._last_pid is not None and message["pid"] != self._last_pid
+            self._last_pid, self.hello = message["pid"], message
+            if is_new:
+                self._listener(self, {"event": "lost"})
+            self._ready.set()
+        elif kind in ("accepted", "refused", "usage"):
+            answer = self._answers.get(message.get("id", "usage"))
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+        self._listener(self, message)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        with contextlib.suppress(OSError):
+            return await asyncio.open_unix_connection(self._socket, limit=LINE_LIMIT)
+        await asyncio.to_thread(self._spawn)
+        for _ in range(int(START_SECONDS / 0.05)):
+            await asyncio.sleep(0.05)
+            with contextlib.suppress(OSError):
+                return await asyncio.open_unix_connection(self._socket, limit=LINE_LIMIT)
+            if self._process is not None and self._process.poll() is not None:
+                raise ConnectionError(f"it ended with status {self._process.returncode}; see {self.folder}/agent.log")
+        raise ConnectionError("it does not listen")
+
+    def _spawn(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / "config.json"
+        config = {**self._config, "node": self.node, "folder": str(self.folder), "socket": self._socket}
+        file.write_text(json.dumps(config))
+        with open(self.folder / "agent.log", "ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server.platforms.local.agent", str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=Path(__file__).resolve().parents[3],
+            )
+
+
+def socket_path(folder: Path, node: str) -> str:
+    """Where the agent of a node listens: short, private, and different for every state folder."""
+    tag = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    home = Path(tempfile.gettempdir()) / f"mlopx-{os.getuid()}-{tag}"
+    home.mkdir(mode=0o700, exist_ok=True)
+    if home.stat().st_uid != os.getuid():
+        raise ConfigurationError(f"{home} belongs to somebody else", hint="remove it, or set TMPDIR")
+    home.chmod(0o700)
+    return str(home / f"{hashlib.sha256(node.encode()).hexdigest()[:16]}.sock")
