@@ -114,11 +114,11 @@ class _Shortages:
 
     def _text(self, needs: Needs) -> str:
         count = len(self.table.nodes)
-        lacking = Counter(
-            "too little " + " and ".join(options[0].requests.lacking_in(self.room[self.table.nodes[index].name]))
-            for index, options in needs.options.items()
-            if not options[0].requests.fits_in(self.room[self.table.nodes[index].name])
-        )
+        lacking: Counter[str] = Counter()
+        for index, options in needs.options.items():
+            node, asked = self.table.nodes[index], options[0].requests
+            if not node.is_virtual and not asked.fits_in(self.room[node.name]):
+                lacking["too little " + " and ".join(asked.lacking_in(self.room[node.name]))] += 1
         reasons = [f"{reason} free on {number} of {count} nodes" for reason, number in lacking.most_common(2)]
         reasons += [f"{reason} on {number}" for reason, number in list(needs.rejected.items())[:_SAID_REASONS]]
         return "; " + "; ".join(reasons) if reasons else ""

@@ -70,9 +70,10 @@ def _overcommitted(
         if asked is None or placement.node not in table.index or placement.node in said:
             continue
         lacking = asked.lacking_in(room[placement.node])
-        if lacking or table.nodes[table.index[placement.node]].is_virtual:
+        is_virtual = table.nodes[table.index[placement.node]].is_virtual
+        if lacking or is_virtual:
             said.add(placement.node)
-            why = ", ".join(lacking) or "it is not there yet"
+            why = "it is not there yet" if is_virtual else ", ".join(lacking)
             yield f"more is planned to start now on {placement.node} than it has room for ({why})"
         room[placement.node] = room[placement.node] - asked
 

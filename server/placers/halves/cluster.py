@@ -17,6 +17,9 @@ UNKNOWN_SECONDS = 60.0
 OVERDUE_SECONDS = 1.0
 """Assumed rest of a task that should have ended already."""
 
+SOONEST_ARRIVAL_SECONDS = 1.0
+"""A node that is not there yet is never there now."""
+
 MOST_NODES_COMPARED = 128
 """On larger clusters an assignment compares this many nodes with room instead of all, beginning elsewhere each time."""
 
@@ -43,7 +46,10 @@ class Cluster:
         self.table = table or NeedsTable(self.nodes)
         available = request.snapshot.available()
         self.timelines = [
-            NodeTimeline(available[node.name], node.startup_seconds if node.is_virtual else 0.0) for node in self.nodes
+            NodeTimeline(node.allocatable, max(node.startup_seconds, SOONEST_ARRIVAL_SECONDS))
+            if node.is_virtual
+            else NodeTimeline(available[node.name])
+            for node in self.nodes
         ]
         for occupancy in request.snapshot.occupancies:
             index = self.table.index.get(occupancy.node)

@@ -22,8 +22,9 @@ class Needs:
     """What tasks with equal needs find in a cluster; nodes by their index in the snapshot.
 
     Attributes:
-        nodes: that can run the task, ascending; those that failed it before are left out where others remain.
-        options: with which options each of these can run it, in the author's order.
+        nodes: to choose among, ascending: those that can run the task, without those that failed it before and
+            without those that are not there yet, where others remain.
+        options: with which options every node that can run it can do so, in the author's order.
         preference: summed weights of the wishes that hold there, where that is not zero.
         rejected: how many nodes can never run it, by reason, most first.
     """
@@ -53,11 +54,7 @@ class NeedsTable:
 
     def allows(self, task: WaitingTask, node: str, option: str) -> bool:
         """Whether the task can run on the node with the option, whether or not it failed there before."""
-        index = self.index[node]
-        choices = self.of(task).options.get(index)
-        if choices is None and node in task.avoid_nodes:
-            choices = tuple(choice for choice in task.options if rejection(task, choice, self.nodes[index]) is None)
-        return any(choice.name == option for choice in choices or ())
+        return any(choice.name == option for choice in self.of(task).options.get(self.index[node], ()))
 
     def _ask(self, task: WaitingTask) -> Needs:
         answers: dict[Hashable, tuple[tuple[TaskOption, ...], str, int]] = {}
@@ -78,8 +75,9 @@ class NeedsTable:
                 preference[index] = wish
         failed_on = {self.index[name] for name in task.avoid_nodes if name in self.index}
         kept = tuple(index for index in options if index not in failed_on) or tuple(options)
+        there = tuple(index for index in kept if not self.nodes[index].is_virtual) or kept
         ranked = dict(sorted(rejected.items(), key=lambda item: (-item[1], item[0])))
-        return Needs(kept, {index: options[index] for index in kept}, preference, ranked)
+        return Needs(there, options, preference, ranked)
 
     def _node_makes(self) -> list[Hashable]:
         """What of each node decides who may run there, apart from labels and name."""
