@@ -14,7 +14,7 @@ from mlopx.dsl.build import Build, TaskDraft, building, current_build
 from mlopx.dsl.handles import Handle, json_constant, value_of
 from mlopx.dsl.hints import PipelineHints, read_metadata
 from mlopx.dsl.quantities import seconds
-from mlopx.dsl.task import Nested, TaskHandle
+from mlopx.dsl.task import Nested, TaskHandle, only_artifact
 from mlopx.dsl.where import here, shown
 from mlopx.errors import DefinitionError
 from mlopx.spec import (
@@ -54,6 +54,7 @@ class Pipeline:
         self.name = slug(name or function.__name__)
         self.description = description if description is not None else (inspect.getdoc(function) or "").split("\n\n")[0]
         self._hints = self._read_hints(hints)
+        self.artifacts = self._artifacts()
         self.parameters = self._parameters()
         if not self.name or not self.name[0].isalpha():
             raise DefinitionError(
@@ -93,6 +94,12 @@ class Pipeline:
 
     def build(self) -> PipelineSpec:
         """The pipeline as a checked spec. Raises DefinitionError with the place in your file."""
+        if self.artifacts:
+            raise DefinitionError(
+                f"pipeline {self.name!r} takes artifacts ({', '.join(self.artifacts)}), so it cannot run alone",
+                hint="call it inside another pipeline, whose tasks make these artifacts",
+                where=self.where,
+            )
         build = Build()
         handles = {name: Handle(ParamValue(name=name), parameter.type) for name, parameter in self.parameters.items()}
         with building(build):
@@ -136,10 +143,17 @@ class Pipeline:
 
         main(self, argv)
 
+    def _artifacts(self) -> dict[str, tuple[str, bool]]:
+        """Type and whether it is a list, of what a nested pipeline takes as `Input[...]`."""
+        found = {name: types.artifact_type(hint) for name, hint in types.hints_of(self.function).items()}
+        return {name: one[1:] for name, one in found.items() if one is not None and one[0] == types.INPUT}
+
     def _parameters(self) -> dict[str, Parameter]:
         hints = types.hints_of(self.function)
         found = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
+            if name in self.artifacts:
+                continue
             kind = types.parameter_type(hints.get(name))
             if kind is None:
                 raise DefinitionError(
@@ -162,6 +176,9 @@ class Pipeline:
         bound.apply_defaults()
         given: dict[str, Handle] = {}
         for name, value in bound.arguments.items():
+            if name in self.artifacts:
+                given[name] = self._artifact(name, value)
+                continue
             one = value.output if isinstance(value, TaskHandle | Nested) else value
             declared = self.parameters[name].type
             if not isinstance(one, Handle):
@@ -172,6 +189,17 @@ class Pipeline:
                 one = Handle(value_of(one), declared)
             given[name] = one
         return given
+
+    def _artifact(self, name: str, given: Any) -> Handle:
+        kind, is_list = self.artifacts[name]
+        one = only_artifact(given) if isinstance(given, TaskHandle) else given
+        one = one.output if isinstance(one, Nested) else one
+        is_one = isinstance(one, Handle) and one.is_artifact and one.is_list == is_list
+        if not is_one or (one.type != kind and "Artifact" not in (one.type, kind)):
+            found = f"a {one.type}" if isinstance(one, Handle) else repr(one)
+            wanted = f"a list of {kind} artifacts" if is_list else f"an artifact ({kind})"
+            raise DefinitionError(f"{self.name}: {name!r} expects {wanted}, but {found} is given", where=here())
+        return one
 
     def _read_hints(self, hints: str | Path | dict[str, Any] | None) -> PipelineHints | None:
         if hints is None:

@@ -71,8 +71,9 @@ def read_source(function: Callable[..., Any]) -> FunctionSource:
     if not isinstance(node, ast.FunctionDef):
         raise DefinitionError(f"{function.__name__} is no plain function", hint="use def, not async def", where=where)
     body = "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno]) + "\n"
-    _require_alone(function, body, where)
-    return FunctionSource(body, Path(function.__code__.co_filename).name, start + node.lineno - 1, where)
+    name, definition = _returned_tuple(function)
+    _require_alone(function, body, where, known={name})
+    return FunctionSource(body + definition, Path(function.__code__.co_filename).name, start + node.lineno - 1, where)
 
 
 def _where(function: Callable[..., Any]) -> str:
@@ -80,8 +81,20 @@ def _where(function: Callable[..., Any]) -> str:
     return f"{shown(code.co_filename)}:{code.co_firstlineno}"
 
 
-def _require_alone(function: Callable[..., Any], body: str, where: str) -> None:
-    missing = sorted(set(function.__code__.co_freevars) | _globals_used(body))
+def _returned_tuple(function: Callable[..., Any]) -> tuple[str, str]:
+    """Name and definition of the NamedTuple that the function is annotated to return, which travels with it."""
+    annotation = function.__annotations__.get("return")
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    returned = function.__globals__.get(name) if isinstance(annotation, str) else annotation
+    fields = getattr(returned, "_fields", None) if isinstance(returned, type) else None
+    if fields is None or not name.isidentifier():
+        return "", ""
+    pairs = ", ".join(f'("{field}", Any)' for field in fields)
+    return name, f'\n\n{name} = NamedTuple("{name}", [{pairs}])\n'
+
+
+def _require_alone(function: Callable[..., Any], body: str, where: str, *, known: set[str]) -> None:
+    missing = sorted((set(function.__code__.co_freevars) | _globals_used(body)) - known)
     if missing:
         names = ", ".join(missing)
         raise DefinitionError(

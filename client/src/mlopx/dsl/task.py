@@ -288,7 +288,7 @@ class TaskHandle:
         if isinstance(given, VolumeHandle) and given.volume is not None:
             self._mount(given.volume)
         if isinstance(port, ArtifactInput) and isinstance(given, TaskHandle) and given is not self:
-            given = _only_artifact(given)
+            given = only_artifact(given)
         value = value_of(given)
         if isinstance(value, Const):
             is_none = value.value is None and port.optional
@@ -301,7 +301,8 @@ class TaskHandle:
         return value
 
 
-def _only_artifact(task: TaskHandle) -> Handle:
+def only_artifact(task: TaskHandle) -> Handle:
+    """The task's artifact, if it makes exactly one; else its only output."""
     names = [name for name, port in task._draft.component.outputs.items() if isinstance(port, ArtifactOutput)]
     return task.outputs[names[0]] if len(names) == 1 else task.output
 
