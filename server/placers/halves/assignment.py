@@ -5,6 +5,7 @@ It may choose a node without room at that time: the task then waits for it.
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -49,7 +50,8 @@ class RandomNode(Assignment):
         free = cluster.with_room(needs, at)
         if free:
             return Choice(chance.choice(free), "drawn among the nodes with room")
-        return Choice(chance.choice(needs.nodes), "drawn, no node has room yet")
+        waiting_place = random.Random(f"{task.ref[0]}:{task.ref[1]}")  # the same every cycle, or the big ones starve
+        return Choice(waiting_place.choice(most_wished(needs, needs.nodes)), "drawn, no node has room yet")
 
 
 class InTurn(Assignment):

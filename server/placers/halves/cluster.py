@@ -53,7 +53,7 @@ class Cluster:
         ]
         for occupancy in request.snapshot.occupancies:
             index = self.table.index.get(occupancy.node)
-            if index is not None:
+            if index is not None and not self.nodes[index].is_virtual:
                 rest = seconds_left(occupancy.expected_end_at, request.now)
                 unknown = UNKNOWN_SECONDS if occupancy.run_id is not None else NEVER
                 self.timelines[index].hold(occupancy.requests, unknown if rest is None else rest)

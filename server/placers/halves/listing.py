@@ -42,7 +42,7 @@ def plan_in_turn(request: PlacementRequest, ordering: Ordering, assignment: Assi
             Placement(
                 run_id=task.run_id,
                 key=task.key,
-                node=cluster.nodes[choice.node].name,
+                node=cluster.nodes[offer.node].name,
                 option=offer.option.name,
                 planned_start_at=request.now + timedelta(seconds=offer.start),
                 planned_finish_at=request.now + timedelta(seconds=offer.finish),
