@@ -30,6 +30,7 @@ from mlopx.spec import (
     fits,
     slug,
 )
+from mlopx.spec.structure import referenced_tasks, scope_values
 
 if TYPE_CHECKING:
     from mlopx.dsl.component import Component
@@ -113,7 +114,7 @@ class TaskHandle:
 
     def named(self, name: str) -> TaskHandle:
         """Call the task by another name. Do this before its outputs are used."""
-        if any(self.path in str(draft.fields.get("arguments")) for draft in self._build.tasks.values()):
+        if self._is_used():
             raise DefinitionError(f"task {self.path!r} is used already; name it where it is made", where=here())
         del self._build.tasks[self.path]
         wanted = slug(name)
@@ -250,6 +251,15 @@ class TaskHandle:
     def hints(self, **said: Any) -> TaskHandle:
         """Say what the work is, for run time estimates: `kind=`, `dataset=`, `model=`, `operations=`."""
         return self._set(hints=workload(**said))
+
+    def _is_used(self) -> bool:
+        """Whether another task or a scope refers to this one already."""
+        drafts = [draft.fields for draft in self._build.tasks.values()]
+        values = [value for fields in drafts for value in fields.get("arguments", {}).values()]
+        values += [value for scope in self._build.scopes.values() for value in scope_values(scope)]
+        read = {path for value in values for path in referenced_tasks(value)}
+        waited_for = {path for fields in drafts for path in fields.get("after", ())}
+        return self.path in read | waited_for | {self._build.exit_task}
 
     def _set(self, **fields: Any) -> TaskHandle:
         self._draft.fields.update(fields)
