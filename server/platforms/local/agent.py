@@ -36,6 +36,7 @@ class Agent:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
+        self._began, self._began_at = time.time(), time.monotonic()
         self.folder = Path(config["folder"])
         self.ended_folder = self.folder / "ended"
         self.ended_folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +55,10 @@ class Agent:
             with contextlib.suppress(ValueError, OSError, KeyError):
                 message = json.loads(file.read_text())
                 self.ended[message["id"]] = message
+
+    def now(self) -> float:
+        """Seconds since the epoch; goes on steadily when the machine's clock is set back."""
+        return self._began + time.monotonic() - self._began_at
 
     async def run(self) -> None:
         """Serve until told to stop, or left alone for too long."""
@@ -184,7 +189,7 @@ class Agent:
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe)
         Path(order["log_file"]).parent.mkdir(parents=True, exist_ok=True)
-        task = Running(name, tag, order, LogFile(Path(order["log_file"])), time.time())
+        task = Running(name, tag, order, LogFile(Path(order["log_file"])), self.now())
         reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         loop = asyncio.get_running_loop()
         loop.add_reader(reading, self._read_log, task, reading)
@@ -233,7 +238,7 @@ class Agent:
             self._end(task, "cancel", grace_seconds)
         elif name not in self.ended:
             self.never.add(name)
-            now = time.time()
+            now = self.now()
             self._keep(
                 {
                     "event": "ended",
@@ -266,7 +271,7 @@ class Agent:
                 os.kill(pid, number)
 
     async def _ended(self, task: Running, status: int, peak_bytes: int) -> None:
-        ended_at = time.time()
+        ended_at = self.now()
         task.peak_bytes = max(task.peak_bytes, peak_bytes - task.base_bytes)
         for handle in task.handles:
             handle()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ class Cluster:
     preload: tuple[str, ...] = DEFAULT_PRELOAD
     throttle: str = "auto"
     warnings: tuple[str, ...] = ()
+
+    def with_volumes(self, volumes: Mapping[str, Path]) -> Cluster:
+        """The same cluster with other volumes."""
+        return replace(self, volumes=dict(volumes))
 
 
 def read_cluster(path: Path, usable_cores: float) -> Cluster:
