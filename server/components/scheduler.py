@@ -98,6 +98,10 @@ class Scheduler:
         """Decide again soon: the nodes changed, say."""
         self._wake.set()
 
+    def now(self) -> datetime:
+        """The instant on the server's clock."""
+        return self._clock.now()
+
     def queue(self) -> list[QueueEntry]:
         """All waiting tasks: ready ones first, higher priority first, then in submission order."""
         waiting = (TaskState.READY, TaskState.PENDING)

@@ -1,0 +1,64 @@
+"""Figures of the server itself, for Prometheus. Counters are kept as requests pass; the rest is read when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from server.api.services import Services
+from server.domain.node import Snapshot
+from server.domain.states import RunState, TaskState
+
+
+class Meters:
+    """What is counted as requests pass."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "mlopx_http_requests",
+            "Requests by method, route and status",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.latency = Histogram(
+            "mlopx_http_request_seconds", "Seconds per request", ["method", "route"], registry=self.registry
+        )
+
+
+def exposition(
+    meters: Meters, parts: Services, counts: Mapping[RunState, int], snapshot: Snapshot
+) -> tuple[bytes, str]:
+    """All figures in the text format, with its media type."""
+    registry = CollectorRegistry()
+    runs = Gauge("mlopx_runs", "Runs by state", ["state"], registry=registry)
+    for state in RunState:
+        runs.labels(state.value).set(counts.get(state, 0))
+    queue = parts.scheduler.queue()
+    waiting = Gauge("mlopx_waiting_tasks", "Tasks that wait for a node, by state", ["state"], registry=registry)
+    for task_state in (TaskState.READY, TaskState.PENDING):
+        waiting.labels(task_state.value).set(sum(entry.state is task_state for entry in queue))
+    for name, text, value in (
+        ("mlopx_cycles", "Scheduling cycles since the start", parts.scheduler.cycles),
+        ("mlopx_last_decision_seconds", "Seconds of the last decision", parts.scheduler.last_decision_seconds),
+        ("mlopx_fallbacks", "Cycles in which the fallback stood in", parts.decision_unit.fallbacks),
+    ):
+        Gauge(name, text, registry=registry).set(value)
+    _nodes(registry, snapshot)
+    return generate_latest(meters.registry) + generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _nodes(registry: CollectorRegistry, snapshot: Snapshot) -> None:
+    allocated = snapshot.allocated()
+    allocatable_gauge = Gauge(
+        "kube_node_status_allocatable", "What tasks may be given", ["node", "resource"], registry=registry
+    )
+    allocated_gauge = Gauge("mlopx_node_allocated", "What is promised", ["node", "resource"], registry=registry)
+    for node in snapshot.nodes:
+        for gauge, amounts in ((allocatable_gauge, node.allocatable), (allocated_gauge, allocated[node.name])):
+            gauge.labels(node.name, "cpu").set(amounts.cpu_millicores / 1000)
+            gauge.labels(node.name, "memory").set(amounts.memory_bytes)
+            for kind, count in amounts.accelerators:
+                gauge.labels(node.name, kind.replace(".", "_").replace("/", "_")).set(count)

@@ -1,0 +1,1 @@
+"""Routes by subject. Each gets the running server's parts through `server.api.access.services`."""

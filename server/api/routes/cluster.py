@@ -1,0 +1,57 @@
+"""The cluster and the queue: nodes, waiting tasks, strategies, data sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from server.api import views
+from server.api.access import Parts
+
+router = APIRouter(prefix="/api/v1", tags=["cluster"])
+
+
+@router.get("/queue", summary="What waits, in order, and why")
+async def queue(parts: Parts) -> dict[str, Any]:
+    """Waiting tasks: ready ones first."""
+    entries = parts.scheduler.queue()
+    now = parts.scheduler.now()
+    return {"tasks": [views.queue_view(index + 1, entry, now) for index, entry in enumerate(entries)]}
+
+
+@router.get("/nodes", summary="The nodes as they are now")
+async def nodes(parts: Parts) -> dict[str, Any]:
+    """All nodes with what they have, what is promised, and what runs there."""
+    snapshot = await parts.node_manager.snapshot()
+    return {
+        "taken_at": views.instant(snapshot.taken_at),
+        "nodes": views.nodes_view(snapshot, parts.node_manager.assignments()),
+        "problems": dict(parts.node_manager.problems()),
+    }
+
+
+@router.get("/placers", summary="The strategies there are")
+async def placers(parts: Parts, all: bool = False) -> dict[str, Any]:  # noqa: A002 - the parameter's public name
+    """The usual strategies, or all."""
+    found = parts.decision_unit.catalogue(all)
+    current = next((info.name for info in found if info.is_current), None)
+    return {"current": current, "placers": [views.placer_view(info) for info in found]}
+
+
+@router.get("/datasets", summary="The data sets there are")
+async def datasets(parts: Parts) -> dict[str, Any]:
+    """Files and folders in the data folder."""
+    found = await parts.data_manager.datasets()
+    return {
+        "datasets": [
+            {
+                "name": one.name,
+                "path": one.path,
+                "size_bytes": one.size_bytes,
+                "modified_at": views.instant(one.modified_at),
+                "files": one.files,
+            }
+            for one in found
+        ]
+    }

@@ -1,0 +1,121 @@
+"""Runs: submit, list, look at, cancel, retry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlopx.spec import parse_spec
+from server.api import views
+from server.api.access import Parts
+from server.api.problems import responses
+from server.api.submissions import RunRequest, from_json
+from server.domain.errors import InvalidSubmissionError
+from server.domain.run import TaskKey
+from server.domain.states import RunState
+from server.stores.interface import RunFilter
+
+router = APIRouter(prefix="/api/v1", tags=["runs"])
+
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=255, description="Send the same key again: no second run is made."),
+]
+
+
+class CancelRequest(BaseModel):
+    """Why a run is stopped."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"reason": "wrong data set"}})
+
+    reason: str = Field("", max_length=1000)
+
+
+class RetryRequest(BaseModel):
+    """What differs this time; what was finished and is not touched by it is reused."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"from_task": "train"}})
+
+    from_task: str | None = None
+    spec: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+def task_key(text: str) -> TaskKey:
+    """A task's key from its text. Raises InvalidSubmissionError."""
+    try:
+        return TaskKey.parse(text)
+    except ValueError as error:
+        raise InvalidSubmissionError(str(error)) from error
+
+
+@router.post("/runs", status_code=202, responses=responses(401, 409, 413, 422, 503, 507), summary="Submit a run")
+async def create_run(body: RunRequest, parts: Parts, idempotency_key: Key = None) -> dict[str, Any]:
+    """Take a pipeline for running. The answer comes when it is stored for good."""
+    run = await parts.pipeline_manager.submit(from_json(body), idempotency_key=idempotency_key)
+    return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
+
+
+@router.get("/runs", responses=responses(404, 422), summary="List runs, newest first")
+async def list_runs(
+    parts: Parts,
+    state: Annotated[list[RunState] | None, Query()] = None,
+    name: str | None = None,
+    project: str | None = None,
+    since: datetime | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> dict[str, Any]:
+    """A page of runs; `next` is the cursor of the following page."""
+    if since is not None and since.tzinfo is None:
+        raise InvalidSubmissionError("`since` needs a time zone", hint="such as 2026-01-31T12:00:00Z")
+    wanted = RunFilter(tuple(state or ()), name, project, since, cursor, limit)
+    page = await asyncio.to_thread(parts.store.list_runs, wanted)
+    return {"runs": [views.listed_summary(run) for run in page.runs], "next": page.next}
+
+
+@router.get("/runs/{run_id}", responses=responses(404), summary="One run with its tasks")
+async def get_run(run_id: str, parts: Parts) -> dict[str, Any]:
+    """Everything about a run: tasks, attempts, outputs, and the graph."""
+    return views.run_detail(await parts.journal.run(run_id))
+
+
+@router.post("/runs/{run_id}/cancel", status_code=202, responses=responses(401, 404, 409), summary="Stop a run")
+async def cancel_run(run_id: str, parts: Parts, body: CancelRequest | None = None) -> dict[str, Any]:
+    """Ask for a run to be stopped; its exit task still runs."""
+    return views.run_summary(await parts.pipeline_manager.cancel(run_id, body.reason if body else ""))
+
+
+@router.post("/runs/{run_id}/retry", status_code=202, responses=responses(401, 404, 409, 422), summary="Run again")
+async def retry_run(run_id: str, parts: Parts, body: RetryRequest | None = None) -> dict[str, Any]:
+    """Run an ended run again, as a new run that reuses what was finished."""
+    asked = body or RetryRequest()
+    run = await parts.pipeline_manager.retry(
+        run_id,
+        from_task=asked.from_task,
+        spec=parse_spec(json.dumps(asked.spec)) if asked.spec is not None else None,
+        parameters=asked.parameters,
+    )
+    return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
+
+
+@router.get("/runs/{run_id}/spec", responses=responses(404), summary="The pipeline of a run")
+async def get_spec(run_id: str, parts: Parts) -> dict[str, Any]:
+    """The PipelineSpec as it was submitted."""
+    run = await parts.journal.run(run_id)
+    found: dict[str, Any] = run.graph.spec.model_dump(mode="json")
+    return found
+
+
+@router.get("/runs/{run_id}/decisions", responses=responses(404, 422), summary="Why tasks went where they went")
+async def get_decisions(run_id: str, parts: Parts, task: str | None = None) -> dict[str, Any]:
+    """Decision records, oldest first."""
+    await parts.journal.run(run_id)
+    key = task_key(task) if task else None
+    found = await asyncio.to_thread(parts.store.decisions, run_id, task=key)
+    return {"decisions": [views.decision_view(decision) for decision in found]}

@@ -1,0 +1,73 @@
+"""The addresses of the original MLOpX, kept as they were."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+
+from server import __version__
+from server.api import views
+from server.api.access import Parts
+from server.api.problems import responses
+from server.api.routes import cluster
+from server.api.routes.runs import Key
+from server.api.submissions import from_form
+
+router = APIRouter(tags=["seed"])
+
+
+@router.get("/", summary="Is the server there, and what is it")
+async def status(parts: Parts) -> dict[str, Any]:
+    """Name, version, strategy, platform, and how many runs are in which state."""
+    counts = await asyncio.to_thread(parts.store.count_by_state)
+    return {
+        "status": "running",
+        "name": "MLOpX",
+        "version": __version__,
+        **parts.settings_view,
+        "runs": {state.value: count for state, count in counts.items()},
+        "ui": None,
+    }
+
+
+@router.post(
+    "/submit/", status_code=202, responses=responses(401, 409, 413, 422, 503, 507), summary="Submit a pipeline"
+)
+async def submit(
+    parts: Parts,
+    spec: Annotated[UploadFile, File(description="The PipelineSpec, as JSON.")],
+    components: Annotated[list[UploadFile] | None, File(description="The components' source files.")] = None,
+    metadata: Annotated[UploadFile | None, File(description="Workload hints: the original's metadata file.")] = None,
+    parameters: Annotated[str, Form(description="A JSON object.")] = "{}",
+    options: Annotated[str, Form(description="A JSON object: priority, project, deadline_seconds, …")] = "{}",
+    idempotency_key: Key = None,
+) -> dict[str, Any]:
+    """Take a pipeline's files for running. The answer comes when they are stored for good."""
+    files = {part.filename or "": await part.read() for part in components or ()}
+    submission = from_form(
+        await spec.read(),
+        parameters=parameters,
+        options=options,
+        metadata=await metadata.read() if metadata is not None else None,
+        files=files,
+    )
+    run = await parts.pipeline_manager.submit(submission, idempotency_key=idempotency_key)
+    return {
+        "status": "accepted",
+        "message": f"pipeline {run.name} is accepted as run {run.id}",
+        "pipeline_id": run.id,
+        "run_id": run.id,
+        "link": f"/api/v1/runs/{run.id}",
+    }
+
+
+@router.get("/pipelines/{pipeline_id}", responses=responses(404), summary="One run, by its id")
+async def pipeline(pipeline_id: str, parts: Parts) -> dict[str, Any]:
+    """The same as /api/v1/runs/{id}."""
+    return views.run_detail(await parts.journal.run(pipeline_id))
+
+
+router.add_api_route("/nodes/", cluster.nodes, methods=["GET"], summary="The nodes as they are now")
+router.add_api_route("/datasets/", cluster.datasets, methods=["GET"], summary="The data sets there are")

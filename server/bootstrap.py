@@ -1,0 +1,309 @@
+"""The composition root: settings become rooms, rooms become a running server. The only place that knows everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from server.api.services import Services
+from server.cluster.embedded import EmbeddedNodes
+from server.components.bus import Bus
+from server.components.clock import SteadyClock
+from server.components.cycle import CycleSettings
+from server.components.data_manager import DataManager
+from server.components.decision_unit import DecisionUnit
+from server.components.dispatcher import Dispatcher
+from server.components.historian import Historian
+from server.components.journal import Journal
+from server.components.leadership import Leadership
+from server.components.node_manager import NodeManager
+from server.components.pipeline_manager import PipelineManager
+from server.components.scheduler import Scheduler
+from server.components.supervisor import Check, Supervisor
+from server.components.tracker import Tracker
+from server.domain.errors import ConfigurationError, MlopxError
+from server.domain.run import TaskKey, attempt_id
+from server.domain.states import Binding, TaskState
+from server.estimators.chain import ChainEstimator
+from server.estimators.interface import Observation, Profile
+from server.estimators.table import build_estimates
+from server.platforms.interface import PlatformInterface
+from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
+from server.platforms.local.platform import LocalPlatform
+from server.settings import Settings
+from server.stores.files import FileArtifactStore
+from server.stores.interface import FinishedAttempt, RunStoreInterface
+from server.stores.sql import SqlRunStore
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 15.0
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Services]:
+    """A whole server, from before its first request until after its last. Raises ConfigurationError."""
+    logging.getLogger("server").setLevel(settings.log_level.upper())
+    state = prepare_state(settings.state_dir)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.database.startswith("sqlite"):
+            stack.enter_context(sole_user(state))
+        store = await asyncio.to_thread(SqlRunStore, settings.database)
+        stack.callback(store.close)
+        clock = SteadyClock(time.time, time.monotonic)  # noqa: TID251 - the one place that reads the machine's clock
+        await asyncio.to_thread(_catch_up, store, clock)
+        yield await _compose(settings, state, store, clock, stack)
+
+
+async def _compose(
+    settings: Settings, state: Path, store: RunStoreInterface, clock: SteadyClock, stack: contextlib.AsyncExitStack
+) -> Services:
+    is_shared = not settings.database.startswith("sqlite")
+    bus = Bus(store, poll_seconds=1.0 if is_shared else None)
+    stack.push_async_callback(bus.aclose)
+    journal = Journal(store, bus)
+    artifacts = FileArtifactStore(state / "artifacts")
+    platform = make_platform(settings, state, artifacts, clock)
+    estimator = ChainEstimator()
+    node_manager = NodeManager(
+        sources=[EmbeddedNodes(platform.name, platform.nodes, clock.now)],
+        live=journal.live,
+        defaults=platform.defaults,
+        clock=clock,
+        refresh_seconds=settings.update_interval,
+    )
+    decision_unit = DecisionUnit(
+        placer=settings.placer,
+        new_id=lambda: new_id(8),
+        fallback="fifo_greedy" if platform.name == "local" else None,
+        time_limit_seconds=settings.placer_time_limit,
+        binding=platform.binding,
+    )
+    scheduler = Scheduler(
+        journal=journal,
+        store=store,
+        decision_unit=decision_unit,
+        node_manager=node_manager,
+        estimate=lambda runs, nodes: build_estimates(runs, nodes, estimator),
+        defaults=platform.defaults,
+        clock=clock,
+        settings=CycleSettings(settings.objective, settings.seed, settings.placer_time_limit),
+        wait_seconds=settings.wait_interval,
+    )
+    dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
+    tracker = Tracker(journal=journal, platform=platform)
+    historian = Historian(
+        store=store,
+        learn=lambda attempts: estimator.observe([_observation(one) for one in attempts]),
+        node_of=lambda name: node_manager.current().node(name),
+        defaults=platform.defaults,
+    )
+    supervisor = Supervisor(clock)
+    stack.push_async_callback(_stop, platform, supervisor, dispatcher, decision_unit, settings.agent_grace_seconds == 0)
+    for listener in (dispatcher.notice, historian.notice, scheduler.notice):
+        journal.listen(listener)
+    node_manager.on_change(scheduler.wake)
+    owner = f"{socket.gethostname()}:{os.getpid()}" if is_shared else str(state)
+    leadership = Leadership(store, clock, owner=owner, seconds=LEASE_SECONDS)
+    await leadership.require()
+    stack.push_async_callback(leadership.give_up)
+    await asyncio.gather(decision_unit.start(), platform.start(), historian.load())
+    await node_manager.refresh()
+    await _resume(journal, platform, dispatcher)
+    parts = {
+        "journal": journal.write_forever,
+        "nodes": node_manager.refresh_forever,
+        "tracker": tracker.run_forever,
+        "historian": historian.write_forever,
+        "scheduler": scheduler.run_forever,
+        "leadership": leadership.keep_forever,
+    }
+    for name, part in parts.items():
+        supervisor.start(name, part)
+
+    async def checks() -> dict[str, Check]:
+        found = supervisor.checks()
+        try:
+            await asyncio.to_thread(store.ping)
+            found["database"] = Check(True)
+        except MlopxError as error:
+            found["database"] = Check(False, error.message)
+        for source, problem in node_manager.problems().items():
+            found[f"nodes:{source}"] = Check(False, problem)
+        if decision_unit.failures:
+            detail = f"the strategy failed {decision_unit.fallbacks} times, last: {scheduler.last_problem or 'earlier'}"
+            found["placer"] = Check(scheduler.last_problem is None, detail)
+        return found
+
+    pipeline_manager = PipelineManager(
+        journal=journal,
+        platform=platform,
+        node_manager=node_manager,
+        artifacts=artifacts,
+        clock=clock,
+        new_run_id=lambda name: f"{name[:40]}-{new_id(6)}",
+        is_caching=settings.enable_caching,
+    )
+    return Services(
+        settings_view={"placer": settings.placer, "platform": platform.name},
+        pipeline_manager=pipeline_manager,
+        journal=journal,
+        store=store,
+        artifacts=artifacts,
+        node_manager=node_manager,
+        data_manager=DataManager(settings.datasets_path),
+        bus=bus,
+        decision_unit=decision_unit,
+        scheduler=scheduler,
+        platform=platform,
+        checks=checks,
+        token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
+        hosts=settings.hosts,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+
+
+def make_platform(
+    settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
+) -> PlatformInterface:
+    """The platform that the settings name. Raises ConfigurationError."""
+    if settings.platform_name == "kubeflow":
+        raise ConfigurationError(
+            "this version cannot drive Kubeflow Pipelines yet", hint="unset KFP_URL, or set PLATFORM=local"
+        )
+    if settings.cluster_file is not None:
+        cluster = read_cluster(settings.cluster_file, usable_cores())
+    else:
+        cluster = default_cluster(usable_cores(), usable_memory_bytes())
+    for warning in cluster.warnings:
+        log.warning("%s", warning)
+    volumes = dict(cluster.volumes)
+    if settings.datasets_path.is_dir():
+        for name in ("datasets", "datasets-pvc"):
+            volumes.setdefault(name, settings.datasets_path.resolve())
+    return LocalPlatform(
+        cluster=cluster.with_volumes(volumes),
+        state=state,
+        artifacts=artifacts,
+        secret=lambda name, key: read_secret(settings.secrets_dir, name, key),
+        grace_seconds=settings.agent_grace_seconds,
+        now=clock.now,
+    )
+
+
+def read_secret(folder: Path, name: str, key: str) -> str | None:
+    """The value of a secret's key: the content of a file, or None."""
+    path = folder / name / key
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        return None
+    return path.read_text().rstrip("\n")
+
+
+def prepare_state(folder: Path) -> Path:
+    """Make the state folder. Raises ConfigurationError if it cannot be written."""
+    state = folder.absolute()
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        probe = state / f".probe-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the state folder {state} cannot be written: {error.strerror}", hint="set STATE_DIR to another folder"
+        ) from error
+    return state
+
+
+@contextlib.contextmanager
+def sole_user(state: Path) -> Iterator[None]:
+    """Hold the state folder for this process alone. Raises ConfigurationError naming who has it."""
+    with open(state / "server.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise ConfigurationError(
+                f"another server (process {lock.read().strip() or 'unknown'}) already uses {state}",
+                hint="stop it, or give this one a STATE_DIR of its own; several servers share PostgreSQL, not SQLite",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def new_id(size: int) -> str:
+    """A random lower-case id of about `size * 1.6` characters."""
+    return base64.b32encode(secrets.token_bytes(size)).decode().rstrip("=").lower()
+
+
+def _catch_up(store: RunStoreInterface, clock: SteadyClock) -> None:
+    last = store.last_event_id()
+    for stored in store.events(after=max(last - 1, 0), limit=1):
+        clock.not_before(stored.event.at)
+
+
+async def _resume(journal: Journal, platform: PlatformInterface, dispatcher: Dispatcher) -> None:
+    """Go on where the last server was: find what runs, report what is lost, carry out what is outstanding."""
+    runs = await journal.load()
+    attempts: dict[str, tuple[str, TaskKey, int]] = {}
+    for run in runs:
+        if run.options.binding is Binding.WHEN_READY:
+            for key, attempt in run.attempts_in(TaskState.QUEUED, TaskState.RUNNING):
+                attempts[attempt_id(run.id, key, attempt.number)] = (run.id, key, attempt.number)
+    await platform.reconcile(attempts)
+    if runs:
+        log.info("resuming %d runs with %d attempts on their way", len(runs), len(attempts))
+    dispatcher.resume(runs)
+
+
+async def _stop(
+    platform: PlatformInterface,
+    supervisor: Supervisor,
+    dispatcher: Dispatcher,
+    decision_unit: DecisionUnit,
+    is_ending_tasks: bool,
+) -> None:
+    steps: Sequence[Callable[[], Awaitable[None]]] = (
+        dispatcher.aclose,
+        supervisor.aclose,
+        lambda: platform.aclose(stop_tasks=is_ending_tasks),
+        decision_unit.aclose,
+    )
+    for step in steps:
+        try:
+            await step()
+        except Exception:
+            log.exception("a part did not stop cleanly")
+
+
+def _observation(one: FinishedAttempt) -> Observation:
+    profile = Profile(
+        component=one.component,
+        component_digest=one.component_digest,
+        option=one.option,
+        cpu_millicores=one.cpu_millicores,
+        accelerators=one.accelerators,
+        input_bytes=one.input_bytes,
+        workload=one.workload,
+    )
+    return Observation(
+        profile=profile,
+        node=one.node,
+        node_class=one.node_class,
+        node_speed=one.node_speed,
+        run_seconds=one.run_seconds,
+        state=one.state,
+        finished_at=one.finished_at,
+        peak_memory_bytes=one.peak_memory_bytes,
+    )

@@ -1,0 +1,131 @@
+"""All settings, read once at start from the environment and `server/.env`; the environment wins.
+
+An unknown key in the file, an unknown `MLOPX_…` variable or a bad value stops the start with a sentence that names it.
+`mlopx-server config` shows every value and where it came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from server.domain.errors import ConfigurationError
+
+ENV_FILE = Path(__file__).parent / ".env"
+OTHERS = {"MLOPX_URL", "MLOPX_STRICT_TESTS", "MLOPX_TEST_WORKERS", "MLOPX_BENCH_DATA"}
+"""Variables with our prefix that are not the server's."""
+
+
+class Settings(BaseModel):
+    """The server's settings. Each field is set by the variable of its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kfp_url: str | None = Field(
+        None, description="Address of Kubeflow Pipelines; setting it chooses PLATFORM=kubeflow."
+    )
+    prometheus_url: str | None = Field(None, description="Address of Prometheus, for node metrics.")
+    pipelines_dir: Path = Field(Path("pipelines"), description="Folder with pipeline definitions that are shown.")
+    wait_interval: float = Field(
+        15.0,
+        gt=0,
+        description="Seconds: the longest time new runs wait for a plan while nothing fits, and the idle re-plan.",
+    )
+    update_interval: float = Field(5.0, gt=0, description="Seconds between two looks at nodes and polled platforms.")
+    placer: str = Field("custom", description="The placement strategy: a name, or package.module:Class.")
+    platform: Literal["local", "kubeflow"] | None = Field(
+        None, description="What runs tasks; by default kubeflow when KFP_URL is set, else local."
+    )
+    state_dir: Path = Field(Path(".mlopx"), description="Folder for the database, artifacts, logs and agents.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the database; by default SQLite in STATE_DIR. PostgreSQL by postgresql://…"
+    )
+    cluster_file: Path | None = Field(
+        None, description="cluster.toml with the local platform's nodes; by default three nodes made from this machine."
+    )
+    datasets_path: Path = Field(
+        Path("data"), description="Folder with data sets; volume `datasets` of the local platform."
+    )
+    secrets_dir: Path = Field(Path("secrets"), description="Folder with secrets of the local platform: NAME/KEY files.")
+    mlopx_token: SecretStr | None = Field(
+        None, description="Token that callers must send; without one only this machine may write."
+    )
+    allowed_hosts: str = Field("", description="Host names, comma separated, under which the server may be called.")
+    max_upload_bytes: int = Field(32 * 2**20, gt=0, description="Bytes: the largest request that is taken.")
+    enable_caching: bool = Field(True, description="Whether equal work of an earlier run may stand for a task.")
+    placer_time_limit: float = Field(5.0, gt=0, le=600, description="Seconds a strategy may take for one decision.")
+    objective: Literal["turnaround", "makespan", "cost", "deadline", "fair"] = Field(
+        "turnaround", description="What strategies that can choose aim at."
+    )
+    seed: int = Field(42, description="Seed of strategies that draw.")
+    agent_grace_seconds: float = Field(
+        60.0, ge=0, description="Seconds that node agents and their tasks outlive the server; 0: they end with it."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+
+    @field_validator("database_url", "kfp_url", "prometheus_url", "cluster_file", "mlopx_token", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def platform_name(self) -> str:
+        """The platform, after the rule for its default."""
+        return self.platform or ("kubeflow" if self.kfp_url else "local")
+
+    @property
+    def database(self) -> str:
+        """The database's URL, after the rule for its default."""
+        return self.database_url or f"sqlite:///{self.state_dir.absolute() / 'mlopx.db'}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names under which the server may be called, besides loopback ones."""
+        return frozenset(name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip())
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return field.upper()
+
+
+def load(environment: Mapping[str, str] | None = None, file: Path = ENV_FILE) -> tuple[Settings, dict[str, str]]:
+    """The settings, and where each came from: `environment`, `server/.env` or `default`. Raises ConfigurationError."""
+    env = os.environ if environment is None else environment
+    names = {variable(field): field for field in Settings.model_fields}
+    from_file = {key: value or "" for key, value in dotenv_values(file).items()} if file.exists() else {}
+    for key in from_file:
+        if key not in names:
+            raise _unknown(key, f"in {file.name}", names)
+    for key in env:
+        if key.startswith("MLOPX_") and key not in names and key not in OTHERS:
+            raise _unknown(key, "in the environment", names)
+    found: dict[str, str] = {}
+    sources = dict.fromkeys(Settings.model_fields, "default")
+    for key, field in names.items():
+        for source, values in (("environment", env), ("server/.env", from_file)):
+            if key in values:
+                found[field], sources[field] = values[key], source
+                break
+    try:
+        return Settings.model_validate(found), sources
+    except ValidationError as error:
+        item = error.errors(include_url=False)[0]
+        field = str(item["loc"][0])
+        hint = Settings.model_fields[field].description if field in Settings.model_fields else None
+        shown = "" if field == "mlopx_token" else f" {found.get(field)!r}"
+        raise ConfigurationError(
+            f"setting {variable(field)}{shown} (from {sources.get(field)}) is wrong: {item['msg']}", hint=hint
+        ) from error
+
+
+def _unknown(key: str, where: str, names: Mapping[str, str]) -> ConfigurationError:
+    close = difflib.get_close_matches(key, names, 1)
+    hint = f"did you mean {close[0]}?" if close else "`mlopx-server config` lists all settings"
+    return ConfigurationError(f"there is no setting {key} (found {where})", hint=hint)
