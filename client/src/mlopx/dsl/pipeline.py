@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import ValidationError
 
@@ -218,6 +218,22 @@ class Pipeline:
             except ValidationError as error:
                 raise DefinitionError(f"{kind!r} is not a kind of task", where=draft.where) from error
         return draft.finish()
+
+
+@overload
+def pipeline(function: Callable[..., Any], /) -> Pipeline: ...
+
+
+@overload
+def pipeline(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    priority: int = 0,
+    project: str = "default",
+    deadline: float | str | None = None,
+    hints: str | Path | dict[str, Any] | None = None,
+) -> Callable[[Callable[..., Any]], Pipeline]: ...
 
 
 def pipeline(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:

@@ -220,17 +220,16 @@ def _checked(name, wanted, value):
 
 
 def _measure(name, artifact):
-    is_metric = isinstance(artifact, Metrics)
-    if is_metric and not os.path.exists(artifact.path):
-        write_json(artifact.path, artifact.metadata)
-    if not os.path.exists(artifact.path):
-        hint = "write a file or folder to %s.path before the function ends" % name
-        raise TaskFailed("output", "output %r (%s) was not written" % (name, artifact.type), hint)
-    size, digest = digest_of(artifact.path)
     try:
         metadata = json.loads(json.dumps(artifact.metadata, default=lambda value: value.item()))
     except (TypeError, ValueError, AttributeError) as error:
         raise TaskFailed("output", "the metadata of output %r is not JSON: %s" % (name, error))
+    if isinstance(artifact, Metrics) and not os.path.exists(artifact.path):
+        write_json(artifact.path, metadata)
+    if not os.path.exists(artifact.path):
+        hint = "write a file or folder to %s.path before the function ends" % name
+        raise TaskFailed("output", "output %r (%s) was not written" % (name, artifact.type), hint)
+    size, digest = digest_of(artifact.path)
     return {"type": artifact.type, "path": artifact.path, "metadata": metadata, "size_bytes": size, "digest": digest}
 
 

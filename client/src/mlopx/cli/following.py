@@ -1,0 +1,49 @@
+"""Following a run in plain lines, until it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlopx.remote import RunHandle
+
+WORDS = {
+    "task-started": "started",
+    "task-succeeded": "succeeded",
+    "task-failed": "failed",
+    "task-lost": "was lost; it is placed again",
+    "task-skipped": "skipped",
+    "task-cancelled": "cancelled",
+}
+
+
+def follow(run: RunHandle) -> None:
+    """Print what happens to a run. Raises RunFailedError if it fails."""
+    import time
+
+    after = 0
+    while True:
+        detail = run.detail()
+        page = run.client.get(f"/api/v1/runs/{run.id}/events", after=after)
+        for event in page["events"]:
+            after = event["id"]
+            line = _line(event)
+            if line:
+                print(line, flush=True)  # noqa: T201 - a command's output
+        if detail["state"] in ("succeeded", "failed", "cancelled"):
+            run.wait()
+            print(f"run {run.id} succeeded in {detail['turnaround_seconds']:.1f} s", flush=True)  # noqa: T201 - likewise
+            return
+        time.sleep(0.4)
+
+
+def _line(event: dict[str, object]) -> str | None:
+    word = WORDS.get(str(event["kind"]))
+    if word is None:
+        return None
+    at = str(event["at"])[11:19]
+    data = event["data"]
+    node = data.get("node") if isinstance(data, dict) else None
+    reason = data.get("reason") if isinstance(data, dict) else None
+    tail = f" on {node}" if node else f" ({reason})" if reason else ""
+    return f"{at}  {event['task']} {word}{tail}"

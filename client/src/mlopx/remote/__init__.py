@@ -1,0 +1,6 @@
+"""Speaking with the placement server: a client for its HTTP API, and handles to runs."""
+
+from mlopx.remote.client import Client
+from mlopx.remote.runs import RunHandle, submit
+
+__all__ = ["Client", "RunHandle", "submit"]
