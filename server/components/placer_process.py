@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copyreg
+import io
 import logging
 import os
 import pickle
@@ -14,12 +16,25 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 from server.components.placer_worker import HEADER, LARGEST_FRAME_BYTES, loads_plain, unflatten
 from server.domain.errors import PlacerError
-from server.domain.placement import PlacementPlan, PlacementRequest
+from server.domain.node import Load, Node, Occupancy, Snapshot, Taint
+from server.domain.placement import (
+    BoundTask,
+    Estimate,
+    Estimates,
+    PlacementPlan,
+    PlacementRequest,
+    TaskOption,
+    WaitingRun,
+    WaitingTask,
+)
+from server.domain.resources import Resources
+from server.domain.run import TaskKey
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +245,42 @@ def _environment() -> dict[str, str]:
 
 
 def _pickled(order: tuple[int, PlacementRequest]) -> bytes:
-    return pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = _REDUCERS
+    pickler.dump(order)
+    return buffer.getvalue()
+
+
+def _by_constructor(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Take a value apart into its constructor's arguments: several times quicker than a slotted dataclass' own way."""
+    names = [field.name for field in fields(kind)]
+    values = attrgetter(*names)
+    if len(names) == 1:
+        return lambda value: (kind, (values(value),))
+    return lambda value: (kind, values(value))
+
+
+_FREQUENT = (
+    BoundTask,
+    Estimate,
+    Estimates,
+    Load,
+    Node,
+    Occupancy,
+    PlacementRequest,
+    Resources,
+    Snapshot,
+    Taint,
+    TaskKey,
+    TaskOption,
+    WaitingRun,
+    WaitingTask,
+)
+_REDUCERS: dict[type[Any], Callable[[Any], Any]] = {
+    **copyreg.dispatch_table,
+    **{kind: _by_constructor(kind) for kind in _FREQUENT},
+}
 
 
 def _retrieve(task: asyncio.Task[Hello]) -> None:

@@ -18,4 +18,4 @@ class FifoGreedy(PlacerInterface):
 
     def place(self, request: PlacementRequest) -> PlacementPlan:
         """Compose: submission order, least loaded node."""
-        return plan_in_turn(request, first_come, LeastLoaded())
+        return plan_in_turn(request, first_come, LeastLoaded(request.snapshot.nodes))

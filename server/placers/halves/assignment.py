@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.domain.node import Node
 from server.domain.placement import WaitingTask
 from server.placers.halves.cluster import Cluster, most_wished
 from server.placers.halves.needs import Needs
@@ -77,17 +78,18 @@ class InTurn(Assignment):
 class LeastLoaded(Assignment):
     """The node with the fewest tasks, then the most cores, then the most memory; with room before without."""
 
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        by_size = sorted(range(len(nodes)), key=lambda index: _size(nodes[index]), reverse=True)
+        self.rank = {node: rank for rank, node in enumerate(by_size)}
+
     def choose(self, task: WaitingTask, needs: Needs, cluster: Cluster, at: float) -> Choice:
         nodes = cluster.with_room(needs, at) or cluster.comparable(needs)
-        node = min(nodes, key=lambda index: load_key(cluster, index, at))
-        tasks = cluster.tasks_on(node, at)
+        tasks, _, node = min([(cluster.tasks_on(node, at), self.rank[node], node) for node in nodes])
         return Choice(node, f"fewest tasks ({tasks}), then most cores and memory", float(tasks))
 
 
-def load_key(cluster: Cluster, node: int, at: float) -> tuple[int, int, int]:
-    """Fewest tasks, then more cores, then more memory."""
-    has = cluster.nodes[node].allocatable
-    return cluster.tasks_on(node, at), -has.cpu_millicores, -has.memory_bytes
+def _size(node: Node) -> tuple[int, int]:
+    return node.allocatable.cpu_millicores, node.allocatable.memory_bytes
 
 
 def _kept(nodes: Sequence[int], wished: Sequence[int]) -> Sequence[int]:
@@ -95,4 +97,4 @@ def _kept(nodes: Sequence[int], wished: Sequence[int]) -> Sequence[int]:
     return [node for node in nodes if node in keep]
 
 
-__all__ = ["Assignment", "Choice", "InTurn", "LeastLoaded", "RandomNode", "load_key"]
+__all__ = ["Assignment", "Choice", "InTurn", "LeastLoaded", "RandomNode"]

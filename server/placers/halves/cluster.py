@@ -20,10 +20,11 @@ OVERDUE_SECONDS = 1.0
 SOONEST_ARRIVAL_SECONDS = 1.0
 """A node that is not there yet is never there now."""
 
-MOST_NODES_COMPARED = 128
-"""On larger clusters an assignment compares this many nodes with room instead of all, beginning elsewhere each time."""
+FEW_NODES = 128
+MOST_NODES_COMPARED = 32
+"""Of more than `FEW_NODES` an assignment compares this many instead of all, beginning elsewhere each time."""
 
-MOST_NODES_PROBED_AHEAD = 256
+MOST_NODES_PROBED_AHEAD = 96
 """For a task that is not ready yet, so many nodes are asked for room before it is planned to wait."""
 
 
@@ -83,8 +84,10 @@ class Cluster:
 
     def has_room(self, needs: Needs, node: int, at: float) -> bool:
         """Whether the node could start such a task at that time."""
-        timeline = self.timelines[node]
-        return any(timeline.has_room(option.requests, at) for option in needs.options[node])
+        has_room, options = self.timelines[node].has_room, needs.options[node]
+        if len(options) == 1:
+            return has_room(options[0].requests, at)
+        return any(has_room(option.requests, at) for option in options)
 
     def is_full(self, needs: Needs, at: float) -> bool:
         """Whether it is known already that no node has room for such a task at that time."""
@@ -97,7 +100,8 @@ class Cluster:
         """
         if self.is_full(needs, at):
             return []
-        most = len(needs.nodes) if needs.preference else MOST_NODES_COMPARED
+        is_large = len(needs.nodes) > FEW_NODES and not needs.preference
+        most = MOST_NODES_COMPARED if is_large else len(needs.nodes)
         probed = self._probed(needs, self.part_of(needs.nodes, len(needs.nodes)), at)
         found = list(itertools.islice((node for node in probed if self.has_room(needs, node, at)), most))
         if not found:
@@ -119,8 +123,8 @@ class Cluster:
         return sorted(self.part_of(nodes, MOST_NODES_COMPARED))
 
     def part_of(self, nodes: Sequence[int], most: int) -> Sequence[int]:
-        """At most so many of the nodes; of more than can be compared, beginning elsewhere each time."""
-        if len(nodes) <= MOST_NODES_COMPARED:
+        """All nodes where they are few, else at most so many of them, beginning elsewhere each time."""
+        if len(nodes) <= FEW_NODES:
             return nodes
         self._turn += MOST_NODES_COMPARED
         begin = self._turn % len(nodes)

@@ -43,13 +43,18 @@ class NeedsTable:
         self.index = {node.name: index for index, node in enumerate(nodes)}
         self._makes: list[Hashable] | None = None
         self._known: dict[Hashable, Needs] = {}
+        self._of_task: dict[int, tuple[WaitingTask, Needs]] = {}
 
     def of(self, task: WaitingTask) -> Needs:
         """What this task finds."""
+        known = self._of_task.get(id(task))
+        if known is not None:
+            return known[1]
         key = (task.options, task.requirements, task.node, task.tolerations, task.preferences, task.avoid_nodes)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._ask(task)
+        self._of_task[id(task)] = (task, found)
         return found
 
     def allows(self, task: WaitingTask, node: str, option: str) -> bool:

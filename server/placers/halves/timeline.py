@@ -18,7 +18,7 @@ NEVER = math.inf
 class NodeTimeline:
     """One node. `opens_at`: seconds until it is there (0 for a real one, its start-up time for a virtual one)."""
 
-    __slots__ = ("_count", "_ended", "_ends", "_free", "_frontier", "_head", "_releases")
+    __slots__ = ("_count", "_ended", "_ends", "_free", "_frontier", "_head", "_next_end", "_next_release", "_releases")
 
     def __init__(self, free: Resources, opens_at: float = 0.0) -> None:
         self._free = free
@@ -28,6 +28,7 @@ class NodeTimeline:
         self._ends: list[float] = []
         self._ended = 0
         self._count = 0
+        self._next_end = self._next_release = NEVER
 
     def hold(self, requests: Resources, until: float) -> None:
         """Something runs already (its room is not in `free`) and gives its room back at `until`."""
@@ -35,15 +36,18 @@ class NodeTimeline:
 
     def tasks_at(self, at: float) -> int:
         """How many tasks are on the node at that time, running or waiting for it."""
-        while self._ended < len(self._ends) and self._ends[self._ended] <= at:
-            self._ended += 1
+        if self._next_end <= at:
+            while self._ended < len(self._ends) and self._ends[self._ended] <= at:
+                self._ended += 1
+            self._next_end = self._ends[self._ended] if self._ended < len(self._ends) else NEVER
         return len(self._ends) - self._ended
 
     def has_room(self, requests: Resources, at: float) -> bool:
         """Whether a task could start right then, without overtaking anybody."""
         if self._frontier > at:
             return False
-        self._release(at)
+        if self._next_release <= at:
+            self._release(at)
         return _fits(requests, self._free)
 
     def earliest_start(self, requests: Resources, at: float) -> float:
@@ -69,11 +73,14 @@ class NodeTimeline:
         self._count += 1
         insort(self._releases, (end, self._count, requests), lo=self._head)
         insort(self._ends, end, lo=self._ended)
+        self._next_release = min(self._next_release, end)
+        self._next_end = min(self._next_end, end)
 
     def _release(self, until: float) -> None:
         while self._head < len(self._releases) and self._releases[self._head][0] <= until:
             self._free = self._free + self._releases[self._head][2]
             self._head += 1
+        self._next_release = self._releases[self._head][0] if self._head < len(self._releases) else NEVER
 
 
 def _fits(requests: Resources, free: Resources) -> bool:
