@@ -1,0 +1,78 @@
+"""Sub-commands that change something: submit, build, cancel, retry."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlopx.cli.finding import find_run
+from mlopx.cli.following import follow
+from mlopx.cli.loading import load_spec
+from mlopx.cli.output import show
+from mlopx.cli.parameters import read_parameters
+from mlopx.remote import Client, RunHandle, submit
+from mlopx.spec import to_json
+
+
+def submit_file(
+    file: Path,
+    pipeline: str | None,
+    pairs: list[str],
+    parameters: Path | None,
+    options: dict[str, Any],
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Build or read the pipeline, submit it, and say where it is."""
+    spec = load_spec(file, pipeline)
+    run = submit(spec, read_parameters(spec, pairs, parameters), **options)
+    _announce(f"submitted {spec.name} as run {run.id}", run, wait=wait, as_json=as_json)
+
+
+def build_file(file: Path, pipeline: str | None, output: Path | None) -> None:
+    """Write the spec to a file or print it."""
+    text = to_json(load_spec(file, pipeline))
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text)
+        sys.stdout.write(f"wrote {output}\n")
+
+
+def cancel(client: Client, run: str, reason: str, *, as_json: bool) -> None:
+    """Ask for the run to be stopped."""
+    answer = RunHandle(find_run(client, run), client).cancel(reason)
+    if as_json:
+        show(answer)
+    else:
+        sys.stdout.write(f"run {answer['id']} is {answer['state']}\n")
+
+
+def retry(
+    client: Client,
+    run: str,
+    from_task: str | None,
+    file: Path | None,
+    pipeline: str | None,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Start the new run."""
+    spec = load_spec(file, pipeline) if file is not None else None
+    old = find_run(client, run)
+    new = RunHandle(old, client).retry(from_task=from_task, spec=spec)
+    _announce(f"retrying {old} as run {new.id}", new, wait=wait, as_json=as_json)
+
+
+def _announce(text: str, run: RunHandle, *, wait: bool, as_json: bool) -> None:
+    if as_json:
+        detail = run.wait() if wait else {"run_id": run.id, "link": run.link}
+        show(detail)
+        return
+    sys.stdout.write(f"{text}\n  {run.link}\n")
+    sys.stdout.flush()
+    if wait:
+        follow(run)

@@ -1,0 +1,221 @@
+"""The `mlopx` command: its sub-commands, options and exit codes.
+
+Exit codes: 0 ok, 1 something else, 2 usage or definition, 3 no server, 4 the server said no, 5 the run failed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlopx.cli.output import advice
+
+app = typer.Typer(
+    name="mlopx",
+    help="Submit machine-learning pipelines to an MLOpX server, and follow them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunName = Annotated[str, typer.Argument(help="Run id, a unique beginning of one, or `latest`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Param = Annotated[list[str] | None, typer.Option("-p", "--param", help="Parameter NAME=VALUE.")]
+
+
+def run() -> None:
+    """Run the command; our errors become advice and exit codes."""
+    with advice():
+        app()
+
+
+def _client() -> Any:
+    from mlopx.remote import Client
+
+    return Client()
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(help="A definition file (.py) or a spec (.json).")],
+    param: Param = None,
+    params: Annotated[Path | None, typer.Option(help="Parameters from a JSON file.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end.")] = False,
+    priority: Annotated[int | None, typer.Option(help="Higher goes first.")] = None,
+    project: Annotated[str | None, typer.Option(help="Whom the run belongs to.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="When it should be done, from now: 30m, 2h.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run everything anew.")] = False,
+    pipeline: Annotated[str | None, typer.Option(help="Which pipeline, where a file defines several.")] = None,
+    json: Json = False,
+) -> None:
+    """Submit a pipeline."""
+    from mlopx.cli import actions
+
+    with advice():
+        options = {"priority": priority, "project": project, "deadline": deadline}
+        caching = False if no_cache else None
+        actions.submit_file(
+            file, pipeline, param or [], params, {**options, "caching": caching}, wait=wait, as_json=json
+        )
+
+
+@app.command()
+def build(
+    file: Annotated[Path, typer.Argument(help="A definition file.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; by default, print.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Which pipeline, where a file defines several.")] = None,
+) -> None:
+    """Write a pipeline's spec and submit nothing."""
+    from mlopx.cli import actions
+
+    with advice():
+        actions.build_file(file, pipeline, output)
+
+
+@app.command()
+def runs(
+    state: Annotated[list[str] | None, typer.Option(help="Only runs in this state.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only runs of this pipeline.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only runs of this project.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
+    json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    from mlopx.cli import views
+
+    with advice():
+        views.runs(_client(), state, name, project, limit, as_json=json)
+
+
+@app.command()
+def show(run: RunName, json: Json = False) -> None:
+    """Show a run: its tasks, where they ran, and what went wrong."""
+    from mlopx.cli import views
+
+    with advice():
+        views.run(_client(), run, as_json=json)
+
+
+@app.command()
+def watch(run: RunName) -> None:
+    """Follow a run live, with what runs where."""
+    from mlopx.cli import watching
+
+    with advice():
+        watching.watch(_client(), run)
+
+
+@app.command()
+def logs(
+    run: RunName,
+    task: Annotated[str, typer.Argument(help="The task, as `mlopx show` names it.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
+    attempt: Annotated[int | None, typer.Option(help="Which attempt; by default the last.")] = None,
+    json: Json = False,
+) -> None:
+    """Print what a task printed."""
+    from mlopx.cli import views
+
+    with advice():
+        views.logs(_client(), run, task, attempt, follow=follow, as_json=json)
+
+
+@app.command()
+def events(run: RunName, json: Json = False) -> None:
+    """Tell a run's story."""
+    from mlopx.cli import views
+
+    with advice():
+        views.events(_client(), run, as_json=json)
+
+
+@app.command()
+def queue(json: Json = False) -> None:
+    """Show what waits for a node, and why."""
+    from mlopx.cli import views
+
+    with advice():
+        views.queue(_client(), as_json=json)
+
+
+@app.command()
+def cancel(
+    run: RunName, reason: Annotated[str, typer.Option(help="Kept with the run.")] = "", json: Json = False
+) -> None:
+    """Stop a run; its exit task still runs."""
+    from mlopx.cli import actions
+
+    with advice():
+        actions.cancel(_client(), run, reason, as_json=json)
+
+
+@app.command()
+def retry(
+    run: RunName,
+    from_task: Annotated[str | None, typer.Option("--from", help="Run this task and what follows anew.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A definition file with new code.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Which pipeline of that file.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the new run to its end.")] = False,
+    json: Json = False,
+) -> None:
+    """Run an ended run again, reusing what was finished."""
+    from mlopx.cli import actions
+
+    with advice():
+        actions.retry(_client(), run, from_task, file, pipeline, wait=wait, as_json=json)
+
+
+@app.command()
+def rerun(
+    run: RunName,
+    task: Annotated[str, typer.Argument(help="The task, as `mlopx show` names it.")],
+    local: Annotated[bool, typer.Option("--local", help="Run it here, with the inputs it had.")] = False,
+    pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger where it fails.")] = False,
+) -> None:
+    """Run one task of a run here, with the inputs it had."""
+    from mlopx.cli import rerunning
+    from mlopx.errors import UsageError
+
+    with advice():
+        if not local:
+            raise UsageError(
+                "rerun runs a task on this machine: say --local", hint="to run it there, use `mlopx retry`"
+            )
+        rerunning.rerun(_client(), run, task, with_debugger=pdb)
+
+
+@app.command()
+def nodes(json: Json = False) -> None:
+    """Show the nodes: what they have, what is promised, what runs there."""
+    from mlopx.cli import views
+
+    with advice():
+        views.nodes(_client(), as_json=json)
+
+
+@app.command()
+def placers(all: Annotated[bool, typer.Option("--all", help="All of them.")] = False, json: Json = False) -> None:  # noqa: A002 - the option's name
+    """List the placement strategies."""
+    from mlopx.cli import views
+
+    with advice():
+        views.placers(_client(), all_of_them=all, as_json=json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check this installation and the server, and say what to do."""
+    from mlopx.cli import doctoring
+
+    with advice():
+        doctoring.doctor(_client(), as_json=json)
+
+
+@app.command()
+def version() -> None:
+    """Print the library's version."""
+    from mlopx import __version__
+
+    typer.echo(__version__)

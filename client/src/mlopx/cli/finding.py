@@ -1,0 +1,27 @@
+"""Finding a run by what people type: its id, a unique beginning of it, or `latest`."""
+
+from __future__ import annotations
+
+from mlopx.errors import ServerError, UsageError
+from mlopx.remote import Client
+
+
+def find_run(client: Client, text: str) -> str:
+    """The id of the run that is meant. Raises UsageError where that is not clear."""
+    if text != "latest":
+        try:
+            return str(client.get(f"/api/v1/runs/{text}")["id"])
+        except ServerError as error:
+            if error.status != 404:
+                raise
+    ids = [str(run["id"]) for run in client.get("/api/v1/runs", limit=200)["runs"]]
+    if text == "latest":
+        if not ids:
+            raise UsageError("there are no runs yet", hint="submit one: `mlopx submit FILE`")
+        return ids[0]
+    found = [one for one in ids if one.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"there is no run {text!r}", hint="`mlopx runs` lists them")
+    raise UsageError(f"{text!r} could be {', '.join(found[:5])}", hint="write more of the id")

@@ -1,0 +1,96 @@
+"""How the command prints: tables for people, JSON for programs, errors as advice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlopx.errors import MlopxError
+
+COLOURS = {
+    "succeeded": "green",
+    "failed": "red",
+    "lost": "red",
+    "cancelled": "yellow",
+    "cancelling": "yellow",
+    "running": "cyan",
+    "finishing": "cyan",
+}
+
+
+def console() -> Console:
+    """Where tables go; no colours in a pipe or with NO_COLOR."""
+    is_terminal = sys.stdout.isatty()
+    return Console(highlight=False, soft_wrap=not is_terminal, width=None if is_terminal else 200)
+
+
+def show(document: Any) -> None:
+    """Print a JSON document."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
+    """A plain table; the columns named in `right` are aligned to the right."""
+    found = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        is_number = column in right
+        found.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+    for row in rows:
+        found.add_row(*[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row])
+    return found
+
+
+def state(name: str) -> Text:
+    """A state in its colour."""
+    return Text(name, style=COLOURS.get(name, ""))
+
+
+def span(seconds: float | None) -> str:
+    """A time span as people read it."""
+    if seconds is None:
+        return "-"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def moment(text: str | None) -> str:
+    """An instant in local time."""
+    return datetime.fromisoformat(text).astimezone().strftime("%m-%d %H:%M:%S") if text else "-"
+
+
+def size(count: float | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return "-"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return "-"
+
+
+@contextmanager
+def advice() -> Iterator[None]:
+    """Turn our errors into a message and the exit code they stand for."""
+    try:
+        yield
+    except MlopxError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise SystemExit(130) from None

@@ -1,0 +1,182 @@
+"""Sub-commands that show something: runs, tasks, logs, events, queue, nodes, strategies."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from mlopx.cli.finding import find_run
+from mlopx.cli.output import console, moment, show, size, span, state, table
+from mlopx.remote import Client, RunHandle
+from mlopx.remote.runs import describe_failure, next_command
+
+
+def runs(
+    client: Client, states: list[str] | None, name: str | None, project: str | None, limit: int, *, as_json: bool
+) -> None:
+    """List runs."""
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while len(found) < limit:
+        size_of_page = min(limit - len(found), 200)
+        page = client.get("/api/v1/runs", state=states, name=name, project=project, limit=size_of_page, cursor=cursor)
+        found.extend(page["runs"])
+        cursor = page["next"]
+        if cursor is None:
+            break
+    if as_json:
+        show(found)
+        return
+    rows = [
+        (
+            run["id"],
+            state(run["state"]),
+            moment(run["submitted_at"]),
+            span(run["waiting_seconds"]),
+            span(run["execution_seconds"]),
+            span(run["turnaround_seconds"]),
+        )
+        for run in found
+    ]
+    times = ("waiting", "execution", "turnaround")
+    console().print(table(("run", "state", "submitted", *times), rows, right=times))
+    if not rows:
+        sys.stdout.write("no runs yet; submit one: mlopx submit FILE\n")
+
+
+def run(client: Client, text: str, *, as_json: bool) -> None:
+    """Show one run."""
+    handle = RunHandle(find_run(client, text), client)
+    detail = handle.detail()
+    if as_json:
+        show(detail)
+        return
+    out = console()
+    out.print(f"run {detail['id']}  ", state(detail["state"]), sep="")
+    facts = [
+        ("submitted", moment(detail["submitted_at"])),
+        ("waiting", span(detail["waiting_seconds"])),
+        ("execution", span(detail["execution_seconds"])),
+        ("turnaround", span(detail["turnaround_seconds"])),
+    ]
+    out.print("  ".join(f"{name} {value}" for name, value in facts))
+    if detail["parameters"]:
+        out.print("parameters  " + ", ".join(f"{name}={value!r}" for name, value in detail["parameters"].items()))
+    out.print()
+    out.print(table(("task", "state", "node", "try", "time", "note"), [_task_row(task) for task in detail["tasks"]]))
+    if detail["state"] == "failed":
+        out.print()
+        out.print(describe_failure(handle, detail), markup=False)
+        out.print(f"\n  next: {next_command(detail)}", markup=False)
+    elif detail["state"] == "cancelled":
+        out.print(f"\ncancelled: {detail['error']}", markup=False)
+
+
+def _task_row(task: dict[str, Any]) -> tuple[Any, ...]:
+    attempt = task["attempts"][-1]
+    note = task["hold"] or task["reason"] or ("from the cache" if task["from_cache"] else "")
+    if attempt["error"]:
+        note = attempt["error"]["message"]
+    values = [f"{name}={output['value']}" for name, output in task["outputs"].items() if "value" in output]
+    return (
+        task["key"],
+        state(task["state"]),
+        task["node"] or "-",
+        attempt["number"],
+        span(attempt["run_seconds"]),
+        (note or ", ".join(values))[:120],
+    )
+
+
+def logs(client: Client, run_text: str, task: str, attempt: int | None, *, follow: bool, as_json: bool) -> None:
+    """Print a task's log."""
+    handle = RunHandle(find_run(client, run_text), client)
+    pieces = handle.logs(task, attempt=attempt, follow=follow)
+    if as_json:
+        show({"run_id": handle.id, "task": task, "text": "".join(pieces)})
+        return
+    for piece in pieces:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+
+def events(client: Client, run_text: str, *, as_json: bool) -> None:
+    """Tell a run's story."""
+    name = find_run(client, run_text)
+    found: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        page = client.get(f"/api/v1/runs/{name}/events", after=after)
+        found.extend(page["events"])
+        after = page["next"]
+    if as_json:
+        show(found)
+        return
+    rows = []
+    for event in found:
+        said = {
+            key: value for key, value in event["data"].items() if value not in (None, "", {}, []) and key != "outputs"
+        }
+        text = ", ".join(f"{key}={value}" for key, value in said.items() if not isinstance(value, dict))
+        rows.append((event["id"], event["at"][11:23], event["kind"], event["task"] or "", text[:100]))
+    console().print(table(("id", "at", "event", "task", "what"), rows))
+
+
+def queue(client: Client, *, as_json: bool) -> None:
+    """Show what waits."""
+    found = client.get("/api/v1/queue")["tasks"]
+    if as_json:
+        show(found)
+        return
+    if not found:
+        sys.stdout.write("nothing waits\n")
+        return
+    rows = []
+    for entry in found:
+        why = entry["hold"] or ("the strategy is deciding" if entry["state"] == "ready" else "earlier tasks of its run")
+        waiting = span(entry["waiting_seconds"])
+        rows.append((entry["position"], entry["run_id"], entry["task"], entry["state"], waiting, why))
+    console().print(table(("#", "run", "task", "state", "since", "waits for"), rows))
+
+
+def nodes(client: Client, *, as_json: bool) -> None:
+    """Show the nodes."""
+    document = client.get("/api/v1/nodes")
+    if as_json:
+        show(document)
+        return
+    rows = []
+    for node in document["nodes"]:
+        has, free = node["allocatable"], node["available"]
+        devices = ", ".join(f"{count} {kind}" for kind, count in has["accelerators"].items())
+        condition = (
+            "ready" if node["is_ready"] and node["is_schedulable"] else "cordoned" if node["is_ready"] else "down"
+        )
+        rows.append(
+            (
+                node["name"],
+                "to be added" if node.get("is_virtual") else condition,
+                f"{free['cpu_millicores'] / 1000:g} of {has['cpu_millicores'] / 1000:g}",
+                f"{size(free['memory_bytes'])} of {size(has['memory_bytes'])}",
+                devices or "-",
+                f"{node['speed']:g}",
+                ", ".join(f"{held['run_id']}/{held['task']}" for held in node["running"]) or "-",
+            )
+        )
+    console().print(table(("node", "state", "free cpus", "free memory", "accelerators", "speed", "runs"), rows))
+    for source, problem in document.get("problems", {}).items():
+        sys.stdout.write(f"warning: source {source}: {problem}\n")
+
+
+def placers(client: Client, *, all_of_them: bool, as_json: bool) -> None:
+    """List the strategies."""
+    document = client.get("/api/v1/placers", all="true" if all_of_them else None)
+    if as_json:
+        show(document)
+        return
+    rows = []
+    for placer in document["placers"]:
+        mark = "in use" if placer["is_current"] else "default" if placer["is_default"] else ""
+        rows.append((placer["name"], mark, placer["summary"]))
+    console().print(table(("strategy", "", "what it does"), rows))
+    sys.stdout.write("\nthe server's PLACER setting chooses one\n")
