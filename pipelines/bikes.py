@@ -120,7 +120,9 @@ def summarise(
 
 
 @component(cpu=0.25, memory="128Mi")
-def report(run: str, name: str, state: str, failed: list[str], page: Output[Markdown], task: TaskInfo, error: str = ""):
+def report(
+    run: str, name: str, state: str, failed: list[str], error: str, page: Output[Markdown], task: TaskInfo
+) -> None:
     """Tell how the run went, for whoever reads the results in the morning."""
     import os
 
@@ -133,7 +135,7 @@ def report(run: str, name: str, state: str, failed: list[str], page: Output[Mark
 
 
 @pipeline(name="bikes", project="mobility", priority=-1)
-def bikes(rounds: int = 100):
+def bikes(rounds: int = 100) -> None:
     """Forecast six months one after the other, and report."""
     table, months = DATASETS.path("bikes.csv.gz"), [7, 8, 9, 10, 11, 12]
     checked = check(table=table).retry(2, backoff="2s").cache(False)

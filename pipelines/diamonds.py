@@ -6,7 +6,7 @@ The loop runs over a list that is only known at run time, three iterations at a 
     python pipelines/diamonds.py --params sweep.json     # {"rows": 20000, "trials": 9}
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlopx import (
     Dataset,
@@ -31,7 +31,7 @@ class Errors(NamedTuple):
     dollars: float
 
 
-@component(packages=["numpy"], cpu=0.5, memory="512Mi", kind="preprocessing")
+@component(packages=["numpy"], cpu=1, memory="512Mi", kind="preprocessing")
 def prepare(table: str, rows: int, train: Output[Dataset], valid: Output[Dataset], test: Output[Dataset]) -> None:
     """Grades become numbers, prices become logarithms; 60 % to train, 20 % to choose, 20 % to test."""
     import csv
@@ -64,7 +64,7 @@ def prepare(table: str, rows: int, train: Output[Dataset], valid: Output[Dataset
 
 
 @component(cpu=0.25, memory="128Mi")
-def propose(trials: int, seed: int) -> list[dict]:
+def propose(trials: int, seed: int) -> list[dict[str, Any]]:
     """Settings to try, drawn at random: random search finds the settings that matter sooner than a grid."""
     import random
 
@@ -83,7 +83,7 @@ def propose(trials: int, seed: int) -> list[dict]:
 
 
 @component(packages=["scikit-learn"], cpu=1, memory="512Mi", kind="training")
-def fit(train: Input[Dataset], valid: Input[Dataset], setting: dict, model: Output[Model]) -> Errors:
+def fit(train: Input[Dataset], valid: Input[Dataset], setting: dict[str, Any], model: Output[Model]) -> Errors:
     """Boosted trees with one setting, judged on diamonds they have not seen."""
     import joblib
     import numpy as np
@@ -137,7 +137,7 @@ def evaluate(model: Input[Model], test: Input[Dataset], metrics: Output[Metrics]
 
 
 @pipeline(name="diamonds", project="pricing", priority=1)
-def diamonds(rows: int = 25_000, trials: int = 9, seed: int = 1):
+def diamonds(rows: int = 40_000, trials: int = 9, seed: int = 1) -> None:
     """Propose settings, train with each of them, test the best one."""
     data = prepare(table=DATASETS.path("diamonds.csv.gz"), rows=rows).retry(2, backoff="2s")
     settings = propose(trials=trials, seed=seed)

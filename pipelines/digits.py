@@ -94,7 +94,9 @@ def evaluate(
             file, pixels=data["pixels"][is_wrong], digits=data["digits"][is_wrong], predicted=predicted[is_wrong]
         )
     metrics.log_metric("accuracy", accuracy)
-    metrics.log_confusion_matrix([str(digit) for digit in range(10)], confusion_matrix(data["digits"], predicted))
+    metrics.log_confusion_matrix(
+        [str(digit) for digit in range(10)], confusion_matrix(data["digits"], predicted).tolist()
+    )
     print(f"accuracy {accuracy:.4f}: {is_wrong.sum()} of {len(predicted)} images were misread")
     return Score(accuracy=accuracy, mistakes=int(is_wrong.sum()))
 
@@ -125,15 +127,29 @@ def reject(accuracy: float, wanted: float) -> None:
 
 
 @pipeline(name="digits", project="vision")
-def digits(epochs: int = 30, rate: float = 0.002, wanted: float = 0.9):
+def digits(epochs: int = 30, rate: float = 0.002, wanted: float = 0.9) -> None:
     """Train a network on a GPU or a CPU, and look at its mistakes."""
     data = load(table=DATASETS.path("digits.csv.gz")).retry(2, backoff="2s")
 
     trained = (
         train_network(train=data.outputs["train"], epochs=epochs, rate=rate)
         .any_of(
-            option("gpu", image="python:3.11", cpu=0.5, memory="512Mi", accelerator="nvidia.com/gpu", accelerators=1),
-            option("cpu", image="python:3.11-slim", cpu=1, memory="512Mi", env={"OMP_NUM_THREADS": "1"}),
+            option(
+                "gpu",
+                image="quay.io/jupyter/pytorch-notebook:cuda12-latest",
+                cpu=0.5,
+                memory="512Mi",
+                accelerator="nvidia.com/gpu",
+                accelerators=1,
+                accelerator_memory="8Gi",
+            ),
+            option(
+                "cpu",
+                image="quay.io/jupyter/scipy-notebook:latest",
+                cpu=1,
+                memory="512Mi",
+                env={"OMP_NUM_THREADS": "1"},
+            ),
         )
         .on(node_label("kubernetes.io/os").is_in("linux"), node_label("worker_type").is_not_in("low"))
         .tolerate("nvidia.com/gpu", effect="NoSchedule")

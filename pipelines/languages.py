@@ -7,7 +7,7 @@ same nested pipeline, which turns sentences into features, trains on them and sc
     python pipelines/languages.py -p longest=3
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlopx import (
     Artifact,
@@ -67,7 +67,7 @@ def featurise(train: Input[Dataset], longest: int, features: Output[Dataset], ve
         save_npz(file, matrix)
     joblib.dump(counter, vectoriser.path)
     print(f"{matrix.shape[0]} sentences, {matrix.shape[1]} different pieces of up to {longest} letters")
-    return matrix.shape[1]
+    return int(matrix.shape[1])
 
 
 @component(packages=["scikit-learn"], cpu=1, memory="512Mi", kind="training")
@@ -90,7 +90,7 @@ def train_classifier(
     model.metadata["languages"] = len(classifier.classes_)
 
 
-@component(packages=["scikit-learn"], cpu=0.5, memory="512Mi", kind="evaluation")
+@component(packages=["scikit-learn"], cpu=1, memory="512Mi", kind="evaluation")
 def evaluate(model: Input[Model], test: Input[Dataset], metrics: Output[Metrics]) -> Score:
     """Accuracy on unseen messages, and the pair of languages that is confused most often."""
     import json
@@ -110,7 +110,7 @@ def evaluate(model: Input[Model], test: Input[Dataset], metrics: Output[Metrics]
     return Score(accuracy=accuracy)
 
 
-@component(packages=["scikit-learn"], cpu=0.25, memory="512Mi", kind="inference")
+@component(packages=["scikit-learn"], cpu=0.5, memory="512Mi", kind="inference")
 def recognise(model: Input[Model], sentences: list[str]) -> list[str]:
     """Use the better model."""
     import joblib
@@ -122,7 +122,7 @@ def recognise(model: Input[Model], sentences: list[str]) -> list[str]:
 
 
 @pipeline
-def recogniser(train: Input[Dataset], test: Input[Dataset], longest: int, passes: int = 4):
+def recogniser(train: Input[Dataset], test: Input[Dataset], longest: int, passes: int = 4) -> dict[str, Any]:
     """Features, training and score: what is the same for every length of pieces."""
     counted = featurise(train=train, longest=longest).request(memory="768Mi")
     trained = train_classifier(
@@ -136,7 +136,7 @@ def recogniser(train: Input[Dataset], test: Input[Dataset], longest: int, passes
 
 
 @pipeline(name="languages", project="text", deadline="20m")
-def languages(longest: int = 4):
+def languages(longest: int = 4) -> None:
     """Build two recognisers, keep the better one, and use it."""
     data = split(table=DATASETS.path("languages.csv.gz")).retry(2, backoff="2s")
     train, test = data.outputs["train"], data.outputs["test"]
@@ -144,7 +144,11 @@ def languages(longest: int = 4):
     pairs = recogniser(train=train, test=test, longest=2)
     pieces = recogniser(train=train, test=test, longest=longest)
 
-    sentences = ["Wer nicht wagt, der nicht gewinnt.", "Den som venter på noe godt.", "Quien busca, encuentra."]
+    sentences = [
+        "Wer nicht wagt, der nicht gewinnt.",
+        "Den som venter på noe godt.",
+        "No dejes para mañana lo que puedas hacer hoy.",
+    ]
     with If(pieces.outputs["accuracy"] > pairs.outputs["accuracy"]):
         recognise(model=pieces.outputs["model"], sentences=sentences).named("recognise-by-pieces")
     with Else():

@@ -3,7 +3,7 @@
 Three model families are tried side by side; the best one is trained on all training data and tested once.
 
     python pipelines/segments.py                     # submit to MLOPX_URL, or http://127.0.0.1:8000
-    python pipelines/segments.py --wait -p folds=5
+    python pipelines/segments.py --wait -p folds=6
     python pipelines/segments.py -p publish=true     # needs the secret `model-registry` with a key `signing`
 """
 
@@ -54,8 +54,8 @@ def split(table: str, test_share: float, train: Output[Dataset], test: Output[Da
     import numpy as np
 
     with gzip.open(table, "rt", newline="") as file:
-        header, *rows = csv.reader(file)
-    rows = sorted({tuple(row) for row in rows})
+        header, *lines = csv.reader(file)
+    rows = sorted({tuple(line) for line in lines})
     order = np.random.default_rng(seed=0).permutation(len(rows))
     cut = round(len(rows) * test_share)
     for part, chosen in ((train, order[cut:]), (test, order[:cut])):
@@ -175,7 +175,7 @@ def sign(model: Input[Model], signed: Output[Model]) -> str:
 
 
 @pipeline(name="segments", project="vision", priority=5, deadline="15m", hints="segments.json")
-def segments(test_share: float = 0.25, folds: int = 4, publish: bool = False):
+def segments(test_share: float = 0.25, folds: int = 4, publish: bool = False) -> None:
     """Choose among three model families, train the best, test it once."""
     parts = split(table=DATASETS.path("segments.csv.gz"), test_share=test_share).retry(2, backoff="2s", at_most="30s")
     train, test = parts.outputs["train"], parts.outputs["test"]

@@ -145,7 +145,7 @@ def _catalog(data: bytes) -> Iterator[tuple[str, str]]:
 
 def _plain(text: str) -> str:
     """A message without what is the same in all languages: placeholders, markup, line breaks."""
-    text = re.sub(r"%\(\w+\)[a-z]|%[a-z]|\{[^}]*\}|<[^>]*>|&\w+;", " ", text)
+    text = re.sub(r"%(?:\(\w+\))?[-.0-9]*[a-zA-Z]|\{[^}]*\}|<[^>]*>|&\w+;", " ", text)
     return re.sub(r"\s+", " ", text).strip()
 
 
