@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from mlopx import Pipeline
 from mlopx.runtime import task as runtime
@@ -120,7 +121,7 @@ class _Stage:
         ):
             played.run = apply(played.run, event).run
         launch = launch_of(played.run, key, Resources())
-        with self.monkeypatch.context() as patch:
+        with self.monkeypatch.context() as patch, threadpool_limits(1):
             self._set_environment(patch, launch)
             before = time.process_time()
             result = runtime.run(self._manifest(launch))  # type: ignore[no-untyped-call]  # it runs on Python 3.8
