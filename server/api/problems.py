@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents. Nobody ever sees a traceback; what we did not foresee gets a number to look for."""
+"""Errors as RFC 9457 problem documents. Nobody ever sees a traceback; what we did not foresee gets a number."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json as json_module
 import socket
 import sys
@@ -19,11 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-if importlib.util.find_spec("server.cli.solve") is not None:
-    from server.cli.solve import register
-
-    register(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

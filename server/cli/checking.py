@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from server.components.decision_unit import load_placer, placers
-from server.domain.errors import MlopxError
+from server.domain.errors import ConfigurationError, MlopxError
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.settings import Settings, load
 from server.stores.sql import open_engine
@@ -17,18 +19,17 @@ def check_all() -> list[Row]:
         settings, _ = load()
     except MlopxError as error:
         return [("settings", False, str(error))]
-    found: list[Row] = [("settings", True, "readable")]
-    for look in (_state, _database, _placer):
-        found.append(_row(look, settings))
-    found.extend(_nodes(settings))
-    return found
+    looks = {"state": _state, "database": _database, "placer": _placer}
+    return [
+        ("settings", True, "readable"),
+        *(_row(name, look, settings) for name, look in looks.items()),
+        *_nodes(settings),
+    ]
 
 
-def _row(look: object, settings: Settings) -> Row:
-    assert callable(look)
-    name = look.__name__.strip("_")
+def _row(name: str, look: Callable[[Settings], str], settings: Settings) -> Row:
     try:
-        return (name, True, str(look(settings)))
+        return (name, True, look(settings))
     except MlopxError as error:
         return (name, False, str(error))
 
@@ -45,8 +46,6 @@ def _database(settings: Settings) -> str:
         with engine.connect() as connection:
             return f"{connection.dialect.name} answers"
     except Exception as error:
-        from server.domain.errors import ConfigurationError
-
         raise ConfigurationError(f"the database does not answer: {error}") from error
     finally:
         engine.dispose()

@@ -21,8 +21,8 @@ class FileArtifactStore(ArtifactStoreInterface):
     """Keeps everything below one root folder, and hands out nothing from outside it."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
-        self._runs, self._blobs = self._root / "runs", self._root / "blobs"
+        self.root = root.resolve()
+        self._runs, self._blobs = self.root / "runs", self.root / "blobs"
         for folder in (self._runs, self._blobs):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -34,7 +34,7 @@ class FileArtifactStore(ArtifactStoreInterface):
     def path_of(self, uri: str) -> Path:
         parts = urlsplit(uri)
         path = Path(os.path.normpath(unquote(parts.path)))
-        if parts.scheme != "file" or not path.is_relative_to(self._root):
+        if parts.scheme != "file" or not path.is_relative_to(self.root):
             raise NotFoundError(f"{uri!r} is not kept in this artifact store")
         return path
 

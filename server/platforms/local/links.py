@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 START_SECONDS = 30.0
 ANSWER_SECONDS = 20.0
 LINE_LIMIT = 64 << 20
+KEPT_VARIABLES = {
+    *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+}
+"""What agents and tasks get of the server's environment: never its settings, which may hold passwords."""
 Listener = Callable[["AgentLink", dict[str, Any]], None]
 
 
@@ -31,7 +37,9 @@ class AgentLink:
 
     def __init__(self, node: str, folder: Path, config: dict[str, Any], listener: Listener) -> None:
         self.node, self.folder = node, folder / "agents" / node
-        self._config, self._listener = config, listener
+        text = json.dumps(config, sort_keys=True)
+        self._config = {**config, "digest": hashlib.sha256(text.encode()).hexdigest()[:16]}
+        self._listener = listener
         self._socket = socket_path(folder, node)
         self._writer: asyncio.StreamWriter | None = None
         self._ready = asyncio.Event()
@@ -124,16 +132,27 @@ class AgentLink:
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message["event"]
         if kind == "hello":
+            self._check_digest(message)
             is_new = self._last_pid is not None and message["pid"] != self._last_pid
             self._last_pid, self.hello = message["pid"], message
             if is_new:
                 self._listener(self, {"event": "lost"})
             self._ready.set()
-        elif kind in ("accepted", "refused", "usage"):
-            answer = self._answers.get(message.get("id", "usage"))
+        elif kind in ("accepted", "refused"):
+            answer = self._answers.get(message["id"])
             if answer is not None and not answer.done():
                 answer.set_result(message)
         self._listener(self, message)
+
+    def _check_digest(self, hello: dict[str, Any]) -> None:
+        """An agent that was found again may have been started with other settings; it is renewed when it is idle."""
+        if hello["digest"] == self._config["digest"]:
+            return
+        if hello["running"]:
+            log.warning("the agent of node %s runs tasks under earlier settings; new ones take effect later", self.node)
+        elif self._writer is not None:
+            log.info("the agent of node %s is renewed: its settings have changed", self.node)
+            self._writer.write(json.dumps({"op": "stop"}).encode() + b"\n")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         with contextlib.suppress(OSError):
@@ -162,8 +181,14 @@ class AgentLink:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                env={name: value for name, value in os.environ.items() if is_kept(name)},
                 cwd=Path(__file__).resolve().parents[3],
             )
+
+
+def is_kept(variable: str) -> bool:
+    """Whether agents and tasks see this variable of the server's environment."""
+    return variable in KEPT_VARIABLES or variable.startswith("LC_")
 
 
 def socket_path(folder: Path, node: str) -> str:

@@ -33,7 +33,7 @@ class LogFile:
         """Write the end of a long log, and close."""
         self._trim()
         if self._left_out:
-            self._put(f"\n… {self._left_out} bytes of output left out here …\n".encode())
+            self._put(f"\n… {self._left_out} bytes of output were left out here …\n".encode())
         self._put(bytes(self._tail))
         self._file.close()
 
@@ -44,8 +44,12 @@ class LogFile:
             self._left_out += extra
 
     def _put(self, data: bytes) -> None:
-        try:
-            os.write(self._file.fileno(), data)
-        except OSError:
-            self._room = 0
-            self._left_out += len(data)
+        """Write all of it; what the disk does not take counts as left out."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._file.fileno(), view) :]
+            except OSError:
+                self._room = 0
+                self._left_out += len(view)
+                return

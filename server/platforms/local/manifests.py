@@ -21,6 +21,10 @@ Secret = Callable[[str, str], str | None]
 class ArtifactPlaces(Protocol):
     """What the platform needs of an artifact store: where outputs go, and where a uri lies on this machine."""
 
+    @property
+    def root(self) -> Path:
+        """The folder under which all of it lies."""
+
     def output_location(self, run_id: str, key: TaskKey, attempt: int, port: str) -> str:
         """The uri at which an attempt shall write an output."""
 

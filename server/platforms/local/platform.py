@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import mlopx.runtime.task
 from mlopx.spec import PipelineSpec
 from server.domain import events as happened
 from server.domain.errors import NotFoundError, PlatformError
@@ -27,6 +28,12 @@ log = logging.getLogger(__name__)
 
 LOG_CHUNK_BYTES = 256 * 1024
 CANCEL_GRACE_SECONDS = 5.0
+WAYS = {
+    "secluded": "an unprivileged user, in a view of the file system that shows it only what it needs",
+    "reading": "an unprivileged user that keeps the right to read files",
+    "undropped": "root",
+}
+"""How tasks run when the server is root, where that needs a word."""
 
 
 class LocalPlatform(PlatformInterface):
@@ -58,25 +65,24 @@ class LocalPlatform(PlatformInterface):
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
         self._attempts: dict[str, tuple[str, TaskKey, int, str]] = {}
         self._ended: set[str] = set()
+        self._warm: tuple[object, ...] = ()
+        shared = [artifacts.root, *cluster.volumes.values()]
         config = {
             "preload": list(cluster.preload),
             "throttle": cluster.throttle,
             "grace_seconds": grace_seconds,
-            "key": str(state),
-            "readable": [str(folder) for folder in cluster.volumes.values()],
+            "runtime": mlopx.runtime.task.__file__,
+            "shared": [str(folder) for folder in shared],
+            "readable": [str(folder) for folder in (*shared, state / "work", state / "environments")],
         }
         self._links = {node.name: AgentLink(node.name, state, config, self._hear) for node in cluster.nodes}
         self._nodes = {node.name: node for node in cluster.nodes}
 
     async def start(self) -> None:
-        for folder in ("work", "logs"):
+        for folder in ("work", "logs", "environments", "artifacts"):
             (self._state / folder).mkdir(parents=True, exist_ok=True)
         (self._state / "work").chmod(0o711)
         await asyncio.gather(*(link.start() for link in self._links.values()))
-        for link in self._links.values():
-            if link.hello.get("is_keeping_reading"):
-                log.info("node %s: tasks run as an unprivileged user that keeps the right to read files", link.node)
-                break
 
     async def aclose(self, *, stop_tasks: bool = False) -> None:
         await asyncio.gather(*(link.aclose(stop=stop_tasks) for link in self._links.values()))
@@ -172,6 +178,8 @@ class LocalPlatform(PlatformInterface):
         kind = message["event"]
         if kind == "lost":
             self._lose(link.node)
+        elif kind == "warm":
+            self._note_warm(link.node, message)
         elif kind == "started":
             known = self._known(message["id"], link.node)
             at = datetime.fromtimestamp(message["at"], UTC)
@@ -180,6 +188,18 @@ class LocalPlatform(PlatformInterface):
             self._ended.add(message["id"])
             known = self._known(message["id"], link.node)
             self._tell(known[0], _end_event(known[1], known[2], message), message["id"])
+
+    def _note_warm(self, node: str, message: dict[str, Any]) -> None:
+        """Say once how tasks run here, and what could not be loaded ahead."""
+        facts = (message["user"], message["reason"], tuple(message["failed"]))
+        if facts == self._warm:
+            return
+        self._warm = facts
+        if message["user"] in WAYS:
+            level = logging.WARNING if message["user"] == "undropped" else logging.INFO
+            log.log(level, "node %s: tasks run as %s: %s", node, WAYS[message["user"]], message["reason"])
+        for failed in message["failed"]:
+            log.info("node %s: could not be loaded ahead: %s", node, failed)
 
     def _known(self, name: str, node: str) -> tuple[str, TaskKey, int, str]:
         """What an attempt id stands for; an agent may speak of attempts from before a restart."""
@@ -207,6 +227,8 @@ class LocalPlatform(PlatformInterface):
 
 def _end_event(key: TaskKey, number: int, message: dict[str, Any]) -> happened.Event:
     at = datetime.fromtimestamp(message["ended_at"], UTC)
+    if message["outcome"] == "lost":
+        return happened.TaskLost(at=at, key=key, attempt=number, reason=message["message"])
     peak = message["peak_memory_bytes"] or None
     if message["outcome"] == "cancelled":
         return happened.TaskCancelled(at=at, key=key, attempt=number, reason="cancelled by a user")

@@ -1,109 +1,192 @@
-"""Looking at processes through /proc: a task's whole tree, its CPU time and its memory."""
+"""Looking at processes through /proc: a task's whole tree, its CPU time and its memory.
+
+Everything here treats a process that is gone as having nothing, since that can happen between any two lines.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import os
 import signal
-from pathlib import Path
+import sys
+import time
 
-PROC = Path("/proc")
+PROC = "/proc"
+IS_LINUX = sys.platform.startswith("linux")
+NANO = 1_000_000_000
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
 PR_SET_CHILD_SUBREAPER = 36
-PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
-CAP_DAC_READ_SEARCH = 2
-PAGE = os.sysconf("SC_PAGE_SIZE")
+_NANO_PER_TICK = NANO // os.sysconf("SC_CLK_TCK") if IS_LINUX else NANO // 100
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def tree(pid: int, proc: Path = PROC) -> list[int]:
-    """A process and all its descendants. Orphans count where the process is their sub-reaper."""
+def tree(pid: int, proc: str = PROC) -> list[int]:
+    """A process and all its descendants, parents first. Orphans count where an ancestor adopts them."""
     found, waiting = [], [pid]
+    parents: dict[int, list[int]] | None = None
     while waiting:
         one = waiting.pop()
         found.append(one)
-        try:
-            threads = os.listdir(proc / str(one) / "task")
-        except OSError:
-            continue
-        for thread in threads:
-            try:
-                text = (proc / str(one) / "task" / thread / "children").read_text()
-            except OSError:
-                continue
-            waiting.extend(map(int, text.split()))
+        children = _listed_children(one, proc)
+        if children is None:
+            parents = parents if parents is not None else _children_by_parent(proc)
+            children = parents.get(one, [])
+        waiting.extend(child for child in children if child not in found)
     return found
 
 
-def cpu_nanoseconds(pid: int, proc: Path = PROC) -> int:
-    """CPU time of all threads of a process; 0 once it is gone."""
-    total = 0
+def children_of(pid: int, proc: str = PROC) -> list[int]:
+    """The children of a process, ended ones that nobody waited for included."""
+    found = _listed_children(pid, proc)
+    return _children_by_parent(proc).get(pid, []) if found is None else found
+
+
+def _listed_children(pid: int, proc: str) -> list[int] | None:
+    """Children as the kernel lists them per thread; None where this kernel does not."""
+    folder = f"{proc}/{pid}/task"
     try:
-        for thread in os.listdir(proc / str(pid) / "task"):
-            text = (proc / str(pid) / "task" / thread / "schedstat").read_text()
-            total += int(text.split()[0])
-    except (OSError, ValueError, IndexError):
-        return total
+        threads = os.listdir(folder)
+    except OSError:
+        return []
+    found: list[int] = []
+    for thread in threads:
+        try:
+            with open(f"{folder}/{thread}/children") as file:
+                found.extend(map(int, file.read().split()))
+        except FileNotFoundError:
+            if os.path.exists(f"{folder}/{thread}/stat"):
+                return None
+        except OSError:
+            continue
+    return found
+
+
+def _children_by_parent(proc: str) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for name in os.listdir(proc):
+        if name.isdigit():
+            fields = _stat_fields(int(name), proc)
+            if fields:
+                found.setdefault(int(fields[1]), []).append(int(name))
+    return found
+
+
+def _stat_fields(pid: int, proc: str) -> list[str]:
+    """The fields of /proc/PID/stat after the command's name, which may hold anything: state, parent, ..."""
+    try:
+        with open(f"{proc}/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def is_ended(pid: int, proc: str = PROC) -> bool:
+    """Whether a process is gone, or a zombie that nobody waited for."""
+    fields = _stat_fields(pid, proc)
+    return not fields or fields[0] in "ZX"
+
+
+def spent_nanoseconds(pid: int) -> int:
+    """CPU time of a process: all its threads, ended ones too, and all children that were waited for.
+
+    Summed over a tree this grows by exactly what the tree used: a child's time moves to its parent when waited for.
+    """
+    return own_nanoseconds(pid) + waited_nanoseconds(pid)
+
+
+def own_nanoseconds(pid: int) -> int:
+    """CPU time of the process's own threads, by its CPU-time clock: one system call, and exact."""
+    if not _has_process_clocks():
+        return _scheduled_nanoseconds(pid)
+    try:
+        return time.clock_gettime_ns(_clock_of(pid))
+    except OSError:
+        return 0
+
+
+def waited_nanoseconds(pid: int, proc: str = PROC) -> int:
+    """CPU time of the children that the process has waited for, and of theirs."""
+    fields = _stat_fields(pid, proc)
+    return (int(fields[13]) + int(fields[14])) * _NANO_PER_TICK if len(fields) > 14 else 0
+
+
+def _clock_of(pid: int) -> int:
+    """Number of a process's CPU-time clock, as clock_getcpuclockid(3) makes it (CPUCLOCK_SCHED)."""
+    return (~pid << 3) | 2
+
+
+@functools.cache
+def _has_process_clocks() -> bool:
+    try:
+        return IS_LINUX and time.clock_gettime_ns(_clock_of(os.getpid())) > 0
+    except (OSError, OverflowError):
+        return False
+
+
+def _scheduled_nanoseconds(pid: int, proc: str = PROC) -> int:
+    """CPU time of the threads that live now, for machines without process clocks."""
+    total = 0
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for thread in os.listdir(f"{proc}/{pid}/task"):
+            with open(f"{proc}/{pid}/task/{thread}/schedstat") as file:
+                total += int(file.read().split()[0])
     return total
 
 
-def resident_bytes(pid: int, proc: Path = PROC) -> int:
-    """Resident memory of a process; 0 once it is gone."""
+def resident_bytes(pid: int, proc: str = PROC) -> int:
+    """Resident memory of a process, shared pages included."""
     try:
-        return int((proc / str(pid) / "statm").read_text().split()[1]) * PAGE
+        with open(f"{proc}/{pid}/statm") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
     except (OSError, ValueError, IndexError):
         return 0
 
 
-def _prctl(option: int, *values: int) -> int:
+def proportional_bytes(pid: int, proc: str = PROC) -> int:
+    """Memory of a process, its own pages whole and each shared one divided by those who share it.
+
+    Dear (the kernel walks all pages), so asked only when it matters.
+    """
+    try:
+        with open(f"{proc}/{pid}/smaps_rollup") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return resident_bytes(pid, proc)
+
+
+def with_variable(name: str, value: str, proc: str = PROC) -> list[int]:
+    """Processes that were started with this environment variable. Those of others cannot be read and are left out."""
+    wanted = f"{name}={value}".encode()
+    found = []
+    for entry in os.listdir(proc) if IS_LINUX else ():
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"{proc}/{entry}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.append(int(entry))
+    return found
+
+
+def send(pid: int, number: int) -> None:
+    """Signal a process, if it is still there and ours."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    padded = (*values, 0, 0, 0, 0)[:4]
-    return int(libc.prctl(option, *(ctypes.c_ulong(value) for value in padded)))
+    if libc.prctl(option, *(ctypes.c_ulong(number) for number in (value, 0, 0, 0))) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
 
 
-def die_with_parent() -> None:
-    """Have this process killed when its parent ends."""
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when its parent ends; at once if `parent` has ended already."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Make orphaned descendants children of this process."""
+    """Make orphaned descendants children of this process, also those that started a session of their own."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def drop_to(uid: int, *, keep_reading: bool) -> None:
-    """Become an unprivileged user. `keep_reading` keeps the right to read files, for an interpreter that lies in a
-    folder which that user could not enter."""
-    if keep_reading:
-        _prctl(PR_SET_KEEPCAPS, 1)
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-    if keep_reading:
-        _keep_capability(CAP_DAC_READ_SEARCH)
-
-
-def _keep_capability(number: int) -> None:
-    """Hold one capability, also across exec."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    bit = 1 << number
-    data = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
-    if libc.capset(header, data) != 0:
-        raise OSError(ctypes.get_errno(), "the right to read files could not be kept")
-    _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
-
-
-def can_read_as(uid: int, paths: list[Path]) -> bool:
-    """Whether another user could read all these paths; asked by becoming it in a child."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            os._exit(0 if all(os.access(path, os.R_OK) for path in paths) else 1)
-        except BaseException:
-            os._exit(2)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from server.platforms.local.child import FAILED_TO_START
 from server.platforms.local.log_file import LogFile
+from server.platforms.local.processes import proportional_bytes, resident_bytes
+
+MIB = 1 << 20
 
 
 @dataclass(slots=True)
 class Running:
-    """A task that an agent has started or is starting. Times are seconds since the epoch."""
+    """A task that an agent has started or is starting. Times are seconds since the epoch.
+
+    `base_bytes` is what it shares with the zygote; `ending` is why the agent ends it: cancel, timeout, oom or stop.
+    """
 
     id: str
     tag: str
     order: dict[str, Any]
     log: LogFile
-    started_at: float
+    work_folder: str
+    started_at: float | None = None
     pid: int | None = None
     base_bytes: int = 0
+    used_bytes: int = 0
     peak_bytes: int = 0
     ending: str | None = None
-    handles: list[Any] = field(default_factory=list)
+    grace_seconds: float = 0.0
+    looks_again_at: float = 0.0
+    handles: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def memory_bytes(self) -> int | None:
@@ -33,10 +42,18 @@ class Running:
         limit = self.order.get("memory_bytes")
         return int(limit) if limit else None
 
+    def measure(self, pids: list[int]) -> None:
+        """Note what the task's processes use. The dear, exact way is taken only where the cheap one may mislead."""
+        used = sum(resident_bytes(pid) for pid in pids) - self.base_bytes
+        limit = self.memory_bytes
+        if len(pids) > 1 or (limit is not None and used > limit):
+            used = min(used, sum(proportional_bytes(pid) for pid in pids))
+        self.used_bytes = max(used, 0)
+        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
 
-def describe_end(task: Running, status: int, ended_at: float) -> dict[str, Any]:
+
+def describe_end(task: Running, status: int, ended_at: float, result: dict[str, Any] | None) -> dict[str, Any]:
     """What is told of a task that ended with `status` (negative: by that signal)."""
-    result = _read_result(Path(task.order["manifest"]["result_path"]))
     message: dict[str, Any] = {
         "event": "ended",
         "id": task.id,
@@ -48,27 +65,28 @@ def describe_end(task: Running, status: int, ended_at: float) -> dict[str, Any]:
     }
     if task.ending == "cancel":
         return {**message, "outcome": "cancelled"}
-    if task.ending is None and result is not None:
+    if result is not None and (task.ending is None or status == 0):
         return {**message, "outcome": result["state"], "outputs": result["outputs"], "error": result["error"]}
+    if task.ending == "stop":
+        return {**message, "outcome": "lost", "message": "its node's agent was told to stop"}
     return {**message, "outcome": "failed", "error": _error(task, status)}
 
 
 def _error(task: Running, status: int) -> dict[str, Any]:
     code = status if status >= 0 else 128 - status
     if task.ending == "oom":
-        used, limit = task.peak_bytes / 2**20, (task.memory_bytes or 0) / 2**20
+        used, limit = task.peak_bytes / MIB, (task.memory_bytes or 0) / MIB
         return {
             "kind": "oom",
-            "message": f"OOMKilled: it used {used:.0f} MiB of the {limit:.0f} MiB it asked for",
-            "hint": "ask for more: .request(memory=...)",
-            "exit_code": code,
+            "message": f"OOMKilled: it used {used:.0f} MiB, and may use {limit:.0f} MiB",
+            "hint": "request more memory for the task, or use a node that has more",
+            "exit_code": 137,
         }
     if task.ending == "timeout":
-        limit_seconds = task.order.get("timeout_seconds")
         return {
             "kind": "timeout",
-            "message": f"it ran longer than its timeout of {limit_seconds:g} s",
-            "hint": "raise .timeout(...), or give it a faster node",
+            "message": f"it ran longer than its timeout of {task.order['timeout_seconds']:g} s",
+            "hint": "raise the timeout, or give the task a faster node",
             "exit_code": code,
         }
     if status < 0:
@@ -77,29 +95,9 @@ def _error(task: Running, status: int) -> dict[str, Any]:
         except ValueError:
             name = f"signal {-status}"
         text = f"the process was killed by {name} (exit code {code})"
+        hint = "if nobody did that, the machine may have run out of memory" if status == -signal.SIGKILL else ""
+    elif status == FAILED_TO_START:
+        text, hint = "the task's process could not be set up", "its log says what failed"
     else:
-        text = f"the process ended with exit code {code} before the task was done"
-    return {"kind": "exit-code", "message": text, "hint": "its log may say why", "exit_code": code}
-
-
-def _read_result(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "state" in found else None
-
-
-def give_folder(path: Path, uid: int | None) -> None:
-    """Make a folder that the task's user may write."""
-    path.mkdir(parents=True, exist_ok=True)
-    if uid is not None:
-        os.chown(path, uid, uid)
-
-
-def take_back(folder: Path) -> None:
-    """Make what a task wrote belong to this process again, so that later tasks cannot change it."""
-    for root, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(os.path.join(root, name), os.getuid(), os.getgid(), follow_symlinks=False)
-    os.chown(folder, os.getuid(), os.getgid())
+        text, hint = f"the process ended with exit code {code} before the task was done", ""
+    return {"kind": "exit-code", "message": text, "hint": hint or "its log may say why", "exit_code": code}

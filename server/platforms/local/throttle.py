@@ -1,45 +1,77 @@
 """Giving a task its share of the CPU, whatever it does: by cgroup where one can be made, else by a governor.
 
-A throttle is chosen once per agent, in this order: delegated cgroup v2, writable cgroup v1, the governor, which every
-10 ms compares the CPU time of all processes of a task with its credit and stops or continues them.
+A throttle is chosen once per agent: delegated cgroup v2, writable cgroup v1 (both in `cgroups`), or the governor here,
+which every 10 ms compares the CPU time of all processes of a task with its credit and stops or continues them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from server.platforms.local.processes import NANO, send, spent_nanoseconds, tree
 
 PERIOD_SECONDS = 0.1
 TICK_SECONDS = 0.01
-NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a task may use: CPU as a number of real cores, memory in bytes (None: no limit)."""
+
+    cores: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the kernel knows of a task's memory: the peak in bytes, and how often it had to kill for want of it."""
+
+    peak_bytes: int = 0
+    kills: int = 0
 
 
 class Throttle(ABC):
-    """Bounds the CPU of tasks. `needs_ticks`: `tick` must be called every `TICK_SECONDS` while a task runs."""
+    """Bounds tasks. `needs_ticks`: `tick` is to be called every `TICK_SECONDS` while a task runs.
+
+    `limits_memory`: the kernel keeps tasks to their memory, so nobody else has to watch it.
+    """
 
     name: str
     needs_ticks = False
+    limits_memory = False
 
     @abstractmethod
-    def prepare(self, task: str, cores: float) -> list[str]:
-        """Make room for a task; files into which its first process writes its pid before it does anything."""
+    def prepare(self, tag: str, limits: Limits) -> list[str]:
+        """Make room for a task; files into which its first process writes its pid before it does anything.
+
+        Raises OSError if that cannot be done now.
+        """
 
     @abstractmethod
-    def release(self, task: str) -> None:
-        """The task is over and none of its processes is left."""
+    def release(self, tag: str) -> None:
+        """The task is over."""
 
-    def tick(self, task: str, pids: Sequence[int], elapsed_seconds: float) -> None:  # noqa: B027 - most need none
+    def tick(self, tag: str, pid: int, elapsed_seconds: float) -> None:  # noqa: B027 - most need none
         """Look after one task (governor only)."""
 
     def resume(self, pids: Iterable[int]) -> None:
         """Let every process go on, before it is ended or when the agent leaves."""
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
+
+    def members(self, tag: str) -> list[int]:
+        """Processes that the kernel counts to a task, where it does."""
+        return []
+
+    def seen(self, tag: str) -> Seen:
+        """What the kernel knows of a task's memory."""
+        return Seen()
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to remove
+        """Remove what was made."""
 
 
 class NoThrottle(Throttle):
@@ -47,157 +79,68 @@ class NoThrottle(Throttle):
 
     name = "none"
 
-    def prepare(self, task: str, cores: float) -> list[str]:
+    def prepare(self, tag: str, limits: Limits) -> list[str]:
         return []
 
-    def release(self, task: str) -> None:
+    def release(self, tag: str) -> None:
         """Nothing was made."""
 
 
-class CgroupV1(Throttle):
-    """One cgroup per task below the agent's own, in the v1 cpu hierarchy."""
+@dataclass(slots=True)
+class _Account:
+    """A task's credit, in seconds of CPU time. `stops` counts ticks since its processes were stopped, 0 if they run."""
 
-    name = "cgroup-v1"
-
-    def __init__(self, parent: Path) -> None:
-        self._parent = parent
-
-    @classmethod
-    def probe(cls, root: Path, own: str, tag: str) -> CgroupV1 | None:
-        """A usable one, or None. `own` is the text of /proc/self/cgroup."""
-        for line in own.splitlines():
-            _, controllers, path = line.split(":", 2)
-            if "cpu" in controllers.split(","):
-                for name in (controllers, "cpu"):
-                    parent = root / name / path.lstrip("/") / f"mlopx-{tag}"
-                    if _can_make(parent, "cpu.cfs_quota_us"):
-                        return cls(parent)
-        return None
-
-    def prepare(self, task: str, cores: float) -> list[str]:
-        group = self._parent / task
-        group.mkdir(exist_ok=True)
-        period = int(PERIOD_SECONDS * 1_000_000)
-        (group / "cpu.cfs_period_us").write_text(str(period))
-        (group / "cpu.cfs_quota_us").write_text(str(max(1000, int(cores * period))))
-        return [str(group / "cgroup.procs")]
-
-    def release(self, task: str) -> None:
-        with contextlib.suppress(OSError):
-            (self._parent / task).rmdir()
-
-    def close(self) -> None:
-        """Remove what is left."""
-        with contextlib.suppress(OSError):
-            for group in self._parent.iterdir():
-                if group.is_dir():
-                    group.rmdir()
-            self._parent.rmdir()
-
-
-class CgroupV2(CgroupV1):
-    """One cgroup per task below the agent's own, in a delegated v2 tree."""
-
-    name = "cgroup-v2"
-
-    @classmethod
-    def probe(cls, root: Path, own: str, tag: str) -> CgroupV2 | None:
-        path = next((line[3:] for line in own.splitlines() if line.startswith("0::")), None)
-        if path is None or not (root / "cgroup.controllers").exists():
-            return None
-        parent = root / path.lstrip("/") / f"mlopx-{tag}"
-        if not _can_make(parent, "cgroup.procs"):
-            return None
-        try:
-            (parent / "cgroup.subtree_control").write_text("+cpu")
-        except OSError:
-            parent.rmdir()
-            return None
-        return cls(parent)
-
-    def prepare(self, task: str, cores: float) -> list[str]:
-        group = self._parent / task
-        group.mkdir(exist_ok=True)
-        period = int(PERIOD_SECONDS * 1_000_000)
-        (group / "cpu.max").write_text(f"{max(1000, int(cores * period))} {period}")
-        return [str(group / "cgroup.procs")]
+    cores: float
+    credit: float
+    spent: int = 0
+    stops: int = 0
+    members: list[int] = field(default_factory=list)
 
 
 class Governor(Throttle):
-    """A token bucket in user space. Credit grows with time x share, at most one period's worth; processes of a task
-    that spent it are stopped until it is positive again."""
+    """A token bucket in user space. Credit grows with time x cores, to one period's worth; what the task's processes
+    use is taken from it; while it is negative they are all stopped."""
 
     name = "governor"
     needs_ticks = True
 
-    def __init__(self, cpu_nanoseconds: Callable[[int], int], send: Callable[[int, int], None] = os.kill) -> None:
-        self._cpu, self._send = cpu_nanoseconds, send
-        self._cores: dict[str, float] = {}
-        self._credit: dict[str, float] = {}
-        self._seen: dict[str, dict[int, int]] = {}
-        self._stopped: set[str] = set()
+    def __init__(
+        self,
+        *,
+        members_of: Callable[[int], list[int]] = tree,
+        spent: Callable[[int], int] = spent_nanoseconds,
+        signal_to: Callable[[int, int], None] = send,
+    ) -> None:
+        self._members_of, self._spent, self._signal_to = members_of, spent, signal_to
+        self._accounts: dict[str, _Account] = {}
 
-    def prepare(self, task: str, cores: float) -> list[str]:
-        self._cores[task], self._credit[task], self._seen[task] = cores, cores * PERIOD_SECONDS, {}
+    def prepare(self, tag: str, limits: Limits) -> list[str]:
+        self._accounts[tag] = _Account(limits.cores, limits.cores * PERIOD_SECONDS)
         return []
 
-    def release(self, task: str) -> None:
-        for table in (self._cores, self._credit, self._seen):
-            table.pop(task, None)
-        self._stopped.discard(task)
+    def release(self, tag: str) -> None:
+        self._accounts.pop(tag, None)
 
-    def tick(self, task: str, pids: Sequence[int], elapsed_seconds: float) -> None:
-        cores, seen = self._cores[task], self._seen[task]
-        spent = 0
-        for pid in pids:
-            now = self._cpu(pid)
-            spent += max(now - seen.get(pid, 0), 0)
-            seen[pid] = max(now, seen.get(pid, 0))
-        credit = self._credit[task] + elapsed_seconds * cores - spent / NANO
-        self._credit[task] = credit = min(credit, cores * PERIOD_SECONDS)
-        if credit < 0:
-            self._stopped.add(task)
-            self._signal(pids, signal.SIGSTOP)
-        elif task in self._stopped:
-            self._stopped.discard(task)
-            self._signal(pids, signal.SIGCONT)
+    def tick(self, tag: str, pid: int, elapsed_seconds: float) -> None:
+        account = self._accounts[tag]
+        spent = 0 if account.stops > 1 else self._newly_spent(account, pid)
+        credit = account.credit + elapsed_seconds * account.cores - spent / NANO
+        account.credit = min(credit, account.cores * PERIOD_SECONDS)
+        if account.credit < 0:
+            account.stops += 1
+            if account.stops <= 2:  # again one tick later, for what was forked in between
+                self._tell(account, signal.SIGSTOP)
+        elif account.stops:
+            account.stops = 0
+            self._tell(account, signal.SIGCONT)
 
-    def _signal(self, pids: Sequence[int], number: int) -> None:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                self._send(pid, number)
+    def _newly_spent(self, account: _Account, pid: int) -> int:
+        """CPU time used since the last look. Time of a child that nobody waited for can vanish; it never comes back."""
+        account.members = self._members_of(pid)
+        now = sum(self._spent(member) for member in account.members)
+        before, account.spent = account.spent, now
+        return max(now - before, 0)
 
-
-def choose(wanted: str, tag: str, cpu_nanoseconds: Callable[[int], int]) -> Throttle:
-    """The best throttle this machine allows, or the one wanted. Raises RuntimeError if the wanted one cannot be."""
-    root = Path("/sys/fs/cgroup")
-    try:
-        own = Path("/proc/self/cgroup").read_text()
-    except OSError:
-        own = ""
-    if wanted == "none":
-        return NoThrottle()
-    if wanted in ("auto", "cgroup-v2"):
-        found: Throttle | None = CgroupV2.probe(root, own, tag)
-        if found is not None:
-            return found
-    if wanted in ("auto", "cgroup-v1"):
-        found = CgroupV1.probe(root, own, tag)
-        if found is not None:
-            return found
-    if wanted in ("auto", "governor"):
-        return Governor(cpu_nanoseconds)
-    raise RuntimeError(f"this machine allows no {wanted} to this user")
-
-
-def _can_make(group: Path, file: str) -> bool:
-    """Whether the cgroup can be made and has this control file."""
-    try:
-        group.mkdir(exist_ok=True)
-    except OSError:
-        return False
-    if (group / file).exists() and os.access(group / file, os.W_OK):
-        return True
-    with contextlib.suppress(OSError):
-        group.rmdir()
-    return False
+    def _tell(self, account: _Account, number: int) -> None:
+        for member in account.members:
+            self._signal_to(member, number)

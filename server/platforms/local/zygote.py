@@ -1,10 +1,11 @@
 """The zygote: a single-threaded process that has imported what tasks need, and forks a fresh child for each.
 
 It speaks JSON lines with its agent over its standard input and output. It is the parent of all tasks, so it waits for
-them; children that a task leaves behind become its own and are killed.
+them; what a task leaves behind becomes its own child and is killed. When the agent dies it kills every task and ends.
 
     in:  {"start": ID, "launch": {...}}
-    out: {"ready": true} · {"started": ID, "pid": n} · {"ended": ID, "status": n, "peak_bytes": n}
+    out: {"warm": {"user": WAY, "reason": "...", "threads": n, "failed": [...]}} once, then
+         {"started": ID, "pid": n} · {"ended": ID, "status": n, "peak_bytes": n, "cpu_seconds": s}
 """
 
 from __future__ import annotations
@@ -12,57 +13,80 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import select
 import signal
 import sys
+import time
+import traceback
+from pathlib import Path
 from typing import Any
 
-from mlopx.runtime.task import main as run_task
-from server.platforms.local.processes import adopt_orphans, die_with_parent, drop_to
+from server.platforms.local import privileges
+from server.platforms.local.child import FAILED_TO_START, Main, become_task
+from server.platforms.local.processes import adopt_orphans, children_of, send
 
-FAILED_TO_START = 111
-"""Exit status of a child that could not even begin."""
+LONGEST_WAIT_SECONDS = 2.0
+"""How long the end of a task waits for what it left behind to be gone, and a dead agent's tasks to be killed."""
 
 
 class Zygote:
     """Forks tasks and waits for them."""
 
-    def __init__(self, preload: list[str]) -> None:
-        self._preload = preload
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
         self._tasks: dict[int, str] = {}
+        self._ends: list[tuple[float, dict[str, Any]]] = []
         self._buffer = b""
+        self._user = "same"
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         os.set_blocking(self._wake_read, False)
 
     def run(self) -> None:
-        """Serve until the agent closes the pipe; then kill what runs."""
-        die_with_parent()
+        """Serve until the agent is gone; then kill what runs."""
         adopt_orphans()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        say({"warm": self._warm_up()})
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wake_write)
-        for name in self._preload:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-        gc.collect()
-        gc.freeze()
-        say({"ready": True})
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
             while self._serve_once():
                 pass
+        except BrokenPipeError:
+            pass
         finally:
-            for pid in self._tasks:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self._kill_all()
+
+    def _warm_up(self) -> dict[str, Any]:
+        reason = ""
+        if self._config["uid"] is not None:
+            needed = [*privileges.python_folders(), *(Path(path) for path in self._config["readable"])]
+            self._user, reason = privileges.choose([path for path in needed if path.exists()], self._config["uid"])
+        self._main = _load(self._config["runtime"])
+        failed = []
+        for name in self._config["preload"]:
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # whatever a stranger's module raises, the others can still be loaded
+                failed.append(f"{name}: {type(error).__name__}: {error}")
+        root = os.getcwd()
+        sys.path[:] = [entry for entry in sys.path if entry not in ("", root)]
+        gc.collect()
+        gc.freeze()
+        threads = len(os.listdir("/proc/self/task"))
+        return {"user": self._user, "reason": reason, "threads": threads, "failed": failed}
 
     def _serve_once(self) -> bool:
-        readable, _, _ = select.select([0, self._wake_read], [], [])
+        pause = 0.05 if self._ends else None
+        readable, _, _ = select.select([0, self._wake_read], [], [], pause)
         if self._wake_read in readable:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
+        if self._wake_read in readable or self._ends:
             self._reap()
         if 0 in readable:
             data = os.read(0, 1 << 16)
@@ -75,86 +99,79 @@ class Zygote:
         return True
 
     def _start(self, name: str, launch: dict[str, Any]) -> None:
-        pid = os.fork()
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            say({"started": name, "pid": None, "message": f"no process could be made: {error.strerror}"})
+            return
         if pid == 0:
+            status = FAILED_TO_START
             try:
-                become_task(launch, (self._wake_read, self._wake_write))
+                status = become_task(launch, self._user, parent, (self._wake_read, self._wake_write), self._main)
+            except BaseException:
+                os.write(2, traceback.format_exc().encode())
             finally:
-                os._exit(FAILED_TO_START)
+                os._exit(status)
         self._tasks[pid] = name
         say({"started": name, "pid": pid})
 
     def _reap(self) -> None:
-        while True:
-            try:
+        """Wait for all that ended. An end is told once nothing that the task left behind is still there."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                name = self._tasks.pop(pid, None)
+                if name is not None:
+                    end = {
+                        "ended": name,
+                        "status": os.waitstatus_to_exitcode(status),
+                        "peak_bytes": usage.ru_maxrss * 1024,
+                        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                    }
+                    self._ends.append((time.monotonic() + LONGEST_WAIT_SECONDS, end))
+        are_orphans_left = self._kill_orphans()
+        waiting = [one for one in self._ends if are_orphans_left and one[0] > time.monotonic()]
+        for one in self._ends:
+            if one not in waiting:
+                say(one[1])
+        self._ends = waiting
+
+    def _kill_orphans(self) -> bool:
+        """Kill every child that is no task: live tasks keep their own, so these were left behind by one that ended."""
+        orphans = [pid for pid in children_of(os.getpid()) if pid not in self._tasks]
+        for pid in orphans:
+            send(pid, signal.SIGKILL)
+        return bool(orphans)
+
+    def _kill_all(self) -> None:
+        until = time.monotonic() + LONGEST_WAIT_SECONDS
+        while time.monotonic() < until:
+            for pid in children_of(os.getpid()):
+                send(pid, signal.SIGKILL)
+            try:
+                if os.wait4(-1, os.WNOHANG)[0] == 0:
+                    time.sleep(0.005)
             except ChildProcessError:
                 return
-            if pid == 0:
-                return
-            name = self._tasks.pop(pid, None)
-            if name is not None:
-                self._kill_orphans()
-                say({"ended": name, "status": os.waitstatus_to_exitcode(status), "peak_bytes": usage.ru_maxrss * 1024})
 
-    def _kill_orphans(self) -> None:
-        """Every child that is no task was left behind by one that ended: live tasks keep their own."""
-        try:
-            with open(f"/proc/self/task/{os.getpid()}/children") as file:
-                children = [int(text) for text in file.read().split()]
-        except OSError:
-            return
-        for pid in children:
-            if pid not in self._tasks:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+
+def _load(path: str) -> Main:
+    """The main function of the task runtime, loaded as the single file that it is."""
+    spec = importlib.util.spec_from_file_location("mlopx_task_runtime", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    runtime = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runtime)
+    main: Main = runtime.main
+    return main
 
 
 def say(document: dict[str, Any]) -> None:
     """One line to the agent."""
     os.write(1, json.dumps(document).encode() + b"\n")
-
-
-def become_task(launch: dict[str, Any], close: tuple[int, ...]) -> None:
-    """In the child: set everything up, then run the task; never returns."""
-    os.setsid()
-    die_with_parent()
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    for file in launch["cgroup_files"]:
-        with open(file, "w") as handle:
-            handle.write(str(os.getpid()))
-    log = os.open(launch["log_pipe"], os.O_WRONLY)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    for handle_number in (log, nothing, *close):
-        if handle_number > 2:
-            os.close(handle_number)
-    os.chdir(launch["work_folder"])
-    os.environ.update(launch["environment"])
-    if launch["uid"] is not None:
-        drop_to(launch["uid"], keep_reading=launch["keep_reading"])
-        die_with_parent()
-    adopt_orphans()
-    if launch["python"] is not None:
-        os.execv(launch["python"], [launch["python"], "-u", launch["runtime"], launch["manifest"]])
-    if launch["threads"] > 1:
-        limit_threads(launch["threads"])
-    sys.argv = [launch["manifest"]]
-    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    status = run_task([launch["runtime"], launch["manifest"]])
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
-
-
-def limit_threads(count: int) -> None:
-    """Let numeric libraries that are loaded already use no more threads than the task has CPUs."""
-    if "threadpoolctl" in sys.modules:
-        sys.modules["threadpoolctl"].threadpool_limits(count)
 
 
 if __name__ == "__main__":
