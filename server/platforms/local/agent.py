@@ -55,6 +55,7 @@ class Agent:
         self.stopping = asyncio.Event()
         self._busy = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
         """Seconds since the epoch; goes on steadily when the machine's clock is set back."""
@@ -66,14 +67,14 @@ class Agent:
         names = ("preload", "readable", "runtime")
         await self.forks.start({"uid": self.uid, **{name: self.config[name] for name in names}})
         path = self.config["socket"]
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT)
+        Path(path).unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._connected, path, limit=LINE_LIMIT)
         os.chmod(path, 0o600)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
         parts = [loop.create_task(part) for part in (self._watch(), self._leave_when_alone(), self._follow_zygote())]
         await self.stopping.wait()
+        Path(path).unlink(missing_ok=True)
         for task in list(self.tasks.values()):
             self._end(task, "stop", 0.5)
         with contextlib.suppress(TimeoutError):
@@ -85,8 +86,9 @@ class Agent:
         server.close()
         await self.forks.aclose()
         self.throttle.close()
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        if self.writer is not None:
+            self.writer.close()
+            await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _follow_zygote(self) -> None:
         """Hear what the zygote says. Without it no task can run: the agent ends and a new one is made."""
@@ -103,6 +105,11 @@ class Agent:
         if not self.stopping.is_set():
             log.error("the zygote of node %s is gone, and all tasks with it", self.config["node"])
             os._exit(3)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(serving)
+        serving.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.writer is not None:

@@ -84,8 +84,9 @@ def read_cluster(path: Path, usable_cores: float) -> Cluster:
         raise ConfigurationError(f"the cluster file {path} is not TOML: {error}") from error
     reader = _Reader(path)
     reader.require_known("", document)
-    nodes = tuple(reader.node("node", index, table) for index, table in enumerate(document.get("node", ())))
-    groups = tuple(reader.group(index, table) for index, table in enumerate(document.get("node_group", ())))
+    tables = {key: reader.tables("top level", document, key) for key in ("node", "node_group", "volume")}
+    nodes = tuple(reader.node("node", index, table) for index, table in enumerate(tables["node"]))
+    groups = tuple(reader.group(index, table) for index, table in enumerate(tables["node_group"]))
     if not nodes:
         raise ConfigurationError(f"the cluster file {path} has no [[node]]", hint="add one with name, cpus and memory")
     names = [node.name for node in (*nodes, *groups)]
@@ -94,11 +95,14 @@ def read_cluster(path: Path, usable_cores: float) -> Cluster:
         raise ConfigurationError(f"the cluster file {path} names {', '.join(twice)} twice")
     agent = document.get("agent", {})
     reader.require_known("agent", agent)
+    preload = agent.get("preload", list(DEFAULT_PRELOAD))
+    if not isinstance(preload, list) or not all(isinstance(name, str) for name in preload):
+        raise reader.fail("[agent]", f"preload must be a list of module names, not {preload!r}")
     return Cluster(
         nodes=nodes,
         groups=groups,
-        volumes=reader.volumes(document.get("volume", ())),
-        preload=tuple(agent.get("preload", DEFAULT_PRELOAD)),
+        volumes=reader.volumes(tables["volume"]),
+        preload=tuple(preload),
         throttle=reader.throttle(agent.get("throttle", "auto")),
         warnings=reader.check_cores(nodes, usable_cores, is_allowed=bool(document.get("allow_overcommit"))),
     )
@@ -115,7 +119,7 @@ def default_cluster(cores: float, memory_bytes: int) -> Cluster:
         ("large", fast, speed, "high-cpu", 0.5),
     )
     nodes = tuple(
-        _node(name, cpus * 1000, speed, int(memory_bytes * share * 0.8), {"worker_type": kind, "n_cpu_flags": "0"})
+        node_of(name, cpus * 1000, speed, int(memory_bytes * share * 0.8), {"worker_type": kind, "n_cpu_flags": "0"})
         for name, cpus, speed, kind, share in table
     )
     return Cluster(nodes=nodes)
@@ -147,7 +151,8 @@ def _quota() -> float | None:
     return quota / period if quota > 0 else None
 
 
-def _node(name: str, millicores: int, speed: float, memory: int, labels: Mapping[str, str], **more: Any) -> Node:
+def node_of(name: str, millicores: int, speed: float, memory: int, labels: Mapping[str, str], **more: Any) -> Node:
+    """A node of this machine. `speed`: the share of a real core per CPU; `memory` in bytes."""
     accelerators: Mapping[str, int] = more.pop("accelerators", {})
     pods: int = more.pop("pods", 110)
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
@@ -167,7 +172,7 @@ class _Reader:
 
     def require_known(self, table: str, document: Any) -> None:
         if not isinstance(document, dict):
-            raise self.fail(table, "must be a table")
+            raise self.fail(table or "top level", f"must be a table, not {document!r}")
         unknown = sorted(set(document) - KNOWN[table])
         if unknown:
             known = ", ".join(sorted(KNOWN[table]))
@@ -179,35 +184,40 @@ class _Reader:
         where = f"[[{table}]] {name or index + 1}"
         if not isinstance(name, str) or not name:
             raise self.fail(where, "has no name")
-        labels = {str(key): str(value) for key, value in document.get("labels", {}).items()}
+        labels = self.labels(where, document.get("labels", {}))
         if "zone" in document:
             labels[ZONE_LABEL] = str(document["zone"])
-        devices = document.get("accelerators", ())
-        return _node(
+        devices = [self.device(where, one) for one in self.tables(where, document, "accelerators")]
+        return node_of(
             name,
             int(self.number(where, document, "cpus") * 1000),
             self.number(where, document, "speed", 1.0),
             self.memory(where, document.get("memory", "1Gi")),
             labels,
-            taints=tuple(self.taint(where, taint) for taint in document.get("taints", ())),
-            accelerators={self.device(where, one)[0]: self.device(where, one)[1] for one in devices},
-            accelerator_memory_bytes={
-                str(one["kind"]): self.memory(where, one["memory"]) for one in devices if "memory" in one
-            },
-            price_per_hour=document.get("price_per_hour"),
+            taints=tuple(self.taint(where, one) for one in self.tables(where, document, "taints")),
+            accelerators={kind: count for kind, count, _ in devices},
+            accelerator_memory_bytes={kind: memory for kind, _, memory in devices if memory is not None},
+            price_per_hour=self.number(where, document, "price_per_hour") if "price_per_hour" in document else None,
             pods=int(self.number(where, document, "pods", 110)),
             **more,
         )
 
     def group(self, index: int, document: Any) -> Node:
-        return self.node(
-            "node_group",
-            index,
-            document,
-            group=str(document.get("name", "")),
-            is_virtual=True,
-            startup_seconds=float(document.get("startup_seconds", 60)),
-        )
+        self.require_known("node_group", document)
+        name = str(document.get("name", ""))
+        seconds = self.number(f"[[node_group]] {name or index + 1}", document, "startup_seconds", 60)
+        return self.node("node_group", index, document, group=name, is_virtual=True, startup_seconds=seconds)
+
+    def tables(self, where: str, document: Mapping[str, Any], key: str) -> Sequence[Any]:
+        value = document.get(key, [])
+        if not isinstance(value, list):
+            raise self.fail(where, f"{key} must be a list of tables, like [{{ ... }}], not {value!r}")
+        return value
+
+    def labels(self, where: str, document: Any) -> dict[str, str]:
+        if not isinstance(document, dict) or any(isinstance(value, dict | list) for value in document.values()):
+            raise self.fail(where, f'labels must be a table of texts, like {{ kind = "fast" }}, not {document!r}')
+        return {str(key): str(value) for key, value in document.items()}
 
     def number(self, where: str, document: Mapping[str, Any], key: str, default: float | None = None) -> float:
         value = document.get(key, default)
@@ -227,10 +237,11 @@ class _Reader:
             raise self.fail(where, f"a taint needs a key and an effect of {', '.join(effects)}, not {document!r}")
         return Taint(str(document["key"]), str(document.get("value", "")), str(document.get("effect", effects[0])))
 
-    def device(self, where: str, document: Any) -> tuple[str, int]:
+    def device(self, where: str, document: Any) -> tuple[str, int, int | None]:
         if not isinstance(document, dict) or "kind" not in document:
             raise self.fail(where, f"an accelerator needs a kind and a count, not {document!r}")
-        return str(document["kind"]), int(document.get("count", 1))
+        memory = self.memory(where, document["memory"]) if "memory" in document else None
+        return str(document["kind"]), int(self.number(where, document, "count", 1)), memory
 
     def volumes(self, tables: Sequence[Any]) -> dict[str, Path]:
         found = {}

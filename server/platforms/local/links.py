@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 20.0
+STOP_SECONDS = 10.0
 LINE_LIMIT = 64 << 20
 KEPT_VARIABLES = {
     *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"),
@@ -47,6 +48,7 @@ class AgentLink:
         self._process: subprocess.Popen[bytes] | None = None
         self._last_pid: int | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
         self.hello: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -62,26 +64,26 @@ class AgentLink:
 
     async def aclose(self, *, stop: bool) -> None:
         """Let go of the agent; `stop` also ends it with all it runs."""
+        self._is_closing = True
+        if self._task is None:
+            return
         if stop and self._writer is not None:
-            with contextlib.suppress(ConnectionError, PlatformError):
+            with contextlib.suppress(PlatformError):
                 await self.send({"op": "stop"})
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                await asyncio.wait_for(self._writer.drain(), 1)
-            for _ in range(150):
-                if not os.path.exists(self._socket):
-                    break
-                await asyncio.sleep(0.02)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._writer is not None:
-            self._writer.close()
-        if stop and self._process is not None:
+            await asyncio.wait({self._task}, timeout=STOP_SECONDS)  # the agent closes the connection last
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the closed connection go
+        if self._process is None:
+            return
+        if stop:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._process.wait, 5)
+                await asyncio.to_thread(self._process.wait, STOP_SECONDS)
             if self._process.poll() is None:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
+        elif self._process.poll() is None:
+            self._process.returncode = 0  # it runs on without us, on purpose: nobody shall wait for it
 
     async def send(self, order: dict[str, Any]) -> None:
         """Give an order. Raises PlatformError (retryable) while the agent cannot be reached."""
@@ -108,7 +110,7 @@ class AgentLink:
 
     async def _keep_connected(self) -> None:
         pause = 0.05
-        while True:
+        while not self._is_closing:
             try:
                 reader, writer = await self._connect()
             except (OSError, ConnectionError) as error:
@@ -122,7 +124,9 @@ class AgentLink:
                     self._hear(json.loads(line))
             except (ConnectionError, ValueError) as error:
                 log.warning("the connection to the agent of node %s broke: %s", self.node, error)
-            self._writer = None
+            finally:
+                self._writer = None
+                writer.close()
             self._ready.clear()
             for answer in self._answers.values():
                 if not answer.done():
@@ -132,7 +136,8 @@ class AgentLink:
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message["event"]
         if kind == "hello":
-            self._check_digest(message)
+            if self._must_renew(message):
+                return
             is_new = self._last_pid is not None and message["pid"] != self._last_pid
             self._last_pid, self.hello = message["pid"], message
             if is_new:
@@ -144,15 +149,16 @@ class AgentLink:
                 answer.set_result(message)
         self._listener(self, message)
 
-    def _check_digest(self, hello: dict[str, Any]) -> None:
-        """An agent that was found again may have been started with other settings; it is renewed when it is idle."""
+    def _must_renew(self, hello: dict[str, Any]) -> bool:
+        """An agent that was found again may have been started with other settings. An idle one is replaced at once."""
         if hello["digest"] == self._config["digest"]:
-            return
-        if hello["running"]:
-            log.warning("the agent of node %s runs tasks under earlier settings; new ones take effect later", self.node)
-        elif self._writer is not None:
-            log.info("the agent of node %s is renewed: its settings have changed", self.node)
-            self._writer.write(json.dumps({"op": "stop"}).encode() + b"\n")
+            return False
+        if hello["running"] or hello["ended"] or self._writer is None:
+            log.warning("the agent of node %s still has tasks from before its settings changed", self.node)
+            return False
+        log.info("the agent of node %s is replaced: its settings have changed", self.node)
+        self._writer.write(json.dumps({"op": "stop"}).encode() + b"\n")
+        return True
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         with contextlib.suppress(OSError):

@@ -149,9 +149,13 @@ class LocalPlatform(PlatformInterface):
                 continue
             await link.send({"op": "cancel", "id": name, "grace_seconds": CANCEL_GRACE_SECONDS})
 
+    def log_path(self, attempt_id: str) -> Path:
+        """Where an attempt's log lies."""
+        return self._orders.log_path(attempt_id)
+
     async def logs(self, run: Run, key: TaskKey, attempt: int, *, offset: int = 0) -> LogChunk:
         name = attempt_id(run.id, key, attempt)
-        path = self._orders.log_path(name)
+        path = self.log_path(name)
         task = run.tasks.get(key)
         if task is None:
             raise NotFoundError(f"run {run.id} has no task {key}")

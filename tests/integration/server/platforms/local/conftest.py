@@ -1,143 +1,15 @@
-"""A local platform with real agents in a folder of its own, and an easy way to give it tasks and hear of them."""
+"""A local platform with real agents, in a folder of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import textwrap
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mlopx.spec import Component, FunctionCode
-from server.domain import events as happened
-from server.domain.launch import Launch
-from server.domain.resources import Resources
-from server.domain.run import TaskKey, attempt_id
-from server.platforms.interface import Delivery
-from server.platforms.local.cluster_file import Cluster, node_of
-from server.platforms.local.platform import LocalPlatform
-from server.stores.files import FileArtifactStore
-
-ENDS = (happened.TaskSucceeded, happened.TaskFailed, happened.TaskCancelled, happened.TaskLost)
-LONG_SECONDS = 20.0
-
-
-def one_node(**more: Any) -> Cluster:
-    """A cluster of one fast node that loads nothing ahead."""
-    node = node_of("alpha", 2000, 1.0, 4 << 30, {}, **more)
-    return Cluster(nodes=(node,), preload=(), throttle="governor")
-
-
-@dataclass
-class Ground:
-    """A running platform, and everything that it told so far."""
-
-    platform: LocalPlatform
-    folder: Path
-    told: list[Delivery] = field(default_factory=list)
-    is_acknowledging: bool = True
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def listen(self) -> None:
-        async for delivery in self.platform.events():
-            self.told.append(delivery)
-            self.news.set()
-            if self.is_acknowledging and delivery.token:
-                await self.platform.acknowledge(delivery.token)
-
-    async def start(
-        self,
-        source: str,
-        *,
-        name: str = "task",
-        run: str = "run-1",
-        attempt: int = 1,
-        node: str = "alpha",
-        requests: Resources | None = None,
-        component: Mapping[str, Any] | None = None,
-        **more: Any,
-    ) -> Launch:
-        """Bind a function called `work`."""
-        code = FunctionCode(source=textwrap.dedent(source), entrypoint="work")
-        key = TaskKey(name)
-        launch = Launch(
-            run_id=run,
-            run_name="pipeline",
-            key=key,
-            attempt=attempt,
-            attempt_id=attempt_id(run, key, attempt),
-            node=node,
-            option="default",
-            component=Component.model_validate({"name": "work", "code": code, **(component or {})}),
-            requests=requests or Resources(cpu_millicores=1000, pods=1),
-            **{"arguments": {}, **more},
-        )
-        await self.platform.bind(launch)
-        return launch
-
-    async def told_of(self, launch: Launch, kinds: tuple[type, ...] = ENDS, seconds: float = LONG_SECONDS) -> Any:
-        """The first event of one of these kinds about an attempt."""
-        async with asyncio.timeout(seconds):
-            while True:
-                self.news.clear()
-                for delivery in self.told:
-                    event = delivery.event
-                    if (
-                        isinstance(event, kinds)
-                        and delivery.run_id == launch.run_id
-                        and getattr(event, "key", None) == launch.key
-                        and getattr(event, "attempt", None) == launch.attempt
-                    ):
-                        return event
-                await self.news.wait()
-
-    async def run(self, source: str, **more: Any) -> Any:
-        """Bind a function and wait for its end."""
-        return await self.told_of(await self.start(source, **more))
-
-    def log(self, launch: Launch) -> bytes:
-        """What an attempt printed so far."""
-        return self.platform.log_path(launch.attempt_id).read_bytes()
-
-
-Opener = Callable[..., AbstractAsyncContextManager[Ground]]
+from server.testing.local_ground import Opener, opener
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """The platform's folder."""
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def ground(state: Path) -> Opener:
-    """Opens a platform: `async with ground() as it`. On leaving, agents are stopped unless told otherwise."""
-
-    @asynccontextmanager
-    async def opened(
-        cluster: Cluster | None = None, *, stop_tasks: bool = True, grace_seconds: float = 20.0, **changes: Any
-    ) -> AsyncIterator[Ground]:
-        platform = LocalPlatform(
-            cluster=replace(cluster or one_node(), **changes),
-            state=state,
-            artifacts=FileArtifactStore(state / "artifacts"),
-            secret=lambda name, key: "hush" if (name, key) == ("vault", "word") else None,
-            grace_seconds=grace_seconds,
-            now=lambda: datetime.now(UTC),  # noqa: TID251 - events of a real platform carry real time
-        )
-        await platform.start()
-        it = Ground(platform, state)
-        listening = asyncio.create_task(it.listen())
-        try:
-            yield it
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            await platform.aclose(stop_tasks=stop_tasks)
-
-    return opened
+def ground(tmp_path: Path) -> Opener:
+    """Opens a platform: `async with ground() as it`."""
+    return opener(tmp_path / "state")
