@@ -1,1 +1,0 @@
-"""The one room that speaks to the Kubernetes API; platforms and node sources stand on it."""

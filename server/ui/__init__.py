@@ -1,1 +1,0 @@
-"""The dashboard: pages that read the API and follow its event stream."""
