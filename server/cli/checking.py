@@ -8,7 +8,7 @@ from server.components.decision_unit import load_placer, placers
 from server.domain.errors import ConfigurationError, MlopxError
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.settings import Settings, load
-from server.stores.sql import open_engine
+from server.stores.engines import open_engine
 
 Row = tuple[str, bool, str]
 

@@ -7,14 +7,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from server.domain.errors import ConfigurationError, ConflictError, NotFoundError, VersionConflictError
 from server.domain.events import Event, StoredEvent
@@ -22,6 +20,7 @@ from server.domain.placement import Decision
 from server.domain.run import Run, TaskKey
 from server.domain.states import RUN_ENDS, RunState
 from server.stores import codec, tables
+from server.stores.engines import Reading, open_engine
 from server.stores.finished import finished_from_json, finished_to_json
 from server.stores.interface import (
     CacheEntry,
@@ -33,7 +32,7 @@ from server.stores.interface import (
     Save,
 )
 from server.stores.migrations import upgrade
-from server.stores.writer import COMMIT_ORDER_LOCK, Writer, translate
+from server.stores.writer import COMMIT_ORDER_LOCK, Writer
 
 
 class SqlRunStore(RunStoreInterface):
@@ -231,68 +230,8 @@ class SqlRunStore(RunStoreInterface):
         self._writer.close()
         self._engine.dispose()
 
-    def _reading(self) -> _Reading:
-        return _Reading(self._engine)
-
-
-class _Reading:
-    """A read-only transaction whose driver errors come out as ours."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __enter__(self) -> Connection:
-        try:
-            self._connection = self._engine.connect()
-        except SQLAlchemyError as error:
-            raise translate(error) from error
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._connection.close()
-        if isinstance(error, DBAPIError):
-            raise translate(error) from error
-
-
-def open_engine(url: str) -> Engine:
-    """An engine for the URL; SQLite in WAL mode and flushed at each commit. Raises ConfigurationError."""
-    try:
-        parsed: URL = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            return _open_sqlite(parsed)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_size=10, max_overflow=10, pool_pre_ping=True)
-    except (SQLAlchemyError, ImportError) as error:
-        raise ConfigurationError(
-            f"DATABASE_URL {url!r} cannot be used: {error}",
-            hint="give sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/NAME (with the [postgres] extra installed)",
-        ) from error
-
-
-def _open_sqlite(url: URL) -> Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=10,
-        max_overflow=20,
-        connect_args={"check_same_thread": False, "timeout": 10},
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=10000")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
+    def _reading(self) -> Reading:
+        return Reading(self._engine)
 
 
 def request_digest(run: Run) -> str:
