@@ -111,12 +111,12 @@ def read_cluster(path: Path, usable_cores: float) -> Cluster:
 def default_cluster(cores: float, memory_bytes: int) -> Cluster:
     """Three nodes that differ, made up from the usable cores: half of them fast, the rest medium and slow."""
     fast = max(1, int(cores / 2))
-    rest = max(cores - fast, 0.6) if cores > 1 else 0.5
-    speed = 1.0 if cores >= 2 else max(cores / 2, 0.1)
+    rest = max(1, int(cores - fast))
+    scale = min(cores / 2, 1.0)
     table = (
-        ("small", 1, round(min(rest * 0.3, 0.3), 3), "low", 0.2),
-        ("medium", 1 if cores < 4 else 2, round(rest * 0.6 / (1 if cores < 4 else 2), 3), "med", 0.3),
-        ("large", fast, speed, "high-cpu", 0.5),
+        ("small", max(1, rest // 2), round(0.3 * scale, 3), "low", 0.2),
+        ("medium", rest, round(0.6 * scale, 3), "med", 0.3),
+        ("large", fast, round(scale, 3), "high-cpu", 0.5),
     )
     nodes = tuple(
         node_of(name, cpus * 1000, speed, int(memory_bytes * share * 0.8), {"worker_type": kind, "n_cpu_flags": "0"})
