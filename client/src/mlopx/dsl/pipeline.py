@@ -15,8 +15,8 @@ from mlopx.dsl.handles import Handle, json_constant, value_of
 from mlopx.dsl.hints import PipelineHints, read_metadata
 from mlopx.dsl.quantities import seconds
 from mlopx.dsl.task import Nested, TaskHandle, only_artifact
-from mlopx.dsl.where import here, shown
-from mlopx.errors import DefinitionError
+from mlopx.dsl.where import here, raised_at, shown
+from mlopx.errors import DefinitionError, MlopxError
 from mlopx.spec import (
     SPEC_VERSION,
     Parameter,
@@ -103,7 +103,7 @@ class Pipeline:
         build = Build()
         handles = {name: Handle(ParamValue(name=name), parameter.type) for name, parameter in self.parameters.items()}
         with building(build):
-            self.function(**handles)
+            self._call(handles)
         if not build.tasks:
             raise DefinitionError(f"pipeline {self.name!r} has no tasks", where=self.where)
         tasks = {path: self._task(path, draft) for path, draft in build.tasks.items()}
@@ -124,6 +124,16 @@ class Pipeline:
         if found:
             raise DefinitionError(found[0] + _others(found), where=_place(found[0], build) or self.where)
         return spec
+
+    def _call(self, handles: Mapping[str, Any]) -> None:
+        """Run the pipeline's function. What goes wrong in it is told like any other mistake, with its place."""
+        try:
+            self.function(**handles)
+        except MlopxError:
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            raise DefinitionError(f"building pipeline {self.name!r} failed: {text}", where=raised_at(error)) from error
 
     def submit(self, arguments: Mapping[str, Any] | None = None, /, **options: Any) -> RunHandle:
         """Send a run to the server and return at once. Options as in `mlopx.remote.submit`."""

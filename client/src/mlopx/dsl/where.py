@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 _OURS = str(Path(__file__).resolve().parent.parent)
@@ -14,10 +15,20 @@ def here() -> str | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_OURS) and not name.startswith("<frozen"):
+        if _is_users(name):
             return f"{shown(name)}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]  # the loop ends at None
     return None
+
+
+def raised_at(error: BaseException) -> str | None:
+    """`file:line` of the innermost frame of the user's code that an error came through."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    return next((f"{shown(name)}:{line}" for name, line in reversed(places) if _is_users(name)), None)
+
+
+def _is_users(name: str) -> bool:
+    return not name.startswith((_OURS, "<frozen"))
 
 
 def shown(name: str) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 _MEMORY = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _MEMORY.update({"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50})
-_TIME = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TIME = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _CPU = {"": 1000, "m": 1}
 
 
@@ -22,8 +22,8 @@ def parse_memory(amount: int | str) -> int:
 
 
 def parse_seconds(amount: float | str) -> float:
-    """Seconds of `90`, `"90s"`, `"10m"`, `"2h"` or `"1d"`; zero or more."""
-    what = 'a time span such as 90, "10m" or "2h"'
+    """Seconds of `90`, `"200ms"`, `"90s"`, `"10m"`, `"2h"` or `"1d"`; zero or more."""
+    what = 'a time span such as 90, "200ms", "10m" or "2h"'
     number, unit = _split(amount, what)
     if unit not in _TIME:
         raise ValueError(f"{amount!r} is not {what}")
