@@ -136,7 +136,7 @@ def digits(epochs: int = 30, rate: float = 0.002, wanted: float = 0.9) -> None:
         .any_of(
             option(
                 "gpu",
-                image="quay.io/jupyter/pytorch-notebook:cuda12-latest",
+                image="pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime",
                 cpu=0.5,
                 memory="512Mi",
                 accelerator="nvidia.com/gpu",
@@ -145,7 +145,7 @@ def digits(epochs: int = 30, rate: float = 0.002, wanted: float = 0.9) -> None:
             ),
             option(
                 "cpu",
-                image="quay.io/jupyter/scipy-notebook:latest",
+                image="python:3.12-slim",
                 cpu=1,
                 memory="512Mi",
                 env={"OMP_NUM_THREADS": "1"},

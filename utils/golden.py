@@ -8,23 +8,47 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import ModuleType
+
+from pydantic.fields import FieldInfo
 
 from mlopx import Pipeline
 from mlopx.spec import json_schema, to_json
+from server.api.app import build_app
+from server.api.services import Services
+from server.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parent.parent
+SETTINGS_HEAD = """# Settings
+
+Each is an environment variable, or a line `NAME=value` of `server/.env`; the environment wins. An unknown name or a bad
+value stops the start with a sentence that names it. `mlopx-server config` shows each value and where it came from.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+FIELDS = Settings.model_fields
 Made = Iterator[tuple[Path, str]]
 
 
-def main() -> None:
+def main(argv: list[str]) -> int:
+    """Write the files; with `--check` only say which are stale, and return 1 if any is."""
+    is_check, stale = "--check" in argv, 0
     for path, text in goldens():
         before = path.read_text(encoding="utf-8") if path.exists() else None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
         verdict = "new" if before is None else "unchanged" if before == text else "CHANGED"
+        stale += verdict != "unchanged"
         print(f"{verdict:10} {path.relative_to(ROOT)}")
+        if not is_check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if is_check and stale:
+        print("run: make golden")
+    return int(is_check and stale > 0)
 
 
 def goldens() -> Made:
@@ -45,19 +69,52 @@ def spec_schema() -> Made:
     yield ROOT / "docs" / "pipeline-spec.schema.json", text
 
 
+def pictures() -> Made:
+    """The pictures of the README."""
+    for name, picture in load_module(ROOT / "images" / "draw.py").pictures().items():
+        yield ROOT / "images" / name, picture
+
+
+def settings_page() -> Made:
+    """Every setting of the server."""
+    rows = [f"| `{variable(name)}` | {_default(field)} | {field.description} |" for name, field in FIELDS.items()]
+    yield ROOT / "docs" / "settings.md", SETTINGS_HEAD + "\n".join(rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    return "" if field.default is None or field.default == "" else f"`{field.default}`"
+
+
+def openapi() -> Made:
+    """The HTTP API."""
+    document = build_app(no_server).openapi()
+    yield ROOT / "docs" / "openapi.json", json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def no_server() -> AbstractAsyncContextManager[Services]:
+    """Stands where the server would be; describing the API starts none."""
+    raise NotImplementedError
+
+
 def load_example(path: Path) -> Pipeline:
     """Import a definition file and return the pipeline that is named like the file; submits nothing."""
+    found: Pipeline = getattr(load_module(path), path.stem)
+    return found
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import one file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
     spec.loader.exec_module(module)
-    found: Pipeline = getattr(module, path.stem)
-    return found
+    return module
 
 
-MAKERS: list[Callable[[], Made]] = [example_specs, spec_schema]
+MAKERS: list[Callable[[], Made]] = [example_specs, spec_schema, pictures, settings_page, openapi]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

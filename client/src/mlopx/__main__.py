@@ -1,0 +1,5 @@
+"""`python -m mlopx`: the `mlopx` command."""
+
+from mlopx.cli import main
+
+main()
