@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.api.app import build_app
 from server.api.services import Services
@@ -20,21 +20,46 @@ log = logging.getLogger("server")
 
 @asynccontextmanager
 async def life(settings: Settings | None = None) -> AsyncIterator[Services]:
-    """A running server by the settings; a configuration that cannot work ends the process with a sentence."""
-    try:
-        chosen = settings or load()[0]
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        async with running(chosen) as services:
-            log.info("ready: platform %(platform)s, strategy %(placer)s", services.settings_view)
-            yield services
-    except ConfigurationError as error:
-        print(f"MLOpX cannot start: {error}", file=sys.stderr)  # noqa: T201 - the user sees this, no traceback
-        raise SystemExit(78) from None
+    """A running server by the settings. Raises ConfigurationError when they cannot work."""
+    chosen = settings or load()[0]
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    async with running(chosen) as services:
+        log.info("ready: platform %(platform)s, strategy %(placer)s", services.settings_view)
+        yield services
+
+
+class Advice:
+    """Has the web server say a sentence, not a traceback, when the settings cannot work."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        failures: list[Message] = []
+
+        async def held(message: Message) -> None:
+            if message["type"].endswith(".failed"):
+                failures.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, held)
+        except ConfigurationError as error:
+            failures[0]["message"] = f"MLOpX cannot start: {error}"
+        finally:
+            for message in failures:
+                await send(message)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings are read at start unless given."""
-    return build_app(lambda: life(settings))
+    app = build_app(lambda: life(settings))
+    app.add_middleware(Advice)
+    return app
 
 
 app = create_app()
