@@ -28,6 +28,7 @@ from server.placers.fifo_random import FifoRandom
 from server.placers.fifo_round_robin import FifoRoundRobin
 from server.placers.halves import NeedsTable
 from server.placers.interface import PlacerInterface
+from server.placers.kubernetes import Kubernetes
 from server.placers.random_random import RandomRandom
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ placers: dict[str, type[PlacerInterface]] = {
     "fifo_round_robin": FifoRoundRobin,
     "fifo_greedy": FifoGreedy,
     "custom": Custom,
+    "kubernetes": Kubernetes,
 }
 """Every strategy that comes with the server. Others join by the entry-point group, or by `PLACER="module:Class"`."""
 
