@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.solving import solve
 from server.domain.errors import MlopxError
 
 app = typer.Typer(
@@ -111,6 +112,9 @@ def version() -> None:
     from server import __version__
 
     typer.echo(__version__)
+
+
+app.command()(solve)
 
 
 def _require_free(host: str, port: int) -> None:
