@@ -1,0 +1,120 @@
+"""Whatever kills the server, an acknowledged run comes to its end, and nothing runs twice unseen."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHAIN = """
+    from mlopx import Loop, collect, component, pipeline
+
+    @component(cpu=0.25)
+    def first(seconds: float) -> int:
+        import os, time
+        print("ran", os.environ["MLOPX_TASK"], os.environ["MLOPX_ATTEMPT"], flush=True)
+        time.sleep(seconds)
+        return 20
+
+    @component(cpu=0.25)
+    def half(value: int, part: int, seconds: float) -> int:
+        import os, time
+        print("ran", os.environ["MLOPX_TASK"], os.environ["MLOPX_ATTEMPT"], flush=True)
+        time.sleep(seconds)
+        return value + part
+
+    @component(cpu=0.25)
+    def add(values: list) -> int:
+        import os
+        print("ran", os.environ["MLOPX_TASK"], os.environ["MLOPX_ATTEMPT"], flush=True)
+        return sum(values)
+
+    @pipeline
+    def chain(seconds: float = 0.1):
+        start = first(seconds=seconds)
+        with Loop([1, 2, 3]) as part:
+            halves = half(value=start.output, part=part, seconds=seconds)
+        add(values=collect(halves.output)).cache(False)
+
+    if __name__ == "__main__":
+        chain.main()
+"""
+
+
+def id_of(said: str) -> str:
+    found = re.search(r" as run (\S+)", said)
+    assert found, said
+    return found[1]
+
+
+def check_whole(server: Any, run: dict[str, Any]) -> None:
+    """All tasks succeeded, the result is right, and each attempt ran at most once."""
+    assert run["state"] == "succeeded", run
+    outputs = {task["key"]: task["outputs"]["output"]["value"] for task in run["tasks"]}
+    assert outputs["add"] == 20 * 3 + 6
+    for task in run["tasks"]:
+        for attempt in task["attempts"]:
+            name = f"{run['id']}~{task['key']}.{attempt['number']}.log"
+            log = server.folder / "state" / "logs" / name
+            lines = Counter(log.read_text().splitlines()) if log.exists() else Counter()
+            assert all(count == 1 for count in lines.values()), (name, lines)
+            assert len(lines) <= 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_survive_kills_at_random_moments(
+    make_server: Callable[..., Any], define: Callable[[str, str], Path], seed: int
+) -> None:
+    draw = random.Random(seed)
+    server = make_server(ENABLE_CACHING="false")
+    server.start()
+    file = define("chain", CHAIN)
+    acknowledged: list[str] = []
+
+    def submit() -> None:
+        said = server.submit(file)
+        if said.returncode == 0:
+            acknowledged.append(id_of(said.stdout))
+
+    for _ in range(4):
+        submitting = [threading.Thread(target=submit) for _ in range(2)]
+        for thread in submitting:
+            thread.start()
+        time.sleep(draw.uniform(0.0, 1.5))
+        server.kill()
+        time.sleep(draw.uniform(0.0, 0.3))
+        server.start()
+        for thread in submitting:
+            thread.join()
+    assert acknowledged
+    for run_id in acknowledged:
+        check_whole(server, server.ended(run_id))
+
+
+def test_a_task_that_runs_while_the_server_is_away_is_not_run_again(
+    server: Any, define: Callable[[str, str], Path]
+) -> None:
+    run_id = id_of(server.submit(define("chain", CHAIN), "-p", "seconds=2").stdout)
+    end = time.monotonic() + 20
+    while not any(task["state"] == "running" for task in server.client.get(f"/api/v1/runs/{run_id}")["tasks"]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    server.kill()
+    server.start()
+    run = server.ended(run_id)
+    check_whole(server, run)
+    assert [len(task["attempts"]) for task in run["tasks"]] == [1, 1, 1, 1, 1]
+
+
+def test_a_killed_agent_costs_attempts_but_no_run(server: Any, define: Callable[[str, str], Path]) -> None:
+    run_id = id_of(server.submit(define("chain", CHAIN), "-p", "seconds=1").stdout)
+    time.sleep(0.5)
+    server.kill_agents()
+    check_whole(server, server.ended(run_id))

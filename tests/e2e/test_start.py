@@ -1,0 +1,85 @@
+"""A server that cannot start says why in a sentence; a client without a server does too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def start(root: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "uvicorn", "server.main:app", *options],
+        cwd=root,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"PLACER": "best_ever"}, "there is no placer 'best_ever'"),
+        ({"PLACER": "nowhere:Placer"}, "nowhere"),
+        ({"WAIT_INTERVAL": "soon"}, "setting WAIT_INTERVAL 'soon' (from environment) is wrong"),
+        ({"MLOPX_TOKNE": "x"}, "did you mean MLOPX_TOKEN?"),
+        ({"CLUSTER_FILE": "gone.toml"}, "the cluster file gone.toml cannot be read"),
+        ({"DATABASE_URL": "postgresql://me:hush@127.0.0.1:1/x"}, "postgresql://me:***@127.0.0.1:1/x cannot be opened"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL"),
+        ({"KFP_URL": "http://kubeflow"}, "cannot drive Kubeflow Pipelines yet"),
+    ],
+)
+def test_what_cannot_work_is_said_in_a_sentence(
+    project_root: Path, tmp_path: Path, settings: dict[str, str], says: str
+) -> None:
+    ended = start(project_root, "--port", "0", STATE_DIR=str(tmp_path / "state"), **settings)
+    assert ended.returncode != 0
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hush" not in ended.stderr
+
+
+def test_a_second_server_on_the_same_folder_is_refused(server: Any) -> None:
+    state = str(server.folder / "state")
+    ended = start(server.root, "--port", "0", STATE_DIR=state)
+    assert ended.returncode != 0
+    assert f"another server (process {server.process.pid}) already uses {state}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert server.client.get("/readyz")
+
+
+def test_a_port_that_is_taken_is_said(server: Any, tmp_path: Path) -> None:
+    ended = start(server.root, "--port", str(server.port), STATE_DIR=str(tmp_path / "other"), AGENT_GRACE_SECONDS="0")
+    assert ended.returncode != 0
+    assert "address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_client_without_a_server_is_told_what_to_do(project_root: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "pipelines/bikes.py"],
+        cwd=project_root,
+        env={**os.environ, "MLOPX_URL": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert "no MLOpX server answers at http://127.0.0.1:9" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_example_of_the_readme_runs(server: Any, project_root: Path, define: Callable[[str, str], Path]) -> None:
+    text = (project_root / "README.md").read_text(encoding="utf-8")
+    source = text.split("<!-- file: churn.py -->\n```python\n")[1].split("```")[0]
+    ended = server.submit(define("churn", source), "--wait", "-p", "rows=50")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "succeeded" in ended.stdout
