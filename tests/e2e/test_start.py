@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,3 +84,15 @@ def test_the_example_of_the_readme_runs(server: Any, project_root: Path, define:
     ended = server.submit(define("churn", source), "--wait", "-p", "rows=50")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "succeeded" in ended.stdout
+
+
+def test_the_notebook_lines_of_the_guide_run(
+    server: Any, project_root: Path, define: Callable[[str, str], Path]
+) -> None:
+    text = (project_root / "client" / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (lines,) = re.findall(r"<!-- against a server -->\n```python\n(.*?)```", text, re.DOTALL)
+    source = "\n\n".join(block for block in blocks if block != lines and "__main__" not in block) + "\n\n" + lines
+    ended = server.submit(define("notebook", source))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert re.match(r"succeeded 0\.\d+", ended.stdout)
