@@ -88,9 +88,9 @@ def test_rewriting_the_golden_files_changes_only_what_changed(
     kept.write_text("same\n")
     monkeypatch.setattr(golden, "ROOT", tmp_path)
     monkeypatch.setattr(golden, "MAKERS", [lambda: iter([(kept, "same\n"), (new, "text\n")])])
-    golden.main()
+    golden.main([])
     assert new.read_text() == "text\n"
     assert capsys.readouterr().out.split() == ["unchanged", "kept.json", "new", "made/new.json"]
     monkeypatch.setattr(golden, "MAKERS", [lambda: iter([(kept, "other\n")])])
-    golden.main()
+    golden.main([])
     assert "CHANGED" in capsys.readouterr().out
