@@ -64,7 +64,7 @@ golden: $(VENV)/.dev ## Rewrite the golden files (specs of the examples, schemas
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure the control plane, the stores and the CPU shares (ratios, printed and kept in results/)
-	$(PY) benchmarks/run.py
+	$(PY) -m benchmarks.run $(ARGS)
 
 .PHONY: bench-placement
 bench-placement: $(VENV)/.dev ## Measure the placements against reference results (MLOPX_BENCH_DATA names the data folder)

@@ -44,6 +44,9 @@ WAKING = (
 )
 """Events after which another cycle can decide something new: work arrived, or room was made."""
 
+QUIET_PARTS = 5
+"""A cycle begins when nothing happened for this part of the debounce time."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
@@ -116,11 +119,19 @@ class Scheduler:
         while True:
             try:
                 await asyncio.wait_for(self._wake.wait(), self._idle_seconds())
-                await self._clock.sleep(self._debounce_seconds)
+                await self._settle()
             except TimeoutError:
                 pass
             self._wake.clear()
             await self.cycle()
+
+    async def _settle(self) -> None:
+        """Let what comes in a burst come together: until it is quiet for a moment, at most the debounce time."""
+        for _ in range(QUIET_PARTS):
+            self._wake.clear()
+            await self._clock.sleep(self._debounce_seconds / QUIET_PARTS)
+            if not self._wake.is_set():
+                return
 
     async def cycle(self) -> Outcome | None:
         """Decide once about everything that waits. None when nothing did."""

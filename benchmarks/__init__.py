@@ -1,0 +1,1 @@
+"""What MLOpX costs and what it gains, measured against baselines in the same run."""
