@@ -18,6 +18,9 @@ from server.api.services import Services
 DESCRIPTION = """Takes machine-learning pipelines, gives every task a node, has the platform run them, and follows them.
 Errors are problem documents (RFC 9457) that say what was wrong and what to do."""
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+"""Methods that are counted by name; callers can make up others without end."""
+
 
 def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> FastAPI:
     """The application around a server that `life` starts and stops."""
@@ -41,8 +44,9 @@ def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> Fast
         began = time.monotonic()
         response = await call_next(request)
         route = getattr(request.scope.get("route"), "path", "none")
-        app.state.meters.requests.labels(request.method, route, str(response.status_code)).inc()
-        app.state.meters.latency.labels(request.method, route).observe(time.monotonic() - began)
+        method = request.method if request.method in METHODS else "other"
+        app.state.meters.requests.labels(method, route, str(response.status_code)).inc()
+        app.state.meters.latency.labels(method, route).observe(time.monotonic() - began)
         return response
 
     def present() -> Services | None:

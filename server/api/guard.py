@@ -6,7 +6,6 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,7 +13,9 @@ from server.domain.errors import ForbiddenError, MlopxError, TooLargeError, Unau
 
 OPEN_PATHS = ("/healthz", "/readyz")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1", "testserver")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+DRAINED_BYTES = 256 * 2**20
+"""How much of a refused body is read and thrown away, so that the caller comes to read the answer."""
 
 
 class Guard:
@@ -43,33 +44,40 @@ class Guard:
             if length.isdigit() and int(length) > limit:
                 raise too_large(limit)
         except MlopxError as error:
+            if "expect" not in headers:
+                await _drain(receive)
             await _refuse(scope, send, error)
             return
         await self._limited(scope, receive, send, limit)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        """Count the body as it comes in, and cut it off."""
-        taken = 0
-        has_answered = False
+        """Count the body as it comes in, and cut it off; whatever the routes make of the cut, the caller is told."""
+        taken, has_more, has_answered = 0, True, False
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, has_more
             message = await receive()
             taken += len(message.get("body", b""))
+            has_more = message.get("more_body", False)
             if taken > limit:
                 raise _CutOffError
             return message
 
         async def watched(message: Message) -> None:
             nonlocal has_answered
-            has_answered = True
-            await send(message)
+            if taken <= limit or has_answered:
+                has_answered = True
+                await send(message)
 
         try:
             await self._app(scope, counted, watched)
-        except _CutOffError:
-            if not has_answered:
-                await _refuse(scope, send, too_large(limit))
+        except Exception:
+            if taken <= limit:
+                raise
+        if taken > limit and not has_answered:
+            if has_more:
+                await _drain(receive)
+            await _refuse(scope, send, too_large(limit))
 
     def _check_addresses(self, headers: dict[str, str]) -> None:
         host = _name(headers.get("host", ""))
@@ -79,12 +87,9 @@ class Guard:
                 hint="call it by an IP address or localhost, or add the name to ALLOWED_HOSTS",
             )
         origin = headers.get("origin")
-        if origin and origin != "null" and _name(urlsplit(origin).netloc) != host:
-            raise ForbiddenError(f"a page of {origin} may not call this server", hint="open the server's own pages")
-        if origin == "null":
-            raise ForbiddenError(
-                "a page without an origin may not call this server", hint="open the server's own pages"
-            )
+        if origin is not None and _authority(origin.partition("://")[2]) != _authority(headers["host"]):
+            page = "a page without an origin" if origin in ("", "null") else f"a page of {origin}"
+            raise ForbiddenError(f"{page} may not call this server", hint="open the server's own pages")
 
     def _is_known(self, host: str) -> bool:
         if host in LOOPBACK_NAMES or host in self._hosts() or "*" in self._hosts():
@@ -100,8 +105,9 @@ class Guard:
         if scope["path"] in OPEN_PATHS:
             return
         if token is not None:
-            given = headers.get("authorization", "").removeprefix("Bearer ").strip()
-            if not hmac.compare_digest(given.encode(), token.encode()):
+            scheme, _, rest = headers.get("authorization", "").partition(" ")
+            given = rest.strip() if scheme.lower() == "bearer" else ""
+            if not hmac.compare_digest(given.encode("latin-1"), token.encode()):
                 raise UnauthorizedError(
                     "this server wants a token" if not given else "the token is wrong",
                     hint="set MLOPX_TOKEN to the server's token",
@@ -126,6 +132,11 @@ def too_large(limit: int) -> TooLargeError:
     )
 
 
+def _authority(netloc: str) -> str:
+    """Host and port, lower case, without a port that goes without saying."""
+    return netloc.lower().removesuffix(":80").removesuffix(":443")
+
+
 def _name(netloc: str) -> str:
     """Host name without port, lower case."""
     if netloc.startswith("["):
@@ -141,6 +152,16 @@ def _is_loopback(scope: Scope) -> bool:
         return ipaddress.ip_address(client[0]).is_loopback
     except ValueError:
         return client[0] in LOOPBACK_NAMES
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what the caller still sends, up to a limit: a connection closed before loses the answer on its way."""
+    taken = 0
+    while taken <= DRAINED_BYTES:
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 async def _refuse(scope: Scope, send: Send, error: MlopxError) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mlopx.errors import MlopxError as ClientError
-from mlopx.spec import DataHints, ModelHints, PipelineSpec, WorkloadHints, parse_spec
+from mlopx.spec import DataHints, ModelHints, PipelineSpec, WorkloadHints, parse_spec, read_json
 from server.components.pipeline_manager import Submission
 from server.domain.errors import InvalidSubmissionError
 
@@ -33,9 +33,14 @@ class Options(BaseModel):
     @field_validator("deadline_at")
     @classmethod
     def _has_a_zone(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
             raise ValueError("needs a time zone, such as 2026-01-31T12:00:00+00:00")
-        return value
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is outside the calendar") from None
 
 
 class RunRequest(BaseModel):
@@ -92,7 +97,7 @@ def from_form(
     parameters: str,
     options: str,
     metadata: bytes | None,
-    files: Mapping[str, bytes],
+    files: Sequence[tuple[str, bytes]],
 ) -> Submission:
     """A submission from the seed's form: spec, component sources and metadata as files."""
     if len(files) > MOST_FILES:
@@ -102,7 +107,10 @@ def from_form(
         chosen = Options.model_validate(_object("options", options))
     except ValidationError as error:
         raise InvalidSubmissionError("the options are wrong", details=_sentences(error)) from error
-    sources = {safe_name(name): content for name, content in files.items()}
+    sources: dict[str, bytes] = {}
+    for name, content in files:
+        if sources.setdefault(safe_name(name), content) != content:
+            raise InvalidSubmissionError(f"two different component files are called {name!r}", hint="rename one")
     return _submission(spec, _object("parameters", parameters), chosen, sources)
 
 
@@ -151,6 +159,11 @@ def with_metadata(spec: PipelineSpec, metadata: Mapping[str, Any] | None) -> Pip
             model=ModelHints.model_validate(model) if model is not None else None,
         )
         kinds = metadata.get("components_type") or {}
+        if not isinstance(kinds, dict):
+            raise InvalidSubmissionError(
+                f"components_type in the metadata must be an object, not {type(kinds).__name__}",
+                hint='it says what a task is: {"train": "training"}',
+            )
         tasks = {}
         for path, task in spec.tasks.items():
             kind = kinds.get(path, kinds.get(path.replace("-", "_")))
@@ -167,9 +180,9 @@ def with_metadata(spec: PipelineSpec, metadata: Mapping[str, Any] | None) -> Pip
 
 def _object(name: str, text: str | bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidSubmissionError(f"{name} is not JSON: {error}") from error
+        found = read_json(text or "{}")
+    except ValueError as error:
+        raise InvalidSubmissionError(f"{name} cannot be read as JSON: {error}") from error
     if not isinstance(found, dict):
         raise InvalidSubmissionError(f"{name} must be a JSON object, not {type(found).__name__}")
     return found

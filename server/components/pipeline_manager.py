@@ -29,6 +29,8 @@ from server.domain.states import TaskState
 from server.platforms.interface import PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
 
+SHOWN_NODES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -155,7 +157,7 @@ class PipelineManager:
         deadline_at = submission.deadline_at
         seconds = submission.deadline_seconds or defaults.deadline_seconds
         if deadline_at is None and seconds is not None:
-            deadline_at = self._clock.now() + timedelta(seconds=seconds)
+            deadline_at = _seconds_after(self._clock.now(), seconds)
         is_caching = self._is_caching if submission.is_caching is None else submission.is_caching
         return RunOptions(
             priority=defaults.priority if submission.priority is None else submission.priority,
@@ -211,7 +213,7 @@ def unplaceable(graph: Graph, nodes: Sequence[Node], platform: PlatformInterface
         if not healthy or feasible_nodes(task, healthy):
             continue
         reasons = explain_unplaceable(task, healthy)
-        text = "; ".join(f"{count} of {len(healthy)}: {reason}" for reason, count in reasons.items())
+        text = "; ".join(f"{_some(names)}: {reason}" for reason, names in reasons.items())
         problems.append(f"task {path}: {text}")
     return problems
 
@@ -250,6 +252,21 @@ def _is_same(old: Graph, new: Graph, path: str) -> bool:
         and before.scope == after.scope
         and old.spec.scopes == new.spec.scopes
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Nodes by name, the first few of them: `node a`, `nodes a, b`, `nodes a, b, c and 7 more`."""
+    more = f" and {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
+    return f"node{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN_NODES])}{more}"
+
+
+def _seconds_after(now: datetime, seconds: float) -> datetime:
+    try:
+        return now + timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise InvalidSubmissionError(
+            f"a deadline in {seconds:g} seconds is outside the calendar", hint="give a deadline that can be met"
+        ) from error
 
 
 def _known(spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, Any]:

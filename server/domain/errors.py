@@ -35,6 +35,14 @@ class InvalidSubmissionError(MlopxError):
     title = "The submission cannot be used"
 
 
+class InvalidRequestError(MlopxError):
+    """A part of the request that cannot be read."""
+
+    code = "invalid-request"
+    status = 422
+    title = "The request cannot be used"
+
+
 class UnplaceableError(MlopxError):
     """A task that no node of the cluster could ever hold."""
 

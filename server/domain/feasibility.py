@@ -50,15 +50,15 @@ def fits_now(option: TaskOption, available: Resources) -> bool:
     return option.requests.fits_in(available)
 
 
-def explain_unplaceable(task: WaitingTask, nodes: Iterable[Node]) -> dict[str, int]:
-    """For a task that fits nowhere: how many nodes say no for which reason (the first option that fits best)."""
-    counts: dict[str, int] = {}
+def explain_unplaceable(task: WaitingTask, nodes: Iterable[Node]) -> dict[str, list[str]]:
+    """For a task that fits nowhere: the nodes that say no by their reason (that of the first option), most first."""
+    found: dict[str, list[str]] = {}
     for node in nodes:
         reasons = [rejection(task, option, node) for option in task.options]
         for reason in reasons[:1]:
             if reason is not None and None not in reasons:
-                counts[reason] = counts.get(reason, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+                found.setdefault(reason, []).append(node.name)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
 def holds(requirement: Requirement, node: Node) -> bool:

@@ -44,7 +44,15 @@ class MemoryRunStore(RunStoreInterface):
         self._leases: dict[str, _Lease] = {}
 
     def create_run(self, run: Run, events: Sequence[Event], *, idempotency_key: str | None = None) -> tuple[Run, int]:
-        asked = (run.graph.digest, repr(sorted(run.parameters.items())), run.options.priority, run.options.project)
+        options = run.options
+        asked = (
+            run.graph.digest,
+            repr(sorted(run.parameters.items())),
+            options.priority,
+            options.project,
+            options.is_caching,
+            repr(sorted(options.labels.items())),
+        )
         with self._lock:
             if idempotency_key is not None:
                 earlier = self._keys.setdefault(idempotency_key, (run.id, asked))

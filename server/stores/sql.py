@@ -236,8 +236,17 @@ class SqlRunStore(RunStoreInterface):
 
 def request_digest(run: Run) -> str:
     """Identity of what was asked for, for comparing two submissions with the same key."""
+    options = run.options
     asked = json.dumps(
-        [run.graph.digest, dict(run.parameters), run.options.priority, run.options.project], sort_keys=True
+        [
+            run.graph.digest,
+            dict(run.parameters),
+            options.priority,
+            options.project,
+            options.is_caching,
+            dict(options.labels),
+        ],
+        sort_keys=True,
     )
     return hashlib.sha256(asked.encode()).hexdigest()
 

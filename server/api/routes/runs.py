@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mlopx.spec import parse_spec
 from server.api import views
 from server.api.access import Parts
 from server.api.problems import responses
+from server.api.reading import StrictRoute
 from server.api.submissions import RunRequest, from_json
-from server.domain.errors import InvalidSubmissionError
+from server.domain.errors import InvalidRequestError
 from server.domain.run import TaskKey
 from server.domain.states import RunState
 from server.stores.interface import RunFilter
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=StrictRoute)
 
 Key = Annotated[
     str | None,
@@ -47,11 +47,11 @@ class RetryRequest(BaseModel):
 
 
 def task_key(text: str) -> TaskKey:
-    """A task's key from its text. Raises InvalidSubmissionError."""
+    """A task's key from its text. Raises InvalidRequestError."""
     try:
         return TaskKey.parse(text)
     except ValueError as error:
-        raise InvalidSubmissionError(str(error)) from error
+        raise InvalidRequestError(str(error), hint="`mlopx show RUN` lists a run's tasks") from error
 
 
 @router.post("/runs", status_code=202, responses=responses(401, 409, 413, 422, 503, 507), summary="Submit a run")
@@ -67,13 +67,11 @@ async def list_runs(
     state: Annotated[list[RunState] | None, Query()] = None,
     name: str | None = None,
     project: str | None = None,
-    since: datetime | None = None,
+    since: AwareDatetime | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> dict[str, Any]:
     """A page of runs; `next` is the cursor of the following page."""
-    if since is not None and since.tzinfo is None:
-        raise InvalidSubmissionError("`since` needs a time zone", hint="such as 2026-01-31T12:00:00Z")
     wanted = RunFilter(tuple(state or ()), name, project, since, cursor, limit)
     page = await asyncio.to_thread(parts.store.list_runs, wanted)
     return {"runs": [views.listed_summary(run) for run in page.runs], "next": page.next}

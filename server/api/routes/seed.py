@@ -45,7 +45,7 @@ async def submit(
     idempotency_key: Key = None,
 ) -> dict[str, Any]:
     """Take a pipeline's files for running. The answer comes when they are stored for good."""
-    files = {part.filename or "": await part.read() for part in components or ()}
+    files = [(part.filename or "", await part.read()) for part in components or ()]
     submission = from_form(
         await spec.read(),
         parameters=parameters,

@@ -74,10 +74,10 @@ async def events(
     parts: Parts,
     run_id: str | None = None,
     after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{0,18}$")] = None,
 ) -> StreamingResponse:
     """Server-sent events from `Last-Event-ID` (or `after`) on, else from now on."""
-    start = int(last_event_id) if last_event_id is not None and last_event_id.isdigit() else after
+    start = int(last_event_id) if last_event_id else after
     source = parts.bus.subscribe(after=start, run_id=run_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(source), media_type="text/event-stream", headers=headers)

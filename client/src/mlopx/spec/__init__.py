@@ -14,7 +14,7 @@ from mlopx.spec.component import (
     ParameterInput,
     ParameterOutput,
 )
-from mlopx.spec.document import check, digest, json_schema, parse_spec, to_json
+from mlopx.spec.document import check, digest, json_schema, parse_spec, read_json, to_json
 from mlopx.spec.hints import DataHints, DataShape, ModelHints, WorkloadHints, merge_hints
 from mlopx.spec.needs import (
     Accelerator,
@@ -112,6 +112,7 @@ __all__ = [
     "parse_seconds",
     "parse_spec",
     "problems",
+    "read_json",
     "referenced_tasks",
     "scope_chain",
     "scope_values",

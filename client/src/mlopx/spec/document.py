@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,9 +31,9 @@ def parse_spec(text: str | bytes) -> PipelineSpec:
         SpecError: not JSON, not a spec, of another major version, or breaking a rule; it lists every problem found.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"this is not a pipeline spec: it is not JSON ({error})", hint=_HINT) from error
+        document = read_json(text)
+    except ValueError as error:
+        raise SpecError(f"this is not a pipeline spec: it cannot be read as JSON ({error})", hint=_HINT) from error
     if not isinstance(document, dict) or document.get("kind") != "mlopx.PipelineSpec":
         raise SpecError('this is not a pipeline spec: it has no "kind": "mlopx.PipelineSpec"', hint=_HINT)
     _check_version(document.get("version"))
@@ -44,6 +45,24 @@ def parse_spec(text: str | bytes) -> PipelineSpec:
         raise SpecError("the pipeline spec is malformed: it is nested too deeply", hint=_HINT) from error
     check(spec)
     return spec
+
+
+def read_json(text: str | bytes) -> Any:
+    """Read JSON strictly: no name twice in one object, no NaN, no endless number, no half character.
+
+    Raises:
+        ValueError: in a few words, with the place where the text stops being JSON.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_named_once, parse_constant=_not_a_number, parse_float=_finite)
+        json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text at byte {error.start}") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("it has half of a character: \\ud800 to \\udfff only make sense in pairs") from error
+    return found
 
 
 def check(spec: PipelineSpec) -> None:
@@ -60,6 +79,26 @@ def json_schema() -> dict[str, Any]:
 
 
 _HINT = "build one with the library: `mlopx build FILE -o spec.json`"
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object")
+    return found
+
+
+def _not_a_number(text: str) -> None:
+    raise ValueError(f"{text} is no number that JSON knows")
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if math.isinf(found):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return found
 
 
 def _check_version(version: Any) -> None:

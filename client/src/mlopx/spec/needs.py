@@ -5,11 +5,14 @@ Quantities are plain numbers in one unit each: CPU in millicores, memory in byte
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
 from mlopx.spec.base import Name, SpecModel
+
+INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 class Accelerator(SpecModel):
@@ -51,7 +54,7 @@ class Requirement(SpecModel):
             raise ValueError(f"operator {self.operator} takes no values")
         if not needs_none and not self.values:
             raise ValueError(f"operator {self.operator} needs at least one value")
-        if self.operator in ("Gt", "Lt") and (len(self.values) != 1 or not self.values[0].lstrip("-").isdigit()):
+        if self.operator in ("Gt", "Lt") and (len(self.values) != 1 or not INTEGER.fullmatch(self.values[0])):
             raise ValueError(f"operator {self.operator} needs exactly one integer, as text")
         return self
 
