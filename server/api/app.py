@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from server import __version__
 from server.api import problems
+from server.api.description import describe
 from server.api.guard import Guard
 from server.api.metrics import Meters
 from server.api.routes import cluster, runs, seed, system, tasks
@@ -37,7 +38,7 @@ def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> Fast
     for module in (seed, runs, tasks, cluster, system):
         app.include_router(module.router)
     problems.install(app)
-    _describe_problems(app)
+    describe(app)
 
     @app.middleware("http")
     async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -59,16 +60,3 @@ def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> Fast
         limit=lambda: found.max_upload_bytes if (found := present()) else 32 * 2**20,
     )
     return app
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Name the problem document in the OpenAPI schema."""
-    original = app.openapi
-
-    def described() -> dict[str, object]:
-        schema = original()
-        components = schema.setdefault("components", {}).setdefault("schemas", {})
-        components.setdefault("Problem", problems.Problem.model_json_schema())
-        return schema
-
-    app.openapi = described  # type: ignore[method-assign]  # the documented way to extend the schema

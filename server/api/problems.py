@@ -19,6 +19,20 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://mlopx.dev/problems/"
+CODES = {
+    400: ("invalid-request", "The request cannot be used"),
+    401: ("unauthorized", "Not authorised"),
+    403: ("forbidden", "Forbidden"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    409: ("conflict", "In conflict with the present state"),
+    413: ("too-large", "The upload is too large"),
+    422: ("invalid-request", "The request cannot be used"),
+    500: ("internal", "Something went wrong in the server"),
+    503: ("unavailable", "Not available right now"),
+    507: ("storage-full", "The disk is full"),
+}
+"""The usual code and title by status."""
 
 
 class Problem(BaseModel):
@@ -129,11 +143,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    codes = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 413: "too-large"}
     hint = "see /docs for the addresses there are" if error.status_code in (404, 405) else None
     return problem(
         request,
-        code=codes.get(error.status_code, "invalid-request"),
+        code=CODES.get(error.status_code, CODES[400])[0],
         title=str(error.detail),
         status=error.status_code,
         detail=f"{request.method} {request.url.path}: {error.detail}",
@@ -158,17 +171,15 @@ async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries for the problems that a route can answer with."""
     schema = {"$ref": "#/components/schemas/Problem"}
-    names = {400: "Bad request", 401: "Not authorised", 403: "Forbidden", 404: "Not found", 409: "Conflict"}
-    names.update({413: "Too large", 422: "Unusable", 503: "Not available", 507: "Disk full"})
     return {
         status: {
-            "description": names.get(status, "Problem"),
+            "description": CODES[status][1],
             "content": {
                 MEDIA_TYPE: {
                     "schema": schema,
                     "example": {
-                        "type": TYPE_BASE + names.get(status, "problem").lower().replace(" ", "-"),
-                        "title": names.get(status, "Problem"),
+                        "type": TYPE_BASE + CODES[status][0],
+                        "title": CODES[status][1],
                         "status": status,
                         "detail": "what was wrong, in a sentence",
                         "hint": "what to do about it",

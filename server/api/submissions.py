@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mlopx.errors import MlopxError as ClientError
 from mlopx.spec import DataHints, ModelHints, PipelineSpec, WorkloadHints, parse_spec, read_json
+from server.api import examples
 from server.components.pipeline_manager import Submission
 from server.domain.errors import InvalidSubmissionError
 
@@ -46,36 +47,7 @@ class Options(BaseModel):
 class RunRequest(BaseModel):
     """A submission as JSON."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "spec": {
-                    "kind": "mlopx.PipelineSpec",
-                    "version": "1.0",
-                    "name": "hello",
-                    "components": {
-                        "greet": {
-                            "name": "greet",
-                            "code": {
-                                "kind": "function",
-                                "source": "def greet(name: str) -> str:\n    return f'hello {name}'\n",
-                                "entrypoint": "greet",
-                            },
-                            "inputs": {"name": {"kind": "parameter", "type": "str"}},
-                            "outputs": {"output": {"kind": "parameter", "type": "str"}},
-                        }
-                    },
-                    "parameters": {"name": {"type": "str", "optional": True, "default": "world"}},
-                    "tasks": {
-                        "greet": {"component": "greet", "arguments": {"name": {"kind": "param", "name": "name"}}}
-                    },
-                },
-                "parameters": {"name": "world"},
-                "options": {"priority": 0, "project": "default"},
-            }
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": examples.SUBMISSION})
 
     spec: dict[str, Any]
     parameters: dict[str, Any] = {}

@@ -30,6 +30,11 @@ class Bus:
         if self._pending_wake is None or self._pending_wake.done():
             self._pending_wake = asyncio.get_running_loop().create_task(self._notify())
 
+    def end(self) -> None:
+        """End all subscriptions soon."""
+        self._closed = True
+        self.wake()
+
     async def aclose(self) -> None:
         """End all subscriptions."""
         self._closed = True

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from mlopx.spec import SPEC_VERSION
 from server import __version__
-from server.api import views
+from server.api import examples, views
 from server.api.access import Parts
 from server.api.metrics import exposition
 from server.api.problems import responses
@@ -31,7 +31,21 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Can it do its work", responses={503: {"description": "Not ready"}})
+@router.get(
+    "/readyz",
+    summary="Can it do its work",
+    responses={
+        503: {
+            "description": "Not ready",
+            "content": {
+                "application/json": {
+                    "schema": {"type": "object"},
+                    "example": {"status": "not-ready", "checks": examples.BROKEN},
+                }
+            },
+        }
+    },
+)
 async def readyz(request: Request) -> JSONResponse:
     """Every part with what is wrong with it."""
     found = getattr(request.app.state, "services", None)
@@ -67,7 +81,7 @@ async def metrics(request: Request, parts: Parts) -> Response:
 @router.get(
     "/api/v1/events",
     response_class=StreamingResponse,
-    responses={**responses(422), 200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}},
+    responses={**responses(422), 200: {"description": "Server-sent events"}},
     summary="What happens, live",
 )
 async def events(

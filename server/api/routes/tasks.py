@@ -94,7 +94,7 @@ async def artifacts(run_id: str, parts: Parts) -> dict[str, Any]:
     "/runs/{run_id}/artifacts/content",
     responses={
         **responses(404, 422),
-        200: {"description": "The file, or a tar archive of the folder", "content": {"application/octet-stream": {}}},
+        200: {"description": "The file, or a tar archive of the folder"},
     },
     response_class=Response,
     summary="An artifact's content",
