@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -267,9 +268,9 @@ def _output(found: dict[str, Any]) -> Output:
 def _read_log(path: Path, offset: int, is_over: bool) -> LogChunk:
     try:
         with path.open("rb") as file:
-            file.seek(offset)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(min(offset, size))
             data = file.read(LOG_CHUNK_BYTES)
-            size = file.seek(0, 2)
     except FileNotFoundError as error:
         if is_over or offset:
             raise NotFoundError("this attempt wrote no log", hint="it may never have started") from error

@@ -74,6 +74,8 @@ def _component_problems(name: str, component: Component) -> Iterator[str]:
         yield f"components.{name}: {', '.join(sorted(both))} is both an input and an output"
     if component.code.kind == "container" and component.image is None:
         yield f"components.{name}: a container component needs an image"
+    if component.code.kind == "function" and not component.code.source.strip():
+        yield f"components.{name}: its code has no source"
     for port, given in component.inputs.items():
         if (
             isinstance(given, ParameterInput)

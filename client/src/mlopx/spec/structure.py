@@ -71,7 +71,6 @@ def dependencies(spec: PipelineSpec, path: str) -> list[str]:
     for _, scope in scope_chain(spec, task.scope):
         for value in scope_values(scope):
             found.update(dict.fromkeys(referenced_tasks(value)))
-    found.pop(path, None)
     return list(found)
 
 
