@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -275,5 +276,8 @@ def _read_log(path: Path, offset: int, is_over: bool) -> LogChunk:
         if is_over or offset:
             raise NotFoundError("this attempt wrote no log", hint="it may never have started") from error
         return LogChunk("", 0, False)
-    end = offset + len(data)
-    return LogChunk(data.decode(errors="replace"), end, is_over and end >= size)
+    is_end = is_over and offset + len(data) >= size
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=is_end)
+    half_a_character, _ = decoder.getstate()
+    return LogChunk(text, offset + len(data) - len(half_a_character), is_end)

@@ -1,8 +1,9 @@
-"""The real application on a folder of its own: real store, scheduler, strategy and agents; only the socket is left out."""
+"""The real application on a folder of its own: store, scheduler, strategy and agents are real, the socket is not."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from server.bootstrap import running
@@ -222,3 +224,22 @@ def two_task_spec(make_spec: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 async def two_tasks(api: Served, two_task_spec: dict[str, Any]) -> dict[str, Any]:
     """A run of that pipeline that succeeded."""
     return await api.ended((await api.run(two_task_spec))["id"])
+
+
+@pytest.fixture
+def listening() -> Callable[[Served], AbstractAsyncContextManager[str]]:
+    """Puts an application behind a real socket: `async with listening(api) as url`."""
+
+    @asynccontextmanager
+    async def opened(served: Served) -> AsyncIterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as own:
+            server = uvicorn.Server(uvicorn.Config(served.app, lifespan="off", log_config=None))
+            with server.capture_signals():
+                serving_now = asyncio.create_task(server._serve([own]))
+                while not server.started:
+                    await asyncio.sleep(0.005)
+                yield f"http://127.0.0.1:{own.getsockname()[1]}"
+                server.should_exit = True
+                await serving_now
+
+    return opened

@@ -97,7 +97,7 @@ async def test_a_run_tells_its_whole_story(two_tasks: dict[str, Any], api: Any) 
 async def test_events_of_a_run_come_in_order_and_by_pages(two_tasks: dict[str, Any], api: Any) -> None:
     path = f"/api/v1/runs/{two_tasks['id']}/events"
     whole = (await api.get(path))["events"]
-    assert [event["kind"] for event in whole][0] == "run-submitted"
+    assert whole[0]["kind"] == "run-submitted"
     assert whole[-1]["data"]["after"] == "succeeded"
     paged: list[dict[str, Any]] = []
     after: int | None = 0
@@ -117,6 +117,17 @@ async def test_logs_continue_where_one_stopped(two_tasks: dict[str, Any], api: A
     assert (await api.get(path, task="greet", offset=9))["text"] == "world\n"
     assert (await api.get(path, task="greet", attempt=1, offset=15))["text"] == ""
     assert (await api.get(path, task="greet", offset=2**62))["text"] == ""
+
+
+async def test_a_long_log_comes_in_pieces_that_break_no_character(api: Any, make_spec: MakeSpec) -> None:
+    source = "def greet(name: str) -> str:\n    print('x' + 'é' * 300_000)\n    return name\n"
+    run = await api.ended((await api.run(make_spec("long", source)))["id"])
+    text, offset, is_end = "", 0, False
+    while not is_end:
+        piece = await api.get(f"/api/v1/runs/{run['id']}/logs", task="greet", offset=offset)
+        text, offset, is_end = text + piece["text"], piece["next_offset"], piece["is_end"]
+    assert text == "x" + "é" * 300_000 + "\n"
+    assert offset == 600_002
 
 
 async def test_artifacts_are_listed_and_can_be_fetched(two_tasks: dict[str, Any], api: Any) -> None:
