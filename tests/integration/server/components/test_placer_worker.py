@@ -373,6 +373,7 @@ def test_the_worker_knows_no_secrets_of_the_server(tmp_path: Path, monkeypatch: 
         )
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("MLOPX_STRICT_TESTS", raising=False)
     monkeypatch.setenv("MLOPX_TOKEN", "s3cret")
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:s3cret@localhost/x")
 
