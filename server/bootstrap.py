@@ -170,6 +170,7 @@ async def _compose(
         token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
         hosts=settings.hosts,
         max_upload_bytes=settings.max_upload_bytes,
+        pipelines_dir=settings.pipelines_dir,
     )
 
 
@@ -177,10 +178,9 @@ def make_platform(
     settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
 ) -> PlatformInterface:
     """The platform that the settings name. Raises ConfigurationError."""
-    if settings.platform_name == "kubeflow":
-        raise ConfigurationError(
-            "this version cannot drive Kubeflow Pipelines yet", hint="unset KFP_URL, or set PLATFORM=local"
-        )
+    require_platform(settings)
+    if settings.prometheus_url is not None:
+        log.warning("PROMETHEUS_URL is set, but the local platform's nodes need no metrics: nobody asks it")
     if settings.cluster_file is not None:
         cluster = read_cluster(settings.cluster_file, usable_cores())
     else:
@@ -199,6 +199,15 @@ def make_platform(
         grace_seconds=settings.agent_grace_seconds,
         now=clock.now,
     )
+
+
+def require_platform(settings: Settings) -> str:
+    """Name of the platform that the settings ask for. Raises ConfigurationError if there is none such."""
+    if settings.platform_name == "kubeflow":
+        raise ConfigurationError(
+            "this version cannot drive Kubeflow Pipelines yet", hint="unset KFP_URL, or set PLATFORM=local"
+        )
+    return settings.platform_name
 
 
 def read_secret(folder: Path, name: str, key: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -25,13 +26,17 @@ OTHERS = {"MLOPX_URL", "MLOPX_STRICT_TESTS", "MLOPX_TEST_WORKERS", "MLOPX_BENCH_
 class Settings(BaseModel):
     """The server's settings. Each field is set by the variable of its name in capitals."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     kfp_url: str | None = Field(
         None, description="Address of Kubeflow Pipelines; setting it chooses PLATFORM=kubeflow."
     )
-    prometheus_url: str | None = Field(None, description="Address of Prometheus, for node metrics.")
-    pipelines_dir: Path = Field(Path("pipelines"), description="Folder with pipeline definitions that are shown.")
+    prometheus_url: str | None = Field(
+        None, description="Address of Prometheus, for metrics of a cluster's nodes; the local platform needs none."
+    )
+    pipelines_dir: Path = Field(
+        Path("pipelines"), description="Folder with pipeline definitions; `GET /` names them, none is ever run."
+    )
     wait_interval: float = Field(
         15.0,
         gt=0,
@@ -99,7 +104,7 @@ def load(environment: Mapping[str, str] | None = None, file: Path = ENV_FILE) ->
     """The settings, and where each came from: `environment`, `server/.env` or `default`. Raises ConfigurationError."""
     env = os.environ if environment is None else environment
     names = {variable(field): field for field in Settings.model_fields}
-    from_file = {key: value or "" for key, value in dotenv_values(file).items()} if file.exists() else {}
+    from_file = _read(file) if file.exists() else {}
     for key in from_file:
         if key not in names:
             raise _unknown(key, f"in {file.name}", names)
@@ -119,10 +124,24 @@ def load(environment: Mapping[str, str] | None = None, file: Path = ENV_FILE) ->
         item = error.errors(include_url=False)[0]
         field = str(item["loc"][0])
         hint = Settings.model_fields[field].description if field in Settings.model_fields else None
-        shown = "" if field == "mlopx_token" else f" {found.get(field)!r}"
+        shown = "" if field == "mlopx_token" else f" {masked(found.get(field))!r}"
         raise ConfigurationError(
             f"setting {variable(field)}{shown} (from {sources.get(field)}) is wrong: {item['msg']}", hint=hint
         ) from error
+
+
+def masked(value: object) -> str | None:
+    """A value as it may be shown: no token, and no password inside an address."""
+    return None if value is None else re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", str(value))
+
+
+def _read(file: Path) -> dict[str, str]:
+    if file.is_dir():
+        raise ConfigurationError(f"the settings file {file} is a folder", hint="remove it, or put a file there")
+    try:
+        return {key: value or "" for key, value in dotenv_values(file).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the settings file {file} cannot be read: {error}") from error
 
 
 def _unknown(key: str, where: str, names: Mapping[str, str]) -> ConfigurationError:

@@ -239,6 +239,7 @@ ANSWERS: dict[str, Any] = {
         "placer": "fifo_greedy",
         "platform": "local",
         "runs": {"succeeded": 1},
+        "pipelines": ["churn"],
         "ui": None,
     },
     "POST /submit/": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from server.components.bus import Bus
 from server.components.data_manager import DataManager
@@ -36,3 +37,4 @@ class Services:
     token: str | None = None
     hosts: frozenset[str] = frozenset()
     max_upload_bytes: int = 32 * 2**20
+    pipelines_dir: Path | None = None

@@ -35,7 +35,7 @@ def run() -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
 ) -> None:
     """Start the server."""
     import uvicorn
@@ -50,7 +50,7 @@ def serve(
 @app.command()
 def config(json: Json = False) -> None:
     """Show every setting, its value, and where it came from."""
-    from server.settings import Settings, load, variable
+    from server.settings import Settings, load, masked, variable
 
     settings, sources = load()
     rows: list[dict[str, Any]] = []
@@ -59,7 +59,7 @@ def config(json: Json = False) -> None:
         rows.append(
             {
                 "setting": variable(field),
-                "value": None if value is None else str(value),
+                "value": masked(value),
                 "source": sources[field],
                 "description": info.description,
             }
@@ -71,7 +71,7 @@ def config(json: Json = False) -> None:
     for row in rows:
         shown = "-" if row["value"] is None else row["value"] or '""'
         typer.echo(f"{row['setting']:<{width}}  {shown}  [{row['source']}]")
-    typer.echo(f"\nplatform: {settings.platform_name}, database: {settings.database.split('@')[-1]}")
+    typer.echo(f"\nplatform: {settings.platform_name}, database: {masked(settings.database)}")
 
 
 @app.command()

@@ -19,7 +19,7 @@ def check_all() -> list[Row]:
         settings, _ = load()
     except MlopxError as error:
         return [("settings", False, str(error))]
-    looks = {"state": _state, "database": _database, "placer": _placer}
+    looks = {"state": _state, "database": _database, "platform": _platform, "placer": _placer}
     return [
         ("settings", True, "readable"),
         *(_row(name, look, settings) for name, look in looks.items()),
@@ -38,6 +38,12 @@ def _state(settings: Settings) -> str:
     from server.bootstrap import prepare_state
 
     return str(prepare_state(settings.state_dir))
+
+
+def _platform(settings: Settings) -> str:
+    from server.bootstrap import require_platform
+
+    return require_platform(settings)
 
 
 def _database(settings: Settings) -> str:

@@ -43,7 +43,7 @@ def open_engine(url: str) -> Engine:
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, pool_size=10, max_overflow=10, pool_pre_ping=True)
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, ImportError, OSError) as error:
         raise ConfigurationError(
             f"DATABASE_URL {_without_password(url)} cannot be used: {error}",
             hint="give sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/NAME (with the [postgres] extra installed)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, UploadFile
@@ -20,7 +21,7 @@ router = APIRouter(tags=["seed"])
 
 @router.get("/", summary="Is the server there, and what is it")
 async def status(parts: Parts) -> dict[str, Any]:
-    """Name, version, strategy, platform, and how many runs are in which state."""
+    """Name, version, strategy, platform, how many runs are in which state, and which definitions lie ready."""
     counts = await asyncio.to_thread(parts.store.count_by_state)
     return {
         "status": "running",
@@ -28,8 +29,14 @@ async def status(parts: Parts) -> dict[str, Any]:
         "version": __version__,
         **parts.settings_view,
         "runs": {state.value: count for state, count in counts.items()},
+        "pipelines": await asyncio.to_thread(_definitions, parts.pipelines_dir),
         "ui": None,
     }
+
+
+def _definitions(folder: Path | None) -> list[str]:
+    """Names of the definition files in a folder; they are never opened."""
+    return sorted(path.stem for path in folder.glob("*.py")) if folder is not None else []
 
 
 @router.post(

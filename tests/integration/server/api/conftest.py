@@ -226,20 +226,27 @@ async def two_tasks(api: Served, two_task_spec: dict[str, Any]) -> dict[str, Any
     return await api.ended((await api.run(two_task_spec))["id"])
 
 
-@pytest.fixture
+@asynccontextmanager
+async def opened(served: Served) -> AsyncIterator[str]:
+    """An application behind a real socket; yields its address."""
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        server = uvicorn.Server(uvicorn.Config(served.app, lifespan="off", log_config=None))
+        with server.capture_signals():
+            serving_now = asyncio.create_task(server._serve([own]))
+            while not server.started:
+                await asyncio.sleep(0.005)
+            yield f"http://127.0.0.1:{own.getsockname()[1]}"
+            server.should_exit = True
+            await serving_now
+
+
+@pytest.fixture(scope="session")
 def listening() -> Callable[[Served], AbstractAsyncContextManager[str]]:
     """Puts an application behind a real socket: `async with listening(api) as url`."""
-
-    @asynccontextmanager
-    async def opened(served: Served) -> AsyncIterator[str]:
-        with socket.create_server(("127.0.0.1", 0)) as own:
-            server = uvicorn.Server(uvicorn.Config(served.app, lifespan="off", log_config=None))
-            with server.capture_signals():
-                serving_now = asyncio.create_task(server._serve([own]))
-                while not server.started:
-                    await asyncio.sleep(0.005)
-                yield f"http://127.0.0.1:{own.getsockname()[1]}"
-                server.should_exit = True
-                await serving_now
-
     return opened
+
+
+@pytest.fixture(scope="session")
+def serving_at() -> Callable[..., AbstractAsyncContextManager[Served]]:
+    """Opens an application on a folder of one's choice."""
+    return serving

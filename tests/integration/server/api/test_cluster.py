@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,6 +19,15 @@ async def test_the_front_door_says_who_is_there(api: Any, make_spec: MakeSpec) -
     assert (found["status"], found["version"], found["platform"]) == ("running", __version__, "local")
     assert found["placer"] == "fifo_greedy"
     assert found["runs"]["succeeded"] >= 1
+
+
+async def test_the_front_door_names_the_definitions_in_the_folder_and_opens_none(serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "churn.py").write_text("raise SystemExit('nobody runs this')")
+    (tmp_path / "notes.md").write_text("no definition")
+    async with serve(pipelines_dir=tmp_path) as api:
+        assert (await api.get("/"))["pipelines"] == ["churn"]
+    async with serve(pipelines_dir=tmp_path / "gone") as api:
+        assert (await api.get("/"))["pipelines"] == []
 
 
 async def test_nodes_show_what_they_have_and_what_is_promised(api: Any) -> None:
