@@ -39,7 +39,7 @@ class Dispatcher:
 
     def __init__(self, *, journal: Journal, platform: PlatformInterface, clock: Clock) -> None:
         self._journal, self._platform, self._clock = journal, platform, clock
-        self._told: set[Command] = set()
+        self._told: dict[str, set[Command]] = {}
         self._tries: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -63,9 +63,10 @@ class Dispatcher:
 
     def _carry_out(self, commands: tuple[Command, ...]) -> None:
         for command in commands:
-            if command in self._told:
+            told = self._told.setdefault(command.run_id, set())
+            if command in told:
                 continue
-            self._told.add(command)
+            told.add(command)
             call = asyncio.create_task(self._guard(command))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -77,10 +78,10 @@ class Dispatcher:
                 await self._dispatch(command)
         except MlopxError as error:
             log.warning("%s: %s", type(command).__name__, error)
-            self._told.discard(command)
+            self._may_tell_again(command)
         except Exception:
             log.exception("%s failed", command)
-            self._told.discard(command)
+            self._may_tell_again(command)
 
     def _dispatch(self, command: Command) -> Coroutine[Any, Any, None]:
         if isinstance(command, BindTask):
@@ -116,7 +117,7 @@ class Dispatcher:
             await self._fail(command, TaskError("refused", error.message, hint=error.hint or ""))
             return
         delay = self._delay(str(command.key) + command.run_id)
-        self._told.discard(command)
+        self._may_tell_again(command)
         await self._journal.apply(
             command.run_id,
             happened.TaskUnbound(
@@ -155,7 +156,7 @@ class Dispatcher:
             )
         else:
             event = happened.RunEnded(at=self._clock.now(), state=RunState.FAILED, error=error.message)
-        self._told.discard(command)
+        self._may_tell_again(command)
         await self._journal.apply(command.run_id, event)
 
     async def _cancel(self, command: CancelTask | CancelRun) -> None:
@@ -182,6 +183,9 @@ class Dispatcher:
         self._tries[subject] += 1
         return float(min(FIRST_DELAY_SECONDS * 2 ** (self._tries[subject] - 1), LONGEST_DELAY_SECONDS))
 
+    def _may_tell_again(self, command: Command) -> None:
+        self._told.get(command.run_id, set()).discard(command)
+
     def _forget(self, run_id: str) -> None:
-        self._told = {command for command in self._told if command.run_id != run_id}
+        self._told.pop(run_id, None)
         self._locks.pop(run_id, None)

@@ -85,7 +85,7 @@ class Scheduler:
         self._estimate, self._defaults, self._clock, self._settings = estimate, defaults, clock, settings
         self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
         self._wake = asyncio.Event()
-        self._looked_up: set[tuple[str, TaskKey]] = set()
+        self._looked_up: dict[str, set[TaskKey]] = {}
         self.cycles = 0
         self.last_decision_seconds = 0.0
         self.last_problem: str | None = None
@@ -95,7 +95,7 @@ class Scheduler:
         if any(isinstance(event, WAKING) for event in change.events):
             self._wake.set()
         if change.run.state.is_end:
-            self._looked_up = {entry for entry in self._looked_up if entry[0] != change.run.id}
+            self._looked_up.pop(change.run.id, None)
 
     def wake(self) -> None:
         """Decide again soon: the nodes changed, say."""
@@ -208,10 +208,11 @@ class Scheduler:
         """Finish ready tasks whose work an earlier task already did; each attempt is looked up once."""
         wanted: dict[str, list[tuple[str, TaskKey, int]]] = {}
         for run in self._journal.live():
+            looked_up = self._looked_up.setdefault(run.id, set())
             for key, attempt in run.attempts_in(TaskState.READY):
-                if attempt.number > 1 or (run.id, key) in self._looked_up:
+                if attempt.number > 1 or key in looked_up:
                     continue
-                self._looked_up.add((run.id, key))
+                looked_up.add(key)
                 found = cache_key(run, key)
                 if found is not None:
                     wanted.setdefault(found, []).append((run.id, key, attempt.number))

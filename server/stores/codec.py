@@ -6,6 +6,7 @@ pipeline's graph is not in there: it is compiled again from the spec's text, whi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -121,3 +122,20 @@ def outputs_to_json(outputs: Mapping[str, Output]) -> str:
 def outputs_from_json(text: str) -> dict[str, Output]:
     """Read outputs."""
     return _OUTPUTS.validate_json(text)
+
+
+def request_digest(run: Run) -> str:
+    """Identity of what was asked for, for comparing two submissions with the same key."""
+    options = run.options
+    asked = json.dumps(
+        [
+            run.graph.digest,
+            dict(run.parameters),
+            options.priority,
+            options.project,
+            options.is_caching,
+            dict(options.labels),
+        ],
+        sort_keys=True,
+    )
+    return hashlib.sha256(asked.encode()).hexdigest()

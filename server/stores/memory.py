@@ -12,6 +12,7 @@ from server.domain.events import Event, StoredEvent
 from server.domain.placement import Decision
 from server.domain.run import Run, TaskKey
 from server.domain.states import RunState
+from server.stores.codec import request_digest
 from server.stores.interface import (
     CacheEntry,
     FinishedAttempt,
@@ -40,19 +41,11 @@ class MemoryRunStore(RunStoreInterface):
         self._decisions: list[Decision] = []
         self._finished: list[FinishedAttempt] = []
         self._cache: dict[str, CacheEntry] = {}
-        self._keys: dict[str, tuple[str, tuple[object, ...]]] = {}
+        self._keys: dict[str, tuple[str, str]] = {}
         self._leases: dict[str, _Lease] = {}
 
     def create_run(self, run: Run, events: Sequence[Event], *, idempotency_key: str | None = None) -> tuple[Run, int]:
-        options = run.options
-        asked = (
-            run.graph.digest,
-            repr(sorted(run.parameters.items())),
-            options.priority,
-            options.project,
-            options.is_caching,
-            repr(sorted(options.labels.items())),
-        )
+        asked = request_digest(run)
         with self._lock:
             if idempotency_key is not None:
                 earlier = self._keys.setdefault(idempotency_key, (run.id, asked))
@@ -67,7 +60,7 @@ class MemoryRunStore(RunStoreInterface):
     def save(self, saves: Sequence[Save]) -> list[StoredEvent]:
         with self._lock:
             for one in saves:
-                if self._runs[one.run.id].version != one.expected_version:
+                if one.run.id not in self._runs or self._runs[one.run.id].version != one.expected_version:
                     raise VersionConflictError(f"run {one.run.id} was changed by somebody else")
             stored: list[StoredEvent] = []
             for one in saves:

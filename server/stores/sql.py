@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -54,7 +52,7 @@ class SqlRunStore(RunStoreInterface):
         self._writer = Writer(self._engine)
 
     def create_run(self, run: Run, events: Sequence[Event], *, idempotency_key: str | None = None) -> tuple[Run, int]:
-        digest = request_digest(run)
+        digest = codec.request_digest(run)
         rows = [_task_row(run, key, index) for index, key in enumerate(run.tasks)]
         row, spec = _run_row(run), codec.spec_text(run.graph)
 
@@ -232,23 +230,6 @@ class SqlRunStore(RunStoreInterface):
 
     def _reading(self) -> Reading:
         return Reading(self._engine)
-
-
-def request_digest(run: Run) -> str:
-    """Identity of what was asked for, for comparing two submissions with the same key."""
-    options = run.options
-    asked = json.dumps(
-        [
-            run.graph.digest,
-            dict(run.parameters),
-            options.priority,
-            options.project,
-            options.is_caching,
-            dict(options.labels),
-        ],
-        sort_keys=True,
-    )
-    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def _use_key(connection: Connection, key: str, run_id: str, digest: str) -> str | None:
