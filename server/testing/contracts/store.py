@@ -73,6 +73,11 @@ def save_of(before: Run, *said: happened.Event) -> Save:
     return Save(run, before.version, changed, tuple(gathered))
 
 
+def is_same(one: Run, other: Run) -> bool:
+    """Whether two runs say the same. Graphs are compared by their digests, as they are by everybody else."""
+    return one.graph.digest == other.graph.digest and replace(one, graph=other.graph) == other
+
+
 def placed(at: datetime = START) -> happened.Event:
     """The first task gets a node."""
     return happened.TaskPlaced(at=at, key=FIRST, attempt=1, node="alpha")
@@ -86,10 +91,10 @@ def ended(at: datetime = START) -> happened.Event:
 def gives_back_a_run_as_it_was(store: RunStoreInterface) -> None:
     """Every field of a run, its tasks and attempts survives, before and after a change."""
     run = put(store, a_change("run-1", priority=7, project="vision", labels={"team": "a"}))
-    assert store.load_run("run-1") == run
+    assert is_same(store.load_run("run-1"), run)
     save = save_of(run, placed())
     store.save([save])
-    assert store.load_run("run-1") == save.run
+    assert is_same(store.load_run("run-1"), save.run)
 
 
 def tells_of_a_run_that_is_not_there(store: RunStoreInterface) -> None:
@@ -128,7 +133,7 @@ def a_save_with_an_old_version_writes_nothing(store: RunStoreInterface) -> None:
     last = store.last_event_id()
     with pytest.raises(VersionConflictError, match="run-2"):
         store.save([save_of(one, placed()), save_of(two, placed())])
-    assert store.load_run("run-1") == one
+    assert is_same(store.load_run("run-1"), one)
     assert store.last_event_id() == last
     with pytest.raises(VersionConflictError, match="run-3"):
         store.save([save_of(a_change("run-3").run, placed())])

@@ -16,7 +16,7 @@ from server.stores.codec import decision_to_json
 from server.stores.interface import RunFilter, RunStoreInterface
 from server.stores.memory import MemoryRunStore
 from server.stores.sql import SqlRunStore
-from server.testing.contracts.store import FIRST, PROMISES, a_change, a_decision, placed, put, save_of
+from server.testing.contracts.store import FIRST, PROMISES, a_change, a_decision, is_same, placed, put, save_of
 
 DURABLE = ("sqlite", "postgresql")
 Opener = Callable[[], RunStoreInterface]
@@ -77,7 +77,7 @@ def test_what_was_written_is_there_for_the_next_server(opener: Opener) -> None:
     events = first.events()
     first.close()
     second = opener()
-    assert second.load_run("run-1") == save.run
+    assert is_same(second.load_run("run-1"), save.run)
     assert second.events() == events
     assert second.decisions("run-1") == [a_decision(1, FIRST)]
     assert put(second, a_change("run-2"), "key").id == "run-1"
