@@ -36,8 +36,14 @@ def waiting_runs(runs: Iterable[Run], now: datetime, defaults: Defaults) -> tupl
             continue
         view = waiting_run(run, defaults)
         if view.tasks:
-            found.append(replace(view, tasks=tuple(_after_backoff(run, task, now) for task in view.tasks)))
+            found.append(replace(view, tasks=tuple(_as_of(run, task, now) for task in view.tasks)))
     return tuple(found)
+
+
+def _as_of(run: Run, task: WaitingTask, now: datetime) -> WaitingTask:
+    if run.options.binding is Binding.AT_SUBMISSION:  # the first tasks of a run that is handed over whole
+        return replace(task, is_ready=not task.waits_for)
+    return _after_backoff(run, task, now)
 
 
 def _after_backoff(run: Run, task: WaitingTask, now: datetime) -> WaitingTask:
