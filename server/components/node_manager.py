@@ -68,20 +68,22 @@ class NodeManager:
     def current(self) -> Snapshot:
         """The newest snapshot. `taken_at` is when the oldest source was last seen; no I/O."""
         seen = list(self._seen.values())
-        nodes: dict[str, Node] = {}
-        for look in seen:
-            for node in look.nodes:
-                nodes.setdefault(node.name, node)
         foreign = [occupancy for look in seen for occupancy in look.foreign]
         loads = {name: load for look in seen for name, load in look.loads.items()}
         taken_at: datetime = min((look.seen_at for look in seen), default=self._clock.now())
         return Snapshot(
             taken_at=taken_at,
-            nodes=tuple(nodes.values()),
+            nodes=self._nodes(),
             occupancies=(*foreign, *self._own()),
             loads=loads,
             source="+".join(self._seen),
         )
+
+    async def nodes(self) -> tuple[Node, ...]:
+        """All nodes, whatever is held on them, looking first if nothing was ever seen."""
+        if not self._seen:
+            await self.refresh()
+        return self._nodes()
 
     async def snapshot(self) -> Snapshot:
         """The newest snapshot, looking first if nothing was ever seen."""
@@ -100,6 +102,13 @@ class NodeManager:
     def problems(self) -> Mapping[str, str]:
         """What is wrong with which source now."""
         return dict(self._problems)
+
+    def _nodes(self) -> tuple[Node, ...]:
+        found: dict[str, Node] = {}
+        for look in self._seen.values():
+            for node in look.nodes:
+                found.setdefault(node.name, node)
+        return tuple(found.values())
 
     def _own(self) -> list[Occupancy]:
         held = []

@@ -143,8 +143,7 @@ class PipelineManager:
                 details=tuple(refusals),
                 hint="change the named tasks, or use a platform that can",
             )
-        snapshot = await self._node_manager.snapshot()
-        problems = unplaceable(graph, snapshot.nodes, self._platform)
+        problems = unplaceable(graph, await self._node_manager.nodes(), self._platform)
         if problems:
             raise UnplaceableError(
                 "no node of the cluster could ever run " + ("this task" if len(problems) == 1 else "these tasks"),
