@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.new_placer import placer_app
 from server.cli.solving import solve
 from server.domain.errors import MlopxError
 
@@ -115,6 +116,7 @@ def version() -> None:
 
 
 app.command()(solve)
+app.add_typer(placer_app, name="placer")
 
 
 def _require_free(host: str, port: int) -> None:
