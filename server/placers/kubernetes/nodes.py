@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.domain.node import Taint
+from server.kube.quantities import units
 from server.placers.kubernetes.pods import NO_TERMS, Pod
-from server.placers.kubernetes.quantities import units
 from server.placers.kubernetes.reading import Part
 from server.placers.kubernetes.requests import whole
 

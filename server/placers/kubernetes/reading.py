@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from server.placers.kubernetes.quantities import quantity
+from server.kube.quantities import quantity
 
 Found = TypeVar("Found")
 

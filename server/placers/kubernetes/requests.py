@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from server.placers.kubernetes.quantities import millis, quantity, units
+from server.kube.quantities import millis, quantity, units
 
 Amounts = Mapping[str, Fraction]
 

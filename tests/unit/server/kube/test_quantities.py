@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.placers.kubernetes.quantities import LARGEST, millis, quantity, units
+from server.kube.quantities import LARGEST, millis, quantity, units
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""The kinds of objects we speak of, and their addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object: group with version (`v1`, `argoproj.io/v1alpha1`), and its plural name."""
+
+    group: str
+    plural: str
+    is_namespaced: bool = True
+
+    def path(self, namespace: str | None = None, name: str | None = None, sub: str = "") -> str:
+        """The address of all objects, of those of one namespace, of one, or of a part of one."""
+        root = f"/api/{self.group}" if "/" not in self.group else f"/apis/{self.group}"
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace and self.is_namespaced else ""
+        which = f"/{quote(name, safe='')}" if name else ""
+        return f"{root}{where}/{self.plural}{which}{f'/{sub}' if sub else ''}"
+
+
+NODES = Kind("v1", "nodes", is_namespaced=False)
+NAMESPACES = Kind("v1", "namespaces", is_namespaced=False)
+PODS = Kind("v1", "pods")
+EVENTS = Kind("v1", "events")
+QUOTAS = Kind("v1", "resourcequotas")
+CLAIMS = Kind("v1", "persistentvolumeclaims")
+WORKFLOWS = Kind("argoproj.io/v1alpha1", "workflows")
+REVIEWS = Kind("authorization.k8s.io/v1", "selfsubjectaccessreviews", is_namespaced=False)
