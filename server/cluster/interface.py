@@ -12,7 +12,10 @@ from server.domain.node import Load, Node, Occupancy
 
 @dataclass(frozen=True, slots=True)
 class NodesSeen:
-    """What one source saw at one instant. `foreign` are resources held by others than our own tasks."""
+    """What one source saw at one instant.
+
+    `foreign` are resources held by others than our own tasks; `images` are names of images that lie on a node already.
+    """
 
     seen_at: datetime
     source: str
@@ -20,6 +23,7 @@ class NodesSeen:
     foreign: Sequence[Occupancy] = ()
     loads: Mapping[str, Load] = field(default_factory=dict)
     problems: Sequence[str] = ()
+    images: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class NodeSourceInterface(ABC):

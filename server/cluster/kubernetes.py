@@ -1,0 +1,125 @@
+"""Nodes as the Kubernetes API tells: what they have, what pods hold of it, who they accept. By watch, once it runs.
+
+Works with less: without the right to see all pods, what others hold is unknown, and that is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from server.cluster.interface import NodeSourceInterface, NodesSeen
+from server.domain.errors import UnavailableError
+from server.domain.node import Node, Occupancy
+from server.domain.resources import Resources
+from server.kube.client import KubeClient, Object
+from server.kube.errors import KubeDeniedError, KubeError
+from server.kube.mirror import Mirror
+from server.kube.reading import images_of, read_node, requests_of
+from server.kube.resources import NODES, PODS
+
+RUN_LABEL = "pipeline/runid"
+OURS_LABEL = "mlopx.dev/run"
+"""Label that placing writes on the pods of our runs: their room is counted by the run itself."""
+
+Held = tuple[str, Resources]
+Seen = tuple[Node, frozenset[str]]
+
+
+class KubernetesNodes(NodeSourceInterface):
+    """All nodes of a cluster.
+
+    Args:
+        is_ours: whether a value of the label `mlopx.dev/run` is a run that we follow ourselves.
+    """
+
+    name = "kubernetes"
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        now: Callable[[], datetime],
+        is_ours: Callable[[str], bool] = lambda run: False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client, self._now, self._is_ours = client, now, is_ours
+        self.nodes: Mirror[Seen] = Mirror(client, NODES, reduce=_node, now=now, sleep=sleep)
+        self.pods: Mirror[tuple[Held, str]] = Mirror(client, PODS, reduce=_holding, now=now, sleep=sleep)
+        self._is_following = False
+
+    async def run_forever(self) -> None:
+        """Follow nodes and pods by watching, until cancelled."""
+        self._is_following = True
+        try:
+            await asyncio.gather(self.nodes.run_forever(), self.pods.run_forever())
+        finally:
+            self._is_following = False
+
+    async def look(self) -> NodesSeen:
+        problems = await self._refresh()
+        if self.nodes.seen_at is None or (self._is_following and self.nodes.problem and not len(self.nodes)):
+            raise UnavailableError(f"the nodes are not known: {_why(self.nodes)}")
+        if self.nodes.problem is not None:
+            problems.append(f"the nodes may be out of date: {self.nodes.problem.message}")
+        foreign = []
+        for (node, requests), run in self.pods:
+            if not (run and self._is_ours(run)):
+                foreign.append(Occupancy(node, requests))
+        return NodesSeen(
+            seen_at=self.nodes.seen_at if self.nodes.problem else self._now(),
+            source=self.name,
+            nodes=tuple(node for node, _ in self.nodes),
+            foreign=tuple(foreign),
+            problems=tuple(problems),
+            images={node.name: images for node, images in self.nodes},
+        )
+
+    async def _refresh(self) -> list[str]:
+        """List what no watch keeps up to date; what could not be seen, in words."""
+        if not self._is_following:
+            await self.nodes.sync()
+            try:
+                await self.pods.sync()
+            except KubeDeniedError as error:
+                self.pods.problem = error
+        elif self.nodes.seen_at is None:
+            await self._first_sync()
+        if isinstance(self.pods.problem, KubeDeniedError):
+            return [f"what other pods hold is unknown, since we may not see all pods ({self.pods.problem.message})"]
+        return [f"pods may be out of date: {self.pods.problem.message}"] if self.pods.problem else []
+
+    async def _first_sync(self) -> None:
+        for mirror in (self.nodes, self.pods):
+            try:
+                await mirror.sync()
+            except KubeError as error:
+                mirror.problem = error
+
+
+def _why(mirror: Mirror[Seen]) -> str:
+    return mirror.problem.message if mirror.problem else "nobody has looked yet"
+
+
+def _node(item: Object) -> Seen | None:
+    try:
+        return read_node(item), images_of(item)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _holding(item: Object) -> tuple[Held, str] | None:
+    """Node, requests and our run of a pod that holds room somewhere; None of any other."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    node = spec.get("nodeName")
+    if not node or status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    labels: Mapping[str, str] = (item.get("metadata") or {}).get("labels") or {}
+    try:
+        return (str(node), requests_of(item)), str(labels.get(OURS_LABEL, ""))
+    except ValueError:
+        return (str(node), Resources(pods=1)), ""
+
+
+__all__ = ["OURS_LABEL", "RUN_LABEL", "KubernetesNodes"]

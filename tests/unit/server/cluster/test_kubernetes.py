@@ -1,0 +1,161 @@
+"""The nodes as the Kubernetes API tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from server.cluster.kubernetes import KubernetesNodes
+from server.domain.errors import MlopxError
+from server.domain.node import Taint
+from server.domain.resources import Resources
+from server.kube.access import Access
+from server.kube.client import KubeClient
+from server.kube.reading import requests_of
+from server.testing.kube import KubeDouble
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_node(name: str, *, is_ready: bool = True, **spec: Any) -> dict[str, Any]:
+    amounts = {"cpu": "3920m", "memory": "16Gi", "pods": "110", "nvidia.com/gpu": "2", "ephemeral-storage": "1Gi"}
+    labels = {"kubernetes.io/arch": "arm64", "topology.kubernetes.io/zone": "z1", "worker_type": "med"}
+    return {
+        "metadata": {"name": name, "labels": {**labels, "nvidia.com/gpu.memory": "40960"}},
+        "spec": spec,
+        "status": {
+            "allocatable": amounts,
+            "conditions": [{"type": "Ready", "status": "True" if is_ready else "Unknown"}],
+            "images": [{"names": ["python:3.11", "python@sha256:0"], "sizeBytes": 5}],
+        },
+    }
+
+
+def a_pod(name: str, node: str | None, *, phase: str = "Running", run: str = "", cpu: str = "500m") -> dict[str, Any]:
+    requests = {"cpu": cpu, "memory": "1Gi"}
+    return {
+        "metadata": {"name": name, "namespace": "x", "labels": {"mlopx.dev/run": run} if run else {}},
+        "spec": {"nodeName": node, "containers": [{"name": "main", "resources": {"requests": requests}}]},
+        "status": {"phase": phase},
+    }
+
+
+@asynccontextmanager
+async def source(double: KubeDouble, **more: Any) -> AsyncIterator[KubernetesNodes]:
+    async def no_sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async with double.serve() as url, KubeClient(Access(url=url), sleep=no_sleep) as client:
+        yield KubernetesNodes(client, now=lambda: AT, sleep=no_sleep, **more)
+
+
+async def test_a_node_is_read_whole() -> None:
+    double = KubeDouble()
+    double.objects.put("nodes", a_node("n", taints=[{"key": "gpu", "effect": "NoSchedule"}], unschedulable=True))
+    async with source(double) as nodes:
+        seen = await nodes.look()
+    [node] = seen.nodes
+    assert node.allocatable == Resources.of(
+        cpu_millicores=3920, memory_bytes=16 * 2**30, accelerators={"nvidia.com/gpu": 2}, pods=110
+    )
+    assert (node.architecture, node.zone, node.labels["worker_type"]) == ("arm64", "z1", "med")
+    assert node.taints == (Taint("gpu", "", "NoSchedule"),)
+    assert node.is_ready
+    assert not node.is_schedulable
+    assert node.accelerator_memory_bytes == {"nvidia.com/gpu": 40 * 2**30}
+    assert "python:3.11" in seen.images["n"]
+
+
+async def test_only_pods_of_others_that_hold_room_are_foreign() -> None:
+    double = KubeDouble()
+    double.objects.put("nodes", a_node("n"))
+    for pod in (
+        a_pod("other", "n"),
+        a_pod("done", "n", phase="Succeeded"),
+        a_pod("pending", None),
+        a_pod("ours", "n", run="r1"),
+        a_pod("of-another-mlopx", "n", run="r2"),
+    ):
+        double.objects.put("pods", pod)
+    async with source(double, is_ours=lambda run: run == "r1") as nodes:
+        seen = await nodes.look()
+    half = Resources(cpu_millicores=500, memory_bytes=2**30, pods=1)
+    assert [(one.node, one.requests) for one in seen.foreign] == [("n", half), ("n", half)]
+
+
+async def test_in_steady_state_nothing_is_listed() -> None:
+    double = KubeDouble()
+    double.objects.put("nodes", a_node("n"))
+    async with source(double) as nodes:
+        task = asyncio.create_task(nodes.run_forever())
+        async with asyncio.timeout(5):
+            while not (nodes.nodes.is_synced and nodes.pods.is_synced):
+                await asyncio.sleep(0.002)
+        for number in range(3):
+            double.objects.put("pods", a_pod(f"p{number}", "n"))
+        double.objects.put("nodes", a_node("n", is_ready=False))
+        async with asyncio.timeout(5):
+            while len((await nodes.look()).foreign) < 3 or (await nodes.look()).nodes[0].is_ready:
+                await asyncio.sleep(0.002)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [call.verb for call in double.calls].count("list") == 2
+
+
+async def test_without_the_right_to_see_all_pods_it_says_what_is_lost() -> None:
+    double = KubeDouble()
+    double.objects.put("nodes", a_node("n"))
+    double.denied = {("list", "pods")}
+    async with source(double) as nodes:
+        seen = await nodes.look()
+    assert [node.name for node in seen.nodes] == ["n"]
+    assert "what other pods hold is unknown" in seen.problems[0]
+
+
+async def test_nodes_that_were_never_seen_are_no_empty_cluster() -> None:
+    double = KubeDouble()
+    double.is_down = True
+    async with source(double) as nodes:
+        with pytest.raises(MlopxError, match="503"):
+            await nodes.look()
+
+
+async def test_a_watch_that_broke_leaves_the_last_picture_with_its_age() -> None:
+    double = KubeDouble()
+    double.objects.put("nodes", a_node("n"))
+    async with source(double) as nodes:
+        task = asyncio.create_task(nodes.run_forever())
+        await until(lambda: nodes.nodes.is_synced)
+        double.is_down = True
+        double.objects.wake()
+        await until(lambda: nodes.nodes.problem is not None)
+        seen = await nodes.look()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [node.name for node in seen.nodes] == ["n"]
+    assert "out of date" in " ".join(seen.problems)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():
+            await asyncio.sleep(0.002)
+
+
+def test_a_pod_holds_the_larger_of_its_start_and_its_run() -> None:
+    def container(cpu: str, **more: Any) -> dict[str, Any]:
+        return {"resources": {"requests": {"cpu": cpu}}, **more}
+
+    spec = {
+        "initContainers": [container("3"), container("1", restartPolicy="Always")],
+        "containers": [container("1"), {"resources": {"limits": {"nvidia.com/gpu": "1", "cpu": "500m"}}}],
+        "overhead": {"cpu": "100m"},
+    }
+    asked = requests_of({"spec": spec})
+    assert asked.cpu_millicores == 3100
+    assert asked.accelerator_count("nvidia.com/gpu") == 1
