@@ -1,0 +1,1 @@
+"""How good the placements are, and how fast they are found: `make bench-placement`."""
