@@ -23,6 +23,7 @@ from server.components.cycle import CycleSettings
 from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
 from server.components.dispatcher import Dispatcher
+from server.components.explaining.explainer import Explainer
 from server.components.historian import Historian
 from server.components.journal import Journal
 from server.components.leadership import Leadership
@@ -32,6 +33,8 @@ from server.components.scheduler import Scheduler
 from server.components.supervisor import Check, Supervisor
 from server.components.tracker import Tracker
 from server.domain.errors import ConfigurationError, MlopxError
+from server.domain.node import Node
+from server.domain.placement import Estimates, WaitingRun
 from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
@@ -89,12 +92,16 @@ async def _compose(
         time_limit_seconds=settings.placer_time_limit,
         binding=platform.binding,
     )
+
+    def estimate(runs: Sequence[WaitingRun], nodes: Sequence[Node]) -> Estimates:
+        return build_estimates(runs, nodes, estimator)
+
     scheduler = Scheduler(
         journal=journal,
         store=store,
         decision_unit=decision_unit,
         node_manager=node_manager,
-        estimate=lambda runs, nodes: build_estimates(runs, nodes, estimator),
+        estimate=estimate,
         defaults=platform.defaults,
         clock=clock,
         settings=CycleSettings(settings.objective, settings.seed, settings.placer_time_limit),
@@ -165,6 +172,15 @@ async def _compose(
         bus=bus,
         decision_unit=decision_unit,
         scheduler=scheduler,
+        explainer=Explainer(
+            journal=journal,
+            store=store,
+            node_manager=node_manager,
+            scheduler=scheduler,
+            decision_unit=decision_unit,
+            estimate=estimate,
+            defaults=platform.defaults,
+        ),
         platform=platform,
         checks=checks,
         token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,

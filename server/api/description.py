@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from server.api import examples
+from server.api import examples, explanation_examples
 from server.api.guard import OPEN_PATHS
 from server.api.problems import MEDIA_TYPE, Problem, responses
 
+ANSWERS = {**examples.ANSWERS, **explanation_examples.ANSWERS}
+BODIES = {**examples.BODIES, **explanation_examples.BODIES}
 METHODS = ("get", "post", "put", "patch", "delete")
 PLAIN_TEXT = "text/plain"
 STREAM = "text/event-stream"
@@ -45,7 +47,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         _name_problems(path, operation)
         _give_answer(name, operation)
         for body in operation.get("requestBody", {}).get("content", {}).values():
-            body["example"] = examples.BODIES[name]
+            body["example"] = BODIES[name]
     return document
 
 
@@ -79,12 +81,12 @@ def _give_answer(name: str, operation: dict[str, Any]) -> None:
     answer = operation["responses"][status]
     media = OTHER_MEDIA.get(name)
     if media is None:
-        answer["content"]["application/json"]["example"] = examples.ANSWERS[name]
+        answer["content"]["application/json"]["example"] = ANSWERS[name]
         return
     answer["content"] = {
-        kind: {"schema": {"type": "string"}, **({"example": examples.ANSWERS[name]} if kind == media[0] else {})}
+        kind: {"schema": {"type": "string"}, **({"example": ANSWERS[name]} if kind == media[0] else {})}
         for kind in media
     }
 
 
-__all__ = ["describe", "operations"]
+__all__ = ["ANSWERS", "BODIES", "describe", "operations"]

@@ -188,6 +188,8 @@ DECISION: dict[str, Any] = {
             "seconds_p90": high,
             "score": score,
             "is_free": True,
+            "start_seconds": 0.0,
+            "finish_seconds": middle,
         }
         for node, low, middle, high, score in (("quick", 7.4, 31.0, 140.6, 0.0), ("slow", 13.9, 61.0, 280.3, 61.0))
     ],
@@ -197,6 +199,8 @@ DECISION: dict[str, Any] = {
     "planned_start_at": "2026-01-31T12:00:00.012000Z",
     "planned_finish_at": "2026-01-31T12:00:31.012000Z",
     "fallback_from": None,
+    "filtered": {},
+    "strategy_version": "1",
     "task": "greet",
 }
 WAITING: dict[str, Any] = {
@@ -210,6 +214,9 @@ WAITING: dict[str, Any] = {
     "priority": 0,
     "project": "default",
     "submitted_at": SUBMITTED,
+    "starts": None,
+    "ends": None,
+    "planned_node": "rented",
 }
 PLACER: dict[str, Any] = {
     "name": "fifo_greedy",

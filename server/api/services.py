@@ -9,6 +9,7 @@ from pathlib import Path
 from server.components.bus import Bus
 from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
+from server.components.explaining.explainer import Explainer
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
@@ -31,6 +32,7 @@ class Services:
     bus: Bus
     decision_unit: DecisionUnit
     scheduler: Scheduler
+    explainer: Explainer
     platform: PlatformInterface
     checks: Callable[[], Awaitable[dict[str, Check]]]
     settings_view: Mapping[str, str] = field(default_factory=dict)

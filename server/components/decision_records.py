@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from server.domain.feasibility import explain_unplaceable
 from server.domain.placement import (
     Candidate,
     Decision,
     Estimate,
     Placement,
     PlacementRequest,
+    TaskOption,
     TaskRef,
     WaitingTask,
 )
@@ -21,7 +23,14 @@ MOST_CANDIDATES = 8
 MOST_REASONS = 8
 LARGEST_RECORD_BYTES = 4096
 LONGEST_TEXT = 300
-_CANDIDATE_BYTES, _FRAME_BYTES = 190, 900
+MOST_NODES_NAMED = 5
+MOST_NODES_EXPLAINED = 256
+"""On larger clusters the nodes that cannot run a task are counted, not named."""
+
+MOST_FRESH_LOOKS = 20_000
+"""Pairs of tasks and nodes in one cycle up to which each task is compared after the tasks placed before it."""
+
+_CANDIDATE_BYTES, _FRAME_BYTES = 260, 940
 """What a candidate and a record weigh as JSON besides their names and texts."""
 
 
@@ -36,17 +45,22 @@ class Recorder:
         strategy: str,
         fallback_from: str | None,
         new_id: Callable[[], str],
+        version: str = "",
     ) -> None:
         self.request = request
         self.strategy, self.fallback_from, self.new_id = strategy, fallback_from, new_id
+        self.version = version
         self.cluster = Cluster(request, table)
         self._ranked: dict[tuple[int, tuple[int | None, ...]], list[Candidate]] = {}
+        self._filtered: dict[int, dict[str, tuple[str, ...]]] = {}
+        self._looks = 0
 
     def placed(self, task: WaitingTask, placement: Placement) -> Decision:
         """The record of a task that gets a node, now or (with its whole run) as planned."""
         ranked = self._candidates(task)
         chosen = self._chosen(task, placement, ranked)
         others = [one for one in ranked if (one.node, one.option) != (placement.node, placement.option)]
+        self._take(task, placement)
         return self._fit(
             replace(
                 self._blank(task, placement.reason or f"chosen by {self.strategy}"),
@@ -88,7 +102,35 @@ class Recorder:
             snapshot_at=self.request.snapshot.taken_at,
             rejected=_commonest(self.cluster.needs(task).rejected),
             fallback_from=self.fallback_from,
+            filtered=self._named(task),
+            strategy_version=self.version,
         )
+
+    def _take(self, task: WaitingTask, placement: Placement) -> None:
+        """Let the next records of this cycle see that the task has its room, while that is cheap enough."""
+        self._looks += len(self.cluster.nodes)
+        start = placement.planned_start_at
+        if self._looks > MOST_FRESH_LOOKS or (start is not None and start > self.request.now):
+            return
+        node = self.cluster.table.index[placement.node]
+        option = _option(task, placement.option)
+        if not self.cluster.nodes[node].is_virtual and self.cluster.timelines[node].has_room(option.requests, 0.0):
+            seconds = self.cluster.seconds(task, option, node)
+            self.cluster.timelines[node].take(option.requests, 0.0, seconds)
+            self._ranked.clear()
+
+    def _named(self, task: WaitingTask) -> dict[str, tuple[str, ...]]:
+        """Some nodes for each of the commonest reasons; none on a very large cluster."""
+        if len(self.cluster.nodes) > MOST_NODES_EXPLAINED:
+            return {}
+        needs = self.cluster.needs(task)
+        if id(needs) not in self._filtered:
+            said = list(needs.rejected)[:MOST_REASONS]
+            names = explain_unplaceable(task, self.cluster.nodes)
+            self._filtered[id(needs)] = {
+                clipped(reason): tuple(names[reason][:MOST_NODES_NAMED]) for reason in said if reason in names
+            }
+        return self._filtered[id(needs)]
 
     def _candidates(self, task: WaitingTask) -> list[Candidate]:
         """Nodes that can run the task, by predicted finish if it were next; its best option on each."""
@@ -115,6 +157,8 @@ class Recorder:
             seconds_p90=round(band.p90, 3),
             score=round(offer.finish, 3) if offer else None,
             is_free=offer is not None and offer.start <= 0,
+            start_seconds=round(offer.start, 3) if offer else None,
+            finish_seconds=round(offer.finish, 3) if offer else None,
         )
 
     def _chosen(self, task: WaitingTask, placement: Placement, ranked: list[Candidate]) -> Candidate:
@@ -129,7 +173,7 @@ class Recorder:
         return found if placement.score is None else replace(found, score=placement.score)
 
     def _estimate(self, task: WaitingTask, placement: Placement) -> Estimate | None:
-        option = next((choice for choice in task.options if choice.name == placement.option), task.options[0])
+        option = _option(task, placement.option)
         found = self.cluster.estimate(task, option, self.cluster.table.index[placement.node])
         return None if found is None else replace(found, source=clipped(found.source))
 
@@ -140,6 +184,7 @@ class Recorder:
                 decision,
                 candidates=decision.candidates[:-1],
                 rejected=_commonest(decision.rejected, max(len(decision.rejected) - 1, 0)),
+                filtered=dict(list(decision.filtered.items())[:-1]),
             )
         return decision
 
@@ -169,6 +214,8 @@ def record_bytes(decision: Decision) -> int:
     texts += [decision.node or "", decision.option or "", decision.runner_up or "", decision.fallback_from or ""]
     texts += [part for one in decision.candidates for part in (one.node, one.option)]
     texts += [decision.estimate.source] if decision.estimate else []
+    texts += [decision.strategy_version]
+    texts += [f"{text}....." for reason, nodes in decision.filtered.items() for text in (reason, *nodes)]
     weight = _FRAME_BYTES + _CANDIDATE_BYTES * len(decision.candidates) + 16 * len(decision.rejected)
     return weight + sum(len(text.encode()) for text in texts)
 
@@ -176,6 +223,10 @@ def record_bytes(decision: Decision) -> int:
 def clipped(text: str) -> str:
     """A text short enough for a record."""
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def _option(task: WaitingTask, name: str) -> TaskOption:
+    return next((choice for choice in task.options if choice.name == name), task.options[0])
 
 
 def _commonest(reasons: Mapping[str, int], most: int = MOST_REASONS) -> dict[str, int]:

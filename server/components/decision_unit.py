@@ -254,6 +254,11 @@ class DecisionUnit:
     def _name(self) -> str:
         return self._hello.name if self._hello else self.placer
 
+    def _version(self, strategy: str) -> str:
+        if self._hello is not None and self._hello.name == strategy:
+            return self._hello.version
+        return placers[strategy].version if strategy in placers else ""
+
     def _fall_back(self, request: PlacementRequest, table: NeedsTable, failure: PlacerFailure, began: float) -> Outcome:
         """Answer with the fallback, or leave the tasks to the platform; say so."""
         self.failures[failure.kind] += 1
@@ -295,7 +300,14 @@ class DecisionUnit:
     ) -> Outcome:
         now = bind_ready(request, plan, table)
         fallback_from = self._name() if problem is not None else None
-        recorder = Recorder(request, table, strategy=strategy, fallback_from=fallback_from, new_id=self._new_id)
+        recorder = Recorder(
+            request,
+            table,
+            strategy=strategy,
+            fallback_from=fallback_from,
+            new_id=self._new_id,
+            version=self._version(strategy),
+        )
         return Outcome(
             plan=plan,
             bind_now=now.bind_now,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from server.domain import events as happened
 from server.domain.errors import MlopxError
 from server.domain.lifecycle import Change
 from server.domain.node import Node
-from server.domain.placement import Decision, Estimates, WaitingRun
+from server.domain.placement import Decision, Estimates, Placement, TaskRef, WaitingRun
 from server.domain.request import Defaults
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import Binding, TaskState
@@ -64,7 +64,7 @@ class QueueEntry:
 
 
 class Scheduler:
-    """Runs cycles, one at a time."""
+    """Runs cycles, one at a time. `plan` is where the latest one would place what waited then."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Scheduler:
         self.cycles = 0
         self.last_decision_seconds = 0.0
         self.last_problem: str | None = None
+        self.plan: Mapping[TaskRef, Placement] = {}
 
     def notice(self, change: Change) -> None:
         """Wake up if the change gives something to decide."""
@@ -153,6 +154,7 @@ class Scheduler:
         )
         outcome = await self._decision_unit.decide(request)
         self.last_decision_seconds, self.last_problem = outcome.seconds, outcome.problem
+        self.plan = {(one.run_id, one.key): one for one in outcome.plan.placements}
         await self._record(outcome.decisions)
         at_submission = {run.id for run in self._journal.live() if run.options.binding is Binding.AT_SUBMISSION}
         await self._write(answers(request, outcome), at_submission)

@@ -7,6 +7,7 @@ Label, taint and toleration rules are those of Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mlopx.spec import Requirement, Toleration
 from server.domain.node import HOSTNAME_LABEL, Node, Taint
@@ -14,24 +15,46 @@ from server.domain.placement import TaskOption, WaitingTask
 from server.domain.resources import Resources
 
 
-def rejection(task: WaitingTask, option: TaskOption, node: Node) -> str | None:
-    """Why the task can never run on this node as it stands, as a short phrase; None if it can."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a node can never run a task as it stands.
+
+    Attributes:
+        kind: `state`, `node`, `label`, `taint`, `request` or `accelerator-memory`.
+        names: the labels, taints, requests or accelerators that are in the way; empty for a state.
+        text: the same as a short phrase.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    text: str
+
+
+def refusal(task: WaitingTask, option: TaskOption, node: Node) -> Refusal | None:
+    """Why the task can never run on this node as it stands; None if it can."""
     if not node.is_ready:
-        return "the node is not ready"
+        return Refusal("state", (), "the node is not ready")
     if not node.is_schedulable:
-        return "the node is cordoned"
+        return Refusal("state", (), "the node is cordoned")
     if task.node is not None and node.name != task.node and node.labels.get(HOSTNAME_LABEL) != task.node:
-        return f"the task asks for node {task.node}"
+        return Refusal("node", (task.node,), f"the task asks for node {task.node}")
     for requirement in task.requirements:
         if not holds(requirement, node):
-            return f"label {describe(requirement)} does not hold"
+            return Refusal("label", (requirement.label,), f"label {describe(requirement)} does not hold")
     for taint in node.taints:
         if taint.effect in ("NoSchedule", "NoExecute") and not is_tolerated(taint, task.tolerations):
-            return f"taint {taint.key}={taint.value}:{taint.effect} is not tolerated"
+            return Refusal("taint", (taint.key,), f"taint {taint.key}={taint.value}:{taint.effect} is not tolerated")
     lacking = option.requests.lacking_in(node.allocatable)
     if lacking:
-        return "too little " + ", ".join(_shortage(name, option, node) for name in lacking)
+        text = "too little " + ", ".join(_shortage(name, option, node) for name in lacking)
+        return Refusal("request", lacking, text)
     return _accelerator_memory(option, node)
+
+
+def rejection(task: WaitingTask, option: TaskOption, node: Node) -> str | None:
+    """Why the task can never run on this node as it stands, as a short phrase; None if it can."""
+    found = refusal(task, option, node)
+    return None if found is None else found.text
 
 
 def feasible_nodes(task: WaitingTask, nodes: Iterable[Node], option: TaskOption | None = None) -> list[Node]:
@@ -119,14 +142,15 @@ def _shortage(name: str, option: TaskOption, node: Node) -> str:
     return f"{name} (asks {asked.accelerator_count(name)}, the node has {has.accelerator_count(name)})"
 
 
-def _accelerator_memory(option: TaskOption, node: Node) -> str | None:
+def _accelerator_memory(option: TaskOption, node: Node) -> Refusal | None:
     needed = option.accelerator_memory_bytes
     if needed is None:
         return None
     for kind, _ in option.requests.accelerators:
         memory = node.accelerator_memory_bytes.get(kind)
         if memory is None:
-            return f"the memory of its {kind} is not known"
+            return Refusal("accelerator-memory", (kind,), f"the memory of its {kind} is not known")
         if memory < needed:
-            return f"its {kind} has {memory / 2**30:.0f} GiB, the task needs {needed / 2**30:.0f} GiB"
+            text = f"its {kind} has {memory / 2**30:.0f} GiB, the task needs {needed / 2**30:.0f} GiB"
+            return Refusal("accelerator-memory", (kind,), text)
     return None

@@ -196,7 +196,11 @@ class PlacementPlan:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One node that was considered for a task, with the figures it was judged by."""
+    """One node that was considered for a task, with the figures it was judged by.
+
+    `start_seconds` and `finish_seconds`: when it would have started and finished there, counted from the decision,
+    after the tasks that were given their nodes before it; None where its room would never have come.
+    """
 
     node: str
     option: str
@@ -205,11 +209,16 @@ class Candidate:
     seconds_p90: float
     score: float | None = None
     is_free: bool = True
+    start_seconds: float | None = None
+    finish_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The record of one changed decision: at most eight candidates, and counts of reasons for the rest."""
+    """The record of one changed decision: at most eight candidates, and counts of reasons for the rest.
+
+    `filtered` names some of the nodes that could not run the task, by the reasons counted in `rejected`.
+    """
 
     id: str
     cycle: int
@@ -229,6 +238,8 @@ class Decision:
     planned_start_at: datetime | None = None
     planned_finish_at: datetime | None = None
     fallback_from: str | None = None
+    filtered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    strategy_version: str = ""
 
 
 __all__ = [

@@ -8,16 +8,28 @@ from fastapi import APIRouter
 
 from server.api import views
 from server.api.access import Parts
+from server.api.explanation_views import band_view
 
 router = APIRouter(prefix="/api/v1", tags=["cluster"])
 
 
 @router.get("/queue", summary="What waits, in order, and why")
 async def queue(parts: Parts) -> dict[str, Any]:
-    """Waiting tasks: ready ones first."""
+    """Waiting tasks, ready ones first; starts and ends as bands once their run times stand on history."""
     entries = parts.scheduler.queue()
     now = parts.scheduler.now()
-    return {"tasks": [views.queue_view(index + 1, entry, now) for index, entry in enumerate(entries)]}
+    scene = await parts.explainer.scene()
+    tasks = []
+    for index, entry in enumerate(entries):
+        ref = (entry.run_id, entry.key)
+        is_guessed = entry.run_id in scene.guessed
+        bands = {
+            "starts": None if is_guessed else band_view(scene.starts.get(ref)),
+            "ends": None if is_guessed else band_view(scene.ends.get(ref)),
+            "planned_node": placed.node if (placed := scene.plan.get(ref)) else None,
+        }
+        tasks.append({**views.queue_view(index + 1, entry, now), **bands})
+    return {"tasks": tasks}
 
 
 @router.get("/nodes", summary="The nodes as they are now")

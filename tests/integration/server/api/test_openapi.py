@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 
 from mlopx.spec import parse_spec
 from server.api.app import build_app
-from server.api.description import operations
-from server.api.examples import ANSWERS, BODIES, RUN_ID
+from server.api.description import ANSWERS, BODIES, operations
+from server.api.examples import RUN_ID
 
 CHECKS = [
     not_a_server_error,
@@ -104,7 +104,9 @@ async def test_the_examples_are_built_like_the_real_answers(
             method, path = name.split(" ", 1)
             path = path.replace("{run_id}", run["id"]).replace("{pipeline_id}", run["id"])
             if method == "GET" and path not in ("/metrics", "/api/v1/events") and not path.endswith("/content"):
-                real[name] = await api.get(path, **({"task": "greet"} if path.endswith(("/logs", "/launch")) else {}))
+                real[name] = await api.get(
+                    path, **({"task": "greet"} if path.endswith(("/logs", "/launch", "/explain/task")) else {})
+                )
         form = [("spec", ("spec.json", json.dumps(BODIES["POST /api/v1/runs"]["spec"]).encode()))]
         data = {key: BODIES["POST /submit/"][key] for key in ("parameters", "options")}
         real["POST /submit/"] = (await api.http.post("/submit/", files=form, data=data)).json()

@@ -1,0 +1,72 @@
+"""Examples of explanations and plans: the run of `server.api.examples`, explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.api import examples
+
+HINDSIGHT: dict[str, Any] = {
+    "predicted_p10": 7.4,
+    "predicted_p50": 31.0,
+    "predicted_p90": 140.6,
+    "actual_seconds": 4.339,
+    "is_inside_band": False,
+    "best_node": "quick",
+    "regret_seconds": 0.0,
+}
+LINE: dict[str, Any] = {
+    "task": "greet",
+    "state": "succeeded",
+    "sentence": "greet ran on quick for 4.3 s, where it was expected to finish first, 30 s before slow. "
+    "Predicted were 31 s; it ended below the band of 7.4 s to 2 min 21 s.",
+    "node": "quick",
+    "position": None,
+    "waiting": None,
+    "starts": None,
+    "ends": None,
+    "hindsight": HINDSIGHT,
+}
+RUN: dict[str, Any] = {
+    "run_id": examples.RUN_ID,
+    "name": "churn",
+    "state": "succeeded",
+    "at": examples.FINISHED,
+    "sentence": "churn succeeded after 4.4 s.",
+    "position": None,
+    "ends": None,
+    "why_no_eta": "",
+    "strategy": "fifo_greedy",
+    "snapshot_age_seconds": 0.8,
+    "counts": {"succeeded": 2},
+    "tasks": [LINE],
+}
+_CANDIDATES = [
+    {
+        **{name: value for name, value in one.items() if name != "is_free"},
+        "is_free": True,
+        "is_chosen": one["node"] == "quick",
+        "later_by_seconds": later,
+    }
+    for one, later in zip(examples.DECISION["candidates"], (0.0, 30.0), strict=True)
+]
+TASK: dict[str, Any] = {
+    **LINE,
+    "actions": [],
+    "nodes": [],
+    "decision": {
+        **examples.DECISION,
+        "snapshot_age_seconds": 0.012,
+        "margin_seconds": 30.0,
+        "candidates": _CANDIDATES,
+        "rejected": [],
+    },
+}
+
+ANSWERS: dict[str, Any] = {
+    "GET /api/v1/runs/{run_id}/explain": RUN,
+    "GET /api/v1/runs/{run_id}/explain/task": TASK,
+}
+BODIES: dict[str, Any] = {}
+
+__all__ = ["ANSWERS", "BODIES"]

@@ -1,0 +1,122 @@
+"""Why a task got the node it got, from the decision's record; and, once it is over, how well that turned out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.components.explaining.scene import estimate_of
+from server.components.explaining.texts import names, span, spans
+from server.components.explaining.values import Hindsight
+from server.domain.placement import Candidate, Decision, Estimates, WaitingTask
+from server.domain.run import Attempt
+
+CLOSE_SECONDS = 0.05
+SMALLEST_REGRET_SECONDS, SMALLEST_REGRET_SHARE = 0.5, 0.1
+"""A smaller regret is kept as a figure, but not worth a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The best of the other nodes, and how much later (or sooner, if negative) the task would have ended there."""
+
+    other: Candidate
+    seconds: float
+
+
+def margin_of(decision: Decision) -> Margin | None:
+    """The runner-up by predicted finish; None where no other node could run the task, or no figures were kept."""
+    chosen = chosen_of(decision)
+    others = [one for one in decision.candidates if one.node != decision.node and one.finish_seconds is not None]
+    if chosen is None or chosen.finish_seconds is None or not others:
+        return None
+    best = min(others, key=lambda one: one.finish_seconds or 0.0)
+    return Margin(best, (best.finish_seconds or 0.0) - chosen.finish_seconds)
+
+
+def chosen_of(decision: Decision) -> Candidate | None:
+    """The candidate that was taken."""
+    return next(
+        (one for one in decision.candidates if (one.node, one.option) == (decision.node, decision.option)), None
+    )
+
+
+def why_there(decision: Decision) -> str:
+    """Half a sentence on why the task is on its node: what follows from the record's own figures, and no more."""
+    margin, chosen = margin_of(decision), chosen_of(decision)
+    if margin is None or chosen is None:
+        if decision.candidates and len(decision.candidates) == 1 and decision.rejected:
+            return f"the only node that can run it ({_rejected(decision)})"
+        return f"chosen by {decision.strategy}"
+    other = margin.other.node
+    if margin.seconds > CLOSE_SECONDS:
+        return f"where it was expected to finish first, {span(margin.seconds)} before {other}"
+    if margin.seconds >= -CLOSE_SECONDS:
+        return f"where it was expected to finish as soon as on {other}; {decision.strategy} chose"
+    return (
+        f"chosen by {decision.strategy} ({decision.reason}); by run time and room alone, {other} would have been "
+        f"{span(-margin.seconds)} sooner"
+    )
+
+
+def predicted(decision: Decision) -> str:
+    """The prediction with its band and where it comes from, in words; empty without one."""
+    found = decision.estimate
+    if found is None:
+        return ""
+    return f"{span(found.p50)} ({spans(found.p10, found.p90)}, {found.source})"
+
+
+def hindsight(
+    decision: Decision, attempt: Attempt, view: WaitingTask | None, estimates: Estimates | None
+) -> Hindsight | None:
+    """Predicted against actual, and what the best of the candidates would have saved by what is known now."""
+    actual, band = attempt.run_seconds, decision.estimate
+    if actual is None or band is None or attempt.finished_at is None:
+        return None
+    best_node, regret = None, None
+    if view is not None and estimates is not None:
+        ended = (attempt.finished_at - decision.at).total_seconds()
+        others = [
+            (one.start_seconds + known.p50, one.node)
+            for one in decision.candidates
+            if one.node != decision.node and one.start_seconds is not None
+            for known in [estimate_of(view, one.node, one.option, estimates)]
+            if known is not None
+        ]
+        soonest, name = min(others, default=(ended, decision.node or ""))
+        best_node, regret = (name, ended - soonest) if soonest < ended else (decision.node, 0.0)
+    return Hindsight(
+        predicted_p10=band.p10,
+        predicted_p50=band.p50,
+        predicted_p90=band.p90,
+        actual_seconds=actual,
+        is_inside_band=band.p10 <= actual <= band.p90,
+        best_node=best_node,
+        regret_seconds=regret,
+    )
+
+
+def how_it_went(found: Hindsight, node: str) -> str:
+    """A sentence on a finished task's prediction, and one on its regret where there is some worth naming."""
+    verdict = "inside" if found.is_inside_band else "below" if found.actual_seconds < found.predicted_p10 else "above"
+    text = (
+        f"Predicted were {span(found.predicted_p50)}; it ended {verdict} the band of "
+        f"{spans(found.predicted_p10, found.predicted_p90)}."
+    )
+    if found.regret_seconds is None or found.best_node in (None, node):
+        return text
+    if found.regret_seconds < max(SMALLEST_REGRET_SECONDS, SMALLEST_REGRET_SHARE * found.actual_seconds):
+        return text
+    return f"{text} By what is known now, {found.best_node} would have been {span(found.regret_seconds)} sooner."
+
+
+def _rejected(decision: Decision) -> str:
+    said = []
+    for reason, count in list(decision.rejected.items())[:2]:
+        nodes = decision.filtered.get(reason, ())
+        who = names(nodes) if len(nodes) == count else f"{count} node{'s' if count != 1 else ''}"
+        said.append(f"{who}: {reason}")
+    return "; ".join(said)
+
+
+__all__ = ["Margin", "chosen_of", "hindsight", "how_it_went", "margin_of", "predicted", "why_there"]

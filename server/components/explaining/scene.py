@@ -1,0 +1,161 @@
+"""The picture that explanations of one moment share: nodes, estimates, the latest plan, and when everything will end.
+
+Made at most once a second, however many ask. Building it is plain computing; the explainer does it in a thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from server.components.explaining.values import Band
+from server.domain.node import Node, Snapshot
+from server.domain.placement import DEFAULT_OPTION, Estimate, Estimates, Placement, TaskRef, WaitingRun, WaitingTask
+from server.domain.request import Defaults, waiting_run, waiting_task
+from server.domain.run import Run
+from server.domain.states import BOUND, TaskState
+from server.planning.forecast import Forecast, Percentiles, Step, forecast
+
+FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
+"""How an estimate's source begins when it stands on past runs."""
+
+UNKNOWN = Estimate(60.0, 10.0, 360.0, "a guess")
+MOST_STEPS = 20_000
+
+EstimateAll = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What explanations stand on.
+
+    Attributes:
+        estimates: of every option of every task that waits or runs, on every node.
+        plan: where the latest cycle would place what still waits.
+        positions: place in the queue, from 1.
+        starts, ends, run_ends: predicted instants by task and by run.
+        guessed: runs with a task whose run time nobody has seen yet; their ends are not shown.
+    """
+
+    now: datetime
+    snapshot: Snapshot
+    estimates: Estimates
+    plan: Mapping[TaskRef, Placement]
+    positions: Mapping[TaskRef, int]
+    starts: Mapping[TaskRef, Band]
+    ends: Mapping[TaskRef, Band]
+    run_ends: Mapping[str, Band]
+    guessed: frozenset[str]
+    strategy: str
+
+
+def make_scene(
+    runs: Sequence[Run],
+    *,
+    now: datetime,
+    snapshot: Snapshot,
+    plan: Mapping[TaskRef, Placement],
+    positions: Mapping[TaskRef, int],
+    strategy: str,
+    estimate: EstimateAll,
+    defaults: Defaults,
+) -> Scene:
+    """Put the picture together."""
+    views = [with_bound(run, defaults) for run in runs]
+    estimates = estimate(views, snapshot.nodes)
+    found = list(_steps(runs, views, now, plan, estimates))[:MOST_STEPS]
+    steps = [step for step, _ in found]
+    seen = forecast(steps, _groups(steps), seed=0) if steps else Forecast({}, {}, {})
+    guessed = {step.key[0] for step, source in found if not is_from_history(source)}
+    planned = {step.key for step in steps}
+    unplanned = {run.run_id for run in views for task in run.tasks if task.ref not in planned}
+    return Scene(
+        now=now,
+        snapshot=snapshot,
+        estimates=estimates,
+        plan=plan,
+        positions=positions,
+        starts=_bands(seen.starts, now),
+        ends=_bands(seen.ends, now),
+        run_ends={run: _band(found, now) for run, found in seen.group_ends.items() if run not in unplanned},
+        guessed=frozenset(guessed),
+        strategy=strategy,
+    )
+
+
+def with_bound(run: Run, defaults: Defaults) -> WaitingRun:
+    """The run with its placed and running tasks among the tasks, so that these are estimated too."""
+    view = waiting_run(run, defaults)
+    bound = [waiting_task(run, task, defaults) for task in run.tasks.values() if task.state in BOUND]
+    return replace(view, tasks=(*view.tasks, *bound), bound=())
+
+
+def estimate_of(task: WaitingTask, node: str, option: str, estimates: Estimates) -> Estimate | None:
+    """The prediction for one task on one node, if there is one."""
+    row = estimates.profile_of.get((task.run_id, task.key, option))
+    column = estimates.column_of.get(node)
+    return None if row is None or column is None else estimates.table[row][column]
+
+
+def is_from_history(source: str) -> bool:
+    """Whether an estimate stands on past runs, rather than on hints or on nothing."""
+    return FROM_HISTORY.match(source) is not None
+
+
+def _steps(
+    runs: Sequence[Run],
+    views: Sequence[WaitingRun],
+    now: datetime,
+    plan: Mapping[TaskRef, Placement],
+    estimates: Estimates,
+) -> Iterable[tuple[Step, str]]:
+    """What runs and what is planned, as steps from now, each with its estimate's source."""
+    for run, view in zip(runs, views, strict=True):
+        for task in view.tasks:
+            attempt = run.tasks[task.key].current
+            node, option = attempt.actual_node or attempt.node, attempt.option or DEFAULT_OPTION
+            start, finish = attempt.started_at or now, attempt.planned_finish_at
+            if not attempt.state.is_bound:
+                placement = plan.get(task.ref)
+                if placement is None:
+                    continue
+                node, option = placement.node, placement.option
+                start, finish = placement.planned_start_at or now, placement.planned_finish_at
+            if node is None:
+                continue
+            band = estimate_of(task, node, option, estimates) or UNKNOWN
+            begins = (start - now).total_seconds()
+            is_running = attempt.state is TaskState.RUNNING
+            step = Step(
+                key=task.ref,
+                node=node,
+                start=begins if is_running else max(begins, 0.0),
+                finish=(finish - now).total_seconds() if finish else begins + band.p50,
+                p10=band.p10,
+                p50=band.p50,
+                p90=band.p90,
+                waits_for=tuple((task.run_id, key) for key in task.waits_for),
+                is_running=is_running,
+            )
+            yield step, band.source
+
+
+def _groups(steps: Sequence[Step]) -> dict[str, list[TaskRef]]:
+    found: dict[str, list[TaskRef]] = {}
+    for step in steps:
+        found.setdefault(step.key[0], []).append(step.key)
+    return found
+
+
+def _bands(found: Mapping[TaskRef, Percentiles], now: datetime) -> dict[TaskRef, Band]:
+    return {key: _band(one, now) for key, one in found.items()}
+
+
+def _band(found: Percentiles, now: datetime) -> Band:
+    low, middle, high = (now + timedelta(seconds=one) for one in (found.p10, found.p50, found.p90))
+    return Band(low, middle, high)
+
+
+__all__ = ["Scene", "estimate_of", "is_from_history", "make_scene", "with_bound"]

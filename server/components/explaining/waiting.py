@@ -1,0 +1,144 @@
+"""What a task that has not started waits for: others of its run, room, a node that is not there, the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.components.explaining.scene import Scene
+from server.components.explaining.texts import between, clock, names, span
+from server.components.explaining.values import Action, Band, NodeVerdict, Waiting
+from server.components.explaining.verdicts import amount_text, requests_text
+from server.domain.placement import TaskRef, WaitingTask
+from server.domain.run import Run, TaskKey, TaskRun
+from server.domain.states import TaskState
+
+MUCH_SLOWER = 1.2
+NO_NODE = "node"
+
+
+def what_it_waits_for(
+    run: Run, task: TaskRun, view: WaitingTask, verdicts: Sequence[NodeVerdict], scene: Scene
+) -> Waiting | None:
+    """The one thing that keeps a task from starting; None if it has started or is over."""
+    attempt, ref = task.current, (run.id, task.key)
+    if task.state in (TaskState.PLACED, TaskState.QUEUED):
+        node = attempt.actual_node or attempt.node or "its node"
+        since = attempt.queued_at or attempt.placed_at
+        text = f"waits for the platform to start it on {node}" + (f", since {clock(since)}" if since else "")
+        return Waiting("platform", text, nodes=(node,))
+    if task.state is TaskState.PENDING or (task.state is TaskState.READY and view.waits_for):
+        return _on_others(run, view, scene)
+    if task.state is not TaskState.READY:
+        return None
+    if attempt.not_before is not None and attempt.not_before > scene.now:
+        rest = (attempt.not_before - scene.now).total_seconds()
+        return Waiting("backoff", f"failed before, and waits {span(rest)} more until it is tried again")
+    return _on_room(ref, view, verdicts, scene)
+
+
+def what_to_do(run: Run, task: TaskRun, waiting: Waiting, verdicts: Sequence[NodeVerdict]) -> tuple[Action, ...]:
+    """What the user can do about a wait."""
+    if waiting.kind == NO_NODE:
+        return (*_lower(verdicts), Action("See what the nodes have.", "mlopx nodes"))
+    if waiting.kind in ("capacity", "kept"):
+        able = [one.node for one in verdicts if one.verdict == "busy"]
+        if able:
+            return (
+                Action(f"See what another node like {able[0]} would change.", f"mlopx plan --add-node {able[0]}"),
+                Action("See what a higher priority would change.", f"mlopx plan --priority {run.id}=10"),
+            )
+    if waiting.kind == "dependency" and waiting.tasks:
+        return (Action(f"See why {waiting.tasks[0]} takes its time.", f"mlopx explain {run.id} {waiting.tasks[0]}"),)
+    return ()
+
+
+def expected_free(ref: TaskRef, scene: Scene) -> Band | None:
+    """When the task's planned node is expected to have room, once all of its run's times stand on history."""
+    return None if ref[0] in scene.guessed else scene.starts.get(ref)
+
+
+def _on_others(run: Run, view: WaitingTask, scene: Scene) -> Waiting:
+    tasks = sorted(view.waits_for, key=lambda key: (_state(run, key) is not TaskState.RUNNING, str(key)))
+    if not tasks:
+        return Waiting("dependency", "waits until a condition or loop around it is decided")
+    first = tasks[0]
+    said = names([str(key) for key in tasks])
+    ends = None if run.id in scene.guessed else scene.ends.get((run.id, first))
+    text = f"waits for {said}"
+    if _state(run, first) is TaskState.RUNNING:
+        node = run.tasks[first].current.actual_node or run.tasks[first].current.node
+        text += f"; {first} is running on {node}" if len(tasks) > 1 else f", which is running on {node}"
+        text += f" and expected to end {between(scene.now, ends.p10, ends.p90)}" if ends else ""
+    return Waiting("dependency", text, tasks=tuple(str(key) for key in tasks))
+
+
+def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], scene: Scene) -> Waiting:
+    able = [one for one in verdicts if one.verdict in ("free", "busy")]
+    growing = [one for one in verdicts if one.verdict == "not-there-yet"]
+    wish = requests_text(view.options[0])
+    if not able and growing:
+        return Waiting(
+            "growth", f"waits for a new node: it needs {wish}; {growing[0].reason}", nodes=(growing[0].node,)
+        )
+    if not able:
+        return Waiting(NO_NODE, f"waits: it needs {wish}, and no node can run it{_why_none(verdicts)}")
+    placement = scene.plan.get(ref)
+    free = [one for one in able if one.verdict == "free"]
+    count = f"{len(able)} of {len(verdicts)} node{'s' if len(verdicts) != 1 else ''} can run it"
+    if placement is None:
+        return Waiting("decision", f"is about to be placed: {count}", nodes=tuple(one.node for one in able))
+    starts = expected_free(ref, scene)
+    when = f", expected free {between(scene.now, starts.p10, starts.p90)}" if starts else ""
+    planned = next((one for one in able if one.node == placement.node), None)
+    text = f"waits for room on {placement.node}{when}: it needs {wish}; {count}"
+    if planned is not None and planned.verdict == "free":
+        return Waiting(
+            "kept",
+            f"waits for {placement.node}, whose room is kept for a task before it{when}; {count}",
+            nodes=(placement.node,),
+        )
+    if not free:
+        text += ", and it is busy" if len(able) == 1 else ", all busy"
+        return Waiting("capacity", text, nodes=(placement.node,))
+    return Waiting("capacity", text + _slower(free[0], planned), nodes=(placement.node,))
+
+
+def _slower(free: NodeVerdict, planned: NodeVerdict | None) -> str:
+    """Why a node that is free is not taken, where run times tell."""
+    if planned is None or not planned.seconds_p50 or not free.seconds_p50:
+        return f"; {free.node} is free"
+    ratio = free.seconds_p50 / planned.seconds_p50
+    if ratio < MUCH_SLOWER:
+        return f"; {free.node} is free"
+    return f"; {free.node} is free, but {ratio:.1f} times slower ({span(free.seconds_p50)})"
+
+
+def _why_none(verdicts: Sequence[NodeVerdict]) -> str:
+    if not verdicts:
+        return ": the cluster has no nodes"
+    by_reason: dict[str, list[str]] = {}
+    for one in verdicts:
+        by_reason.setdefault(one.reason, []).append(one.node)
+    said = [f"{names(nodes)}: {reason}" for reason, nodes in list(by_reason.items())[:2]]
+    return f" ({'; '.join(said)}{'; …' if len(by_reason) > 2 else ''})"
+
+
+def _lower(verdicts: Sequence[NodeVerdict]) -> tuple[Action, ...]:
+    """The smallest change of the request that would let a node take it."""
+    nearest = min(
+        (one for one in verdicts if one.kind == "request" and one.missing),
+        key=lambda one: sum(short.asks / max(short.has, 1) for short in one.missing),
+        default=None,
+    )
+    if nearest is None or any(short.has == 0 for short in nearest.missing):
+        return ()
+    most = " and ".join(amount_text(short.request, short.has) for short in nearest.missing)
+    return (Action(f"Ask for at most {most}, and {nearest.node} can run it."),)
+
+
+def _state(run: Run, key: TaskKey) -> TaskState | None:
+    task = run.tasks.get(key)
+    return task.state if task else None
+
+
+__all__ = ["expected_free", "what_it_waits_for", "what_to_do"]

@@ -1,0 +1,101 @@
+"""Explanations over HTTP: what waits, what runs and what is over, each in a sentence with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+MakeSpec = Callable[..., dict[str, Any]]
+SLEEP = "def greet(name: str) -> str:\n    import time\n    time.sleep({})\n    return name\n"
+
+
+async def explained(api: Any, run: str, task: str = "greet") -> dict[str, Any]:
+    found: dict[str, Any] = await api.get(f"/api/v1/runs/{run}/explain/task", task=task)
+    return found
+
+
+async def test_a_task_that_needs_what_no_node_has_says_so_and_what_each_node_lacks(
+    api: Any, make_spec: MakeSpec
+) -> None:
+    run = await api.run(make_spec(gpu=True))
+    await api.held(run["id"])
+    found = await explained(api, run["id"])
+    assert found["waiting"]["kind"] == "growth"
+    assert found["sentence"].startswith("greet waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu")
+    verdicts = {one["node"]: one for one in found["nodes"]}
+    assert verdicts["rented"]["verdict"] == "not-there-yet"
+    assert (verdicts["slow"]["verdict"], verdicts["slow"]["kind"]) == ("never", "request")
+    assert verdicts["slow"]["missing"] == [{"request": "nvidia.com/gpu", "asks": 1, "has": 0}]
+    assert found["position"] >= 1
+    whole = await api.get(f"/api/v1/runs/{run['id']}/explain")
+    assert whole["sentence"].startswith("hello: greet waits for a new node")
+    assert (whole["ends"], whole["position"]) == (None, found["position"])
+    assert whole["why_no_eta"]
+
+
+async def test_a_task_behind_others_waits_for_room_and_a_later_one_for_its_upstream(
+    serve: Any, make_spec: MakeSpec, two_task_spec: dict[str, Any]
+) -> None:
+    async with serve() as api:
+        big = {"resources": {"cpu_millicores": 2000}, "cache": False}
+        first = await api.run(make_spec(source=SLEEP.format(5), task=big))
+        await api.when(first["id"], lambda run: run["tasks"][0]["state"] == "running")
+        two_task_spec["tasks"]["greet"].update(big)
+        second = await api.run({**two_task_spec, "tasks": {**two_task_spec["tasks"]}})
+        await api.held(second["id"])
+        running, held = await explained(api, first["id"]), await explained(api, second["id"])
+        later = await explained(api, second["id"], "train")
+        two_task_spec["tasks"]["greet"].pop("resources")
+        assert running["sentence"].startswith("greet runs on quick since ")
+        assert "the only node that can run it (slow: too little cpu (asks 2, the node has 1))" in running["sentence"]
+        assert held["sentence"].startswith("greet waits for room on quick")
+        assert "1 of 3 nodes can run it, and it is busy" in held["sentence"] or "2 of 3 nodes" in held["sentence"]
+        assert held["waiting"]["kind"] == "capacity"
+        assert held["actions"][0]["command"] == "mlopx plan --add-node quick"
+        busy = next(one for one in held["nodes"] if one["node"] == "quick")
+        assert (busy["verdict"], busy["missing"]) == ("busy", [{"request": "cpu", "asks": 2000, "has": 0}])
+        assert (later["waiting"]["kind"], later["waiting"]["tasks"]) == ("dependency", ["greet"])
+        assert later["sentence"] == "train waits for greet."
+        await api.http.post(f"/api/v1/runs/{second['id']}/cancel", json={})
+        await api.http.post(f"/api/v1/runs/{first['id']}/cancel", json={})
+
+
+async def test_a_task_that_is_over_is_held_against_its_prediction(api: Any, two_tasks: dict[str, Any]) -> None:
+    found = await explained(api, two_tasks["id"])
+    assert found["sentence"].startswith(f"greet ran on {found['node']} for ")
+    seen = found["hindsight"]
+    assert seen["predicted_p10"] <= seen["predicted_p50"] <= seen["predicted_p90"]
+    assert seen["regret_seconds"] >= 0
+    decision = found["decision"]
+    assert (decision["strategy"], decision["strategy_version"]) == ("fifo_greedy", "1")
+    assert decision["snapshot_age_seconds"] >= 0
+    chosen = [one for one in decision["candidates"] if one["is_chosen"]]
+    assert [one["node"] for one in chosen] == [found["node"]]
+    assert decision["runner_up"] in [one["node"] for one in decision["candidates"]]
+    whole = await api.get(f"/api/v1/runs/{two_tasks['id']}/explain")
+    assert whole["sentence"].startswith("churn succeeded after ")
+    assert whole["counts"] == {"succeeded": 2}
+
+
+async def test_an_end_is_predicted_once_the_run_times_stand_on_history(serve: Any, make_spec: MakeSpec) -> None:
+    async with serve() as api:
+        spec = make_spec(source=SLEEP.format(0.6), task={"cache": False})
+        for number in range(3):
+            run = await api.run(spec)
+            await api.when(run["id"], lambda run: run["tasks"][0]["state"] == "running")
+            whole = await api.get(f"/api/v1/runs/{run['id']}/explain")
+            if number == 0:
+                assert whole["ends"] is None
+                assert "a guess" in whole["why_no_eta"]
+            await api.ended(run["id"])
+        assert whole["ends"]["p10"] <= whole["ends"]["p50"] <= whole["ends"]["p90"]
+        assert " It should be done " in whole["sentence"]
+
+
+async def test_unknown_runs_and_tasks_are_refused_in_a_sentence(
+    api: Any, two_tasks: dict[str, Any], read_problem: Any
+) -> None:
+    read_problem(await api.http.get("/api/v1/runs/nobody/explain"), 404, "nobody")
+    base = f"/api/v1/runs/{two_tasks['id']}/explain/task"
+    read_problem(await api.http.get(base, params={"task": "nothing"}), 404, "its tasks are: greet and train")
+    read_problem(await api.http.get(base, params={"task": "a.b"}), 422, "not a task of a run")

@@ -1,0 +1,69 @@
+"""Bands of ends from bands of run times: in order, reproducible, and as wide as what they stand on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.domain.placement import TaskRef
+from server.domain.run import TaskKey
+from server.planning.forecast import Step, forecast, predecessors
+
+
+def key(name: str) -> TaskRef:
+    return ("run", TaskKey(name))
+
+
+def step(name: str, start: float, seconds: float, *, node: str = "one", spread: float = 2.0, **more: Any) -> Step:
+    waits = tuple(key(other) for other in more.pop("waits_for", ()))
+    return Step(
+        key(name), node, start, start + seconds, seconds / spread, seconds, seconds * spread, waits_for=waits, **more
+    )
+
+
+def test_a_task_that_starts_now_ends_within_its_own_band() -> None:
+    found = forecast([step("a", 0, 100)], {}).ends[key("a")]
+    assert found.p10 == pytest.approx(50, rel=0.25)
+    assert found.p50 == pytest.approx(100, rel=0.25)
+    assert found.p90 == pytest.approx(200, rel=0.25)
+
+
+def test_what_follows_on_the_same_node_starts_when_the_one_before_ends() -> None:
+    steps = [step("a", 0, 10), step("b", 10, 10), step("c", 0, 10, node="two")]
+    assert predecessors(steps) == {key("a"): (), key("b"): (key("a"),), key("c"): ()}
+    found = forecast(steps, {"run": [key("a"), key("b")]})
+    assert found.starts[key("b")] == found.ends[key("a")]
+    assert found.group_ends["run"] == found.ends[key("b")]
+
+
+def test_a_task_waits_for_the_last_of_its_upstreams() -> None:
+    steps = [step("a", 0, 10), step("b", 0, 50, node="two"), step("c", 50, 1, node="three", waits_for=("a", "b"))]
+    found = forecast(steps, {})
+    assert found.starts[key("c")].p50 >= found.ends[key("b")].p50
+
+
+def test_a_running_task_ends_later_than_now_however_long_it_has_run() -> None:
+    found = forecast([step("late", -1000, 10, is_running=True)], {}).ends[key("late")]
+    assert 0 <= found.p10 <= found.p50 <= found.p90 <= 1000
+
+
+def test_a_running_task_that_is_half_done_has_about_its_rest_to_go() -> None:
+    found = forecast([step("half", -50, 100, spread=1.05, is_running=True)], {}).ends[key("half")]
+    assert found.p50 == pytest.approx(50, rel=0.1)
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0.1, 500), st.sampled_from("ab")), max_size=12), st.integers())
+def test_percentiles_are_in_order_and_the_same_seed_gives_the_same(
+    rows: list[tuple[float, float, str]], seed: int
+) -> None:
+    steps = [step(f"t{index}", start, seconds, node=node) for index, (start, seconds, node) in enumerate(rows)]
+    groups = {"run": [one.key for one in steps]}
+    found = forecast(steps, groups, seed)
+    assert found == forecast(steps, groups, seed)
+    for one in [*found.starts.values(), *found.ends.values(), *found.group_ends.values()]:
+        assert 0 <= one.p10 <= one.p50 <= one.p90
+    for one in steps:
+        assert found.ends[one.key].p50 <= found.group_ends["run"].p90
