@@ -132,6 +132,19 @@ def events(run: RunName, json: Json = False) -> None:
 
 
 @app.command()
+def explain(
+    run: RunName,
+    task: Annotated[str | None, typer.Argument(help="The task, as `mlopx show` names it; all by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Say why a run or a task is where it is, what it waits for, and until when."""
+    from mlopx.cli import explaining
+
+    with advice():
+        explaining.explain(_client(), run, task, as_json=json)
+
+
+@app.command()
 def queue(json: Json = False) -> None:
     """Show what waits for a node, and why."""
     from mlopx.cli import views

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from mlopx.cli.explaining import ends_in
 from mlopx.cli.finding import find_run
 from mlopx.cli.output import console, moment, show, size, span, state, table
 from mlopx.remote import Client, RunHandle
@@ -134,9 +135,11 @@ def queue(client: Client, *, as_json: bool) -> None:
     rows = []
     for entry in found:
         why = entry["hold"] or ("the strategy is deciding" if entry["state"] == "ready" else "earlier tasks of its run")
-        waiting = span(entry["waiting_seconds"])
-        rows.append((entry["position"], entry["run_id"], entry["task"], entry["state"], waiting, why))
-    console().print(table(("#", "run", "task", "state", "since", "waits for"), rows))
+        waiting, starts = span(entry["waiting_seconds"]), ends_in(entry.get("starts"))
+        rows.append((entry["position"], entry["run_id"], entry["task"], waiting, starts, why))
+    console().print(table(("#", "run", "task", "since", "starts in", "waits for"), rows))
+    if all(entry.get("starts") is None for entry in found):
+        sys.stdout.write("no start is predicted until every task of a run has run here once\n")
 
 
 def nodes(client: Client, *, as_json: bool) -> None:

@@ -1,0 +1,135 @@
+"""`mlopx explain`: why a run or a task is where it is: one sentence, the evidence under it, and what to do."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from mlopx.cli.finding import find_run
+from mlopx.cli.output import console, show, span, state, table
+from mlopx.remote import Client
+
+MOST_ROWS = 40
+MARKS = {"free": "free now", "busy": "busy", "not-there-yet": "can be added", "never": "cannot"}
+
+
+def explain(client: Client, run_text: str, task: str | None, *, as_json: bool) -> None:
+    """Explain a run, or one task of it."""
+    run = find_run(client, run_text)
+    if task is None:
+        found = client.get(f"/api/v1/runs/{run}/explain")
+        if as_json:
+            show(found)
+        else:
+            _run(found)
+        return
+    found = client.get(f"/api/v1/runs/{run}/explain/task", task=task)
+    if as_json:
+        show(found)
+    else:
+        _task(found)
+
+
+def ends_in(band: Mapping[str, str] | None) -> str:
+    """A band of instants as spans from now: `5.0 s - 12 s`, or `-`."""
+    if band is None:
+        return "-"
+    now = datetime.now(UTC)  # noqa: TID251 - told to somebody who reads it now
+    low, high = (max((datetime.fromisoformat(band[name]) - now).total_seconds(), 0.0) for name in ("p10", "p90"))
+    return f"{span(low)} - {span(high)}" if high >= 1 else "any moment"
+
+
+def _run(found: Mapping[str, Any]) -> None:
+    out = console()
+    _say(found["sentence"])
+    if found["why_no_eta"]:
+        _say(found["why_no_eta"], indent="  ")
+    tasks = sorted(found["tasks"], key=lambda one: one["state"] not in ("running", "ready", "placed", "queued"))
+    rows = [(one["task"], state(one["state"]), one["node"] or "-", _short(one)) for one in tasks[:MOST_ROWS]]
+    out.print()
+    out.print(table(("task", "state", "node", "why"), rows))
+    if len(tasks) > MOST_ROWS:
+        sys.stdout.write(f"... and {len(tasks) - MOST_ROWS} more\n")
+    sys.stdout.write(f"\none task with all evidence: mlopx explain {found['run_id']} TASK\n")
+
+
+def _short(task: Mapping[str, Any]) -> str:
+    """The sentence without what stands in the other columns."""
+    text = str(task["sentence"]).removeprefix(f"{task['task']} ").removesuffix(".")
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
+def _task(found: Mapping[str, Any]) -> None:
+    _say(found["sentence"])
+    if found["position"]:
+        sys.stdout.write(f"  position in the queue: {found['position']}\n")
+    for name, text in (("starts", "expected to start in"), ("ends", "expected to end in")):
+        if found[name]:
+            sys.stdout.write(f"  {text}: {ends_in(found[name])}\n")
+    if found["nodes"]:
+        _nodes(found["nodes"])
+    if found["decision"]:
+        _decision(found["decision"])
+    if found["hindsight"]:
+        _hindsight(found["hindsight"])
+    if found["actions"]:
+        sys.stdout.write("\nwhat you can do\n")
+        for action in found["actions"]:
+            _say(action["text"], indent="  ")
+            if action["command"]:
+                sys.stdout.write(f"    {action['command']}\n")
+
+
+def _nodes(nodes: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (one["node"], MARKS[one["verdict"]], span(one["seconds_p50"]), one["reason"].removeprefix("busy: "))
+        for one in nodes[:MOST_ROWS]
+    ]
+    sys.stdout.write("\nwhat each node says now\n")
+    console().print(table(("node", "", "run time", "why"), rows, right=("run time",)))
+
+
+def _decision(decision: Mapping[str, Any]) -> None:
+    version = f" (version {decision['strategy_version']})" if decision["strategy_version"] else ""
+    sys.stdout.write(f"\nthe decision: {decision['strategy']}{version}, cycle {decision['cycle']}\n")
+    _say(f"its reason: {decision['reason']}", indent="  ")
+    if decision["fallback_from"]:
+        _say(f"it stood in for {decision['fallback_from']}, which failed", indent="  ")
+    sys.stdout.write(f"  the picture of the nodes was {span(decision['snapshot_age_seconds'])} old\n")
+    if decision["estimate"]:
+        sys.stdout.write(f"  the run time is predicted {decision['estimate']['source']}\n")
+    rows = [
+        (
+            one["node"] + ("/" + one["option"] if one["option"] != "default" else ""),
+            "chosen" if one["is_chosen"] else "",
+            span(one["start_seconds"]),
+            f"{span(one['seconds_p50'])} ({one['seconds_p10']:.1f}-{one['seconds_p90']:.1f})",
+            span(one["finish_seconds"]),
+            "" if one["later_by_seconds"] is None or one["is_chosen"] else f"{one['later_by_seconds']:+.1f} s",
+        )
+        for one in decision["candidates"]
+    ]
+    if rows:
+        right = ("wait", "run time", "finish", "against it")
+        console().print(table(("node", "", *right), rows, right=right))
+    for one in decision["rejected"]:
+        nodes = ", ".join(one["nodes"]) + (" ..." if len(one["nodes"]) < one["count"] else "")
+        _say(f"{one['count']} ruled out: {one['reason']}" + (f" ({nodes})" if nodes.strip(" .") else ""), indent="  ")
+
+
+def _hindsight(found: Mapping[str, Any]) -> None:
+    where = "inside" if found["is_inside_band"] else "outside"
+    sys.stdout.write(
+        f"\npredicted {span(found['predicted_p50'])} ({found['predicted_p10']:.1f}-{found['predicted_p90']:.1f}), "
+        f"ran {span(found['actual_seconds'])}: {where} the band\n"
+    )
+    if found["regret_seconds"]:
+        sys.stdout.write(f"by what is known now, {found['best_node']} saves {span(found['regret_seconds'])}\n")
+
+
+def _say(text: str, indent: str = "") -> None:
+    width = min(console().width, 100)
+    sys.stdout.write(textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent) + "\n")

@@ -1,0 +1,52 @@
+"""`mlopx explain` and `mlopx queue` in a terminal of 80 columns, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+MakeSpec = Callable[..., dict[str, Any]]
+
+
+async def mlopx(url: str, *arguments: str) -> str:
+    """What the command prints."""
+    environment = {**os.environ, "MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mlopx", *arguments, stdout=-1, stderr=-1, env=environment
+    )
+    out, error = await process.communicate()
+    assert process.returncode == 0, error.decode()
+    return out.decode()
+
+
+async def test_explaining_a_task_begins_with_a_sentence_and_shows_the_candidates(
+    api: Any, listening: Any, two_tasks: dict[str, Any]
+) -> None:
+    async with listening(api) as url:
+        text = await mlopx(url, "explain", two_tasks["id"], "greet")
+        document = json.loads(await mlopx(url, "explain", two_tasks["id"], "greet", "--json"))
+    assert text.startswith("greet ran on ")
+    assert "the decision: fifo_greedy (version 1)" in text
+    assert "chosen" in text
+    assert "predicted" in text
+    assert document == await api.get(f"/api/v1/runs/{two_tasks['id']}/explain/task", task="greet")
+
+
+async def test_explaining_a_waiting_task_says_what_every_node_lacks(
+    api: Any, listening: Any, make_spec: MakeSpec
+) -> None:
+    run = await api.run(make_spec(gpu=True))
+    await api.held(run["id"])
+    async with listening(api) as url:
+        whole = await mlopx(url, "explain", run["id"])
+        text = await mlopx(url, "explain", run["id"], "greet")
+        queue = await mlopx(url, "queue")
+    assert "greet waits for a new node" in whole
+    assert "no end is predicted yet" in whole
+    assert "too little nvidia.com/gpu (asks 1, the node has 0)" in text
+    assert "position in the queue: " in text
+    assert "starts in" in queue
