@@ -57,11 +57,12 @@ class Explainer:
         self._scene: Scene | None = None
         self._making = asyncio.Lock()
 
-    async def scene(self) -> Scene:
-        """The picture of this moment, at most a second old."""
+    async def scene(self, run: Run | None = None) -> Scene:
+        """The picture of this moment, at most a second old; with this run in it, if it is live."""
         async with self._making:
             now = self._scheduler.now()
-            if self._scene is None or (now - self._scene.now).total_seconds() > FRESH_SECONDS:
+            is_missing = run is not None and not run.state.is_end and self._scene and run.id not in self._scene.runs
+            if self._scene is None or is_missing or (now - self._scene.now).total_seconds() > FRESH_SECONDS:
                 positions: dict[tuple[str, TaskKey], int] = {}
                 for index, entry in enumerate(self._scheduler.queue()):
                     positions[(entry.run_id, entry.key)] = index + 1
@@ -81,7 +82,7 @@ class Explainer:
     async def run(self, run_id: str) -> RunExplanation:
         """A whole run. Raises NotFoundError."""
         run = await self._journal.run(run_id)
-        scene = await self.scene()
+        scene = await self.scene(run)
         decisions = await asyncio.to_thread(self._store.decisions, run_id)
         return await asyncio.to_thread(self._explain, run, scene, decisions)
 
@@ -93,7 +94,7 @@ class Explainer:
                 f"run {run_id} has no task {str(key)!r}",
                 hint=f"its tasks are: {names([str(one) for one in run.tasks])}",
             )
-        scene = await self.scene()
+        scene = await self.scene(run)
         decisions = await asyncio.to_thread(self._store.decisions, run_id, task=key)
         estimates = await asyncio.to_thread(self._estimates_of, run, scene)
         return self._explain_task(run, run.tasks[key], scene, decisions[-1] if decisions else None, estimates)

@@ -36,6 +36,7 @@ class Scene:
         plan: where the latest cycle would place what still waits.
         positions: place in the queue, from 1.
         starts, ends, run_ends: predicted instants by task and by run.
+        runs: the runs in the picture.
         guessed: runs with a task whose run time nobody has seen yet; their ends are not shown.
     """
 
@@ -47,6 +48,7 @@ class Scene:
     starts: Mapping[TaskRef, Band]
     ends: Mapping[TaskRef, Band]
     run_ends: Mapping[str, Band]
+    runs: frozenset[str]
     guessed: frozenset[str]
     strategy: str
 
@@ -80,6 +82,7 @@ def make_scene(
         starts=_bands(seen.starts, now),
         ends=_bands(seen.ends, now),
         run_ends={run: _band(found, now) for run, found in seen.group_ends.items() if run not in unplanned},
+        runs=frozenset(run.id for run in runs),
         guessed=frozenset(guessed),
         strategy=strategy,
     )
