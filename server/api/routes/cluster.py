@@ -22,10 +22,10 @@ async def queue(parts: Parts) -> dict[str, Any]:
     tasks = []
     for index, entry in enumerate(entries):
         ref = (entry.run_id, entry.key)
-        is_guessed = entry.run_id in scene.guessed
+        is_silent = entry.run_id in scene.silent
         bands = {
-            "starts": None if is_guessed else band_view(scene.starts.get(ref)),
-            "ends": None if is_guessed else band_view(scene.ends.get(ref)),
+            "starts": None if is_silent else band_view(scene.starts.get(ref)),
+            "ends": None if is_silent else band_view(scene.ends.get(ref)),
             "planned_node": placed.node if (placed := scene.plan.get(ref)) else None,
         }
         tasks.append({**views.queue_view(index + 1, entry, now), **bands})

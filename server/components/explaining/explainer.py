@@ -33,8 +33,6 @@ MOST_VERDICTS = 100_000
 
 WAITING = (TaskState.PENDING, TaskState.READY, TaskState.PLACED, TaskState.QUEUED)
 UNBOUND = (TaskState.PENDING, TaskState.READY)
-GUESSED = "no end is predicted yet: a task of it has never run here, so its run time is a guess"
-UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
 
 
 class Explainer:
@@ -137,7 +135,7 @@ class Explainer:
         view = waiting_task(run, task, self._defaults)
         ref, name, attempt = (run.id, task.key), str(task.key), task.current
         node = attempt.actual_node or attempt.node
-        is_known = run.id not in scene.guessed
+        is_known = run.id not in scene.silent
         base = TaskExplanation(
             key=task.key,
             state=task.state,
@@ -185,10 +183,9 @@ class Explainer:
 def _run_ends(run: Run, scene: Scene) -> tuple[Band | None, str]:
     if run.state.is_end:
         return None, ""
-    if run.id in scene.guessed:
-        return None, GUESSED
-    found = scene.run_ends.get(run.id)
-    return found, "" if found else UNPLANNED
+    if run.id in scene.silent:
+        return None, scene.silent[run.id]
+    return scene.run_ends.get(run.id), ""
 
 
 def _run_sentence(run: Run, tasks: Sequence[TaskExplanation], ends: Band | None, scene: Scene) -> str:

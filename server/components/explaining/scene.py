@@ -21,6 +21,10 @@ from server.planning.forecast import Forecast, Percentiles, Step, forecast
 FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
 """How an estimate's source begins when it stands on past runs."""
 
+GUESSED = "no end is predicted yet: a task of it has never run here, so its run time is a guess"
+UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
+GROWING = "no end is predicted: it waits for a node that is not there yet"
+
 UNKNOWN = Estimate(60.0, 10.0, 360.0, "a guess")
 MOST_STEPS = 20_000
 
@@ -37,7 +41,7 @@ class Scene:
         positions: place in the queue, from 1.
         starts, ends, run_ends: predicted instants by task and by run.
         runs: the runs in the picture.
-        guessed: runs with a task whose run time nobody has seen yet; their ends are not shown.
+        silent: runs whose starts and ends are not shown, with the reason.
     """
 
     now: datetime
@@ -49,7 +53,7 @@ class Scene:
     ends: Mapping[TaskRef, Band]
     run_ends: Mapping[str, Band]
     runs: frozenset[str]
-    guessed: frozenset[str]
+    silent: Mapping[str, str]
     strategy: str
 
 
@@ -70,9 +74,11 @@ def make_scene(
     found = list(_steps(runs, views, now, plan, estimates))[:MOST_STEPS]
     steps = [step for step, _ in found]
     seen = forecast(steps, _groups(steps), seed=0) if steps else Forecast({}, {}, {})
-    guessed = {step.key[0] for step, source in found if not is_from_history(source)}
     planned = {step.key for step in steps}
-    unplanned = {run.run_id for run in views for task in run.tasks if task.ref not in planned}
+    virtual = {node.name for node in snapshot.nodes if node.is_virtual}
+    silent = {run.run_id: UNPLANNED for run in views for task in run.tasks if task.ref not in planned}
+    silent |= {step.key[0]: GROWING for step in steps if step.node in virtual}
+    silent |= {step.key[0]: GUESSED for step, source in found if not is_from_history(source)}
     return Scene(
         now=now,
         snapshot=snapshot,
@@ -81,9 +87,9 @@ def make_scene(
         positions=positions,
         starts=_bands(seen.starts, now),
         ends=_bands(seen.ends, now),
-        run_ends={run: _band(found, now) for run, found in seen.group_ends.items() if run not in unplanned},
+        run_ends={run: _band(found, now) for run, found in seen.group_ends.items()},
         runs=frozenset(run.id for run in runs),
-        guessed=frozenset(guessed),
+        silent=silent,
         strategy=strategy,
     )
 

@@ -54,7 +54,7 @@ def what_to_do(run: Run, task: TaskRun, waiting: Waiting, verdicts: Sequence[Nod
 
 def expected_free(ref: TaskRef, scene: Scene) -> Band | None:
     """When the task's planned node is expected to have room, once all of its run's times stand on history."""
-    return None if ref[0] in scene.guessed else scene.starts.get(ref)
+    return None if ref[0] in scene.silent else scene.starts.get(ref)
 
 
 def _on_others(run: Run, view: WaitingTask, scene: Scene) -> Waiting:
@@ -63,7 +63,7 @@ def _on_others(run: Run, view: WaitingTask, scene: Scene) -> Waiting:
         return Waiting("dependency", "waits until a condition or loop around it is decided")
     first = tasks[0]
     said = names([str(key) for key in tasks])
-    ends = None if run.id in scene.guessed else scene.ends.get((run.id, first))
+    ends = None if run.id in scene.silent else scene.ends.get((run.id, first))
     text = f"waits for {said}"
     if _state(run, first) is TaskState.RUNNING:
         node = run.tasks[first].current.actual_node or run.tasks[first].current.node

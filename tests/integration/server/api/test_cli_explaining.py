@@ -46,7 +46,7 @@ async def test_explaining_a_waiting_task_says_what_every_node_lacks(
         text = await mlopx(url, "explain", run["id"], "greet")
         queue = await mlopx(url, "queue")
     assert "greet waits for a new node" in whole
-    assert "no end is predicted yet" in whole
+    assert "no end is predicted" in whole
     assert "too little nvidia.com/gpu (asks 1, the node has 0)" in text
     assert "position in the queue: " in text
     assert "starts in" in queue
