@@ -1,0 +1,173 @@
+"""Builds schedules of one problem with the kernels: orders, ranks and decoding, behind plain methods."""
+
+from __future__ import annotations
+
+import heapq
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from server.planning.problem import Floats, Ints, Problem
+from server.planning.schedule import UNPLACED, Schedule
+
+if TYPE_CHECKING:
+    from server.planning.kernels.ground import Plan
+
+
+class Builder:
+    """Everything that constructors share about one problem. Arrays are made when first asked for; the kernels (and
+    with them numba) are imported here and not before."""
+
+    def __init__(self, problem: Problem) -> None:
+        from server.planning.kernels import batching, decoding, ground, ranks
+
+        self.problem = problem
+        self._decoding, self._ranks, self._ground, self._batching = decoding, ranks, ground, batching
+        self.ground = ground.ground(problem)
+        self.lanes = ground.lanes(self.ground, problem)
+        self.anywhere = np.full(problem.task_count, UNPLACED, np.int32)
+
+    @cached_property
+    def topological(self) -> Ints:
+        """Tasks, upstreams first. ValueError where tasks wait for each other."""
+        order: Ints = self._ranks.topological(self.ground.first, self.ground.source)
+        if len(order) < self.problem.task_count:
+            raise ValueError(f"{self.problem.task_count - len(order)} tasks wait for each other in a circle")
+        return order
+
+    @cached_property
+    def level(self) -> Ints:
+        """[n] the priority of each task's run, or of what depends on it where that is higher."""
+        runs = self.problem.runs
+        level = runs.priority[runs.of_task].astype(np.int32)
+        if len(runs.priority) > 1:
+            self._ranks.highest_below(self.ground.first, self.ground.source, self.topological, level)
+        return level
+
+    def upward(self) -> tuple[Floats, Floats]:
+        """[n] upward ranks and [n] mean seconds."""
+        rank = np.zeros(self.problem.task_count)
+        mean: Floats = self._ranks.upward(self.ground, self.topological, rank)
+        return rank, mean
+
+    def downward(self, mean: Floats) -> Floats:
+        """[n] downward ranks."""
+        rank = np.zeros(self.problem.task_count)
+        self._ranks.downward(self.ground, self.topological, mean, rank)
+        return rank
+
+    def optimistic_costs(self) -> Floats:
+        """[n, m] PEFT's optimistic cost table."""
+        table = np.zeros((self.problem.task_count, self.problem.node_count))
+        self._ranks.optimistic_costs(self.ground, self.lanes, self.topological, table)
+        return table
+
+    def ordered(self, rank: Floats) -> Ints:
+        """Tasks by level, then by rank, highest first. The rank of a task must not be below that of a dependent."""
+        by_rank = self.topological[np.argsort(-_rounded(rank)[self.topological], kind="stable")]
+        if len(self.problem.runs.priority) < 2:
+            return by_rank
+        return by_rank[np.argsort(-self.level[by_rank], kind="stable")]
+
+    def ready_first(self, rank: Floats) -> Ints:
+        """Tasks in the order of a queue of ready ones, by level, then by rank, highest first."""
+        start, receivers = self._ranks.by_sender(self.ground.first, self.ground.source)
+        waits = np.diff(self.ground.first)
+        level, rank = self.level, _rounded(rank)
+        queue = [(-level[task], -rank[task], task) for task in np.flatnonzero(waits == 0)]
+        heapq.heapify(queue)
+        order = np.empty(len(waits), np.int32)
+        for at in range(len(waits)):
+            order[at] = task = heapq.heappop(queue)[2]
+            for receiver in receivers[start[task] : start[task + 1]]:
+                waits[receiver] -= 1
+                if not waits[receiver]:
+                    heapq.heappush(queue, (-level[receiver], -rank[receiver], receiver))
+        return order
+
+    def critical_path(self, priority: Floats) -> Ints:
+        """From the entry task of the highest priority down, always along the highest."""
+        start, receivers = self._ranks.by_sender(self.ground.first, self.ground.source)
+        waits, priority = np.diff(self.ground.first), _rounded(priority)
+        entries = np.flatnonzero(waits == 0)
+        path = [entries[np.argmax(priority[entries])]] if len(entries) else []
+        while path and len(following := receivers[start[path[-1]] : start[path[-1] + 1]]):
+            path.append(following[np.argmax(priority[following])])
+        return np.array(path, np.int32)
+
+    def quickest_node(self, tasks: Ints) -> int:
+        """The node that runs these tasks one after another quickest; of all that can run most of them."""
+        takes = np.array([self._seconds(task) for task in tasks]).reshape(len(tasks), -1)
+        can_run = np.isfinite(takes)
+        most = can_run.sum(axis=0)
+        total = np.where(can_run, takes, 0.0).sum(axis=0)
+        total[most < most.max(initial=0)] = np.inf
+        return int(np.argmin(total)) if len(total) else UNPLACED
+
+    def one_node(self) -> Ints:
+        """[n] the node that ends all tasks first if they all ran there, for every task that it can run."""
+        tasks, nodes = self.problem.task_count, self.problem.node_count
+        busy = np.zeros(nodes)
+        missing = np.zeros(nodes)
+        for task in range(tasks):
+            takes = self._seconds(task)
+            can_run = np.isfinite(takes)
+            busy += np.where(can_run, takes, 0.0)
+            missing += ~can_run
+        busy[missing > missing.min(initial=tasks)] = np.inf
+        return np.full(tasks, np.argmin(busy + self.ground.opens) if nodes else UNPLACED, np.int32)
+
+    def by_list(self, order: Ints, wanted: Ints | None = None) -> Schedule:
+        """Decode an order; `wanted` [n] names a node for some tasks (-1: wherever it ends first)."""
+        plan = self._begun()
+        self._decoding.decode(self.ground, self.lanes, plan, order, self.anywhere if wanted is None else wanted)
+        return self.schedule(plan)
+
+    def by_outlook(self, order: Ints, outlook: Floats) -> Schedule:
+        """Decode an order; a task goes where its finish plus its outlook [n, m] is least."""
+        plan = self._begun()
+        self._decoding.decode_with_outlook(self.ground, self.lanes, plan, order, outlook)
+        return self.schedule(plan)
+
+    def by_batch(self, rule: str) -> Schedule:
+        """`min_min`, `max_min` or `sufferage` over whatever is ready."""
+        plan = self._begun()
+        _, receivers = self._ranks.by_sender(self.ground.first, self.ground.source)
+        waits = np.diff(self.ground.first)
+        number = ("min_min", "max_min", "sufferage").index(rule)
+        self._batching.batch(self.ground, self.lanes, plan, number, self.level, waits, receivers)
+        return self.schedule(plan)
+
+    def schedule(self, plan: Plan) -> Schedule:
+        """The answer of a filled plan, with the modes that exclusive kernels leave aside."""
+        node, mode = plan.node, plan.mode
+        if not self.ground.is_shared and not self.problem.is_single_mode:
+            _, quickest = self._ground.dense_seconds(self.problem)
+            mode = np.where(node >= 0, quickest[np.arange(len(node)), node], 0).astype(np.int32)
+        return Schedule(node, mode, plan.start, plan.finish)
+
+    def _begun(self) -> Plan:
+        held = self.problem.held
+        self._decoding.begin(
+            self.ground,
+            self.lanes,
+            np.require(held.node, np.int32, ["C", "W"]),
+            np.require(held.demand, np.float64, ["C", "W"]),
+            np.require(held.until, np.float64, ["C", "W"]),
+        )
+        return self._ground.empty_plan(self.problem.task_count)
+
+    def _seconds(self, task: int) -> Floats:
+        values = np.zeros(self.problem.node_count)
+        self._ranks.quickest(self.ground, self.lanes, task, values)
+        return values
+
+
+def _rounded(rank: Floats) -> Floats:
+    """Ranks to nine digits, so that ties are ties whatever order the sums were taken in."""
+    scale = rank.max(initial=0.0)
+    return np.rint(rank * (1e9 / scale)) if scale > 0 else rank
+
+
+__all__ = ["Builder"]
