@@ -24,6 +24,7 @@ from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
 from server.components.dispatcher import Dispatcher
 from server.components.explaining.explainer import Explainer
+from server.components.forecasting.planner import Planner
 from server.components.historian import Historian
 from server.components.journal import Journal
 from server.components.leadership import Leadership
@@ -96,6 +97,7 @@ async def _compose(
     def estimate(runs: Sequence[WaitingRun], nodes: Sequence[Node]) -> Estimates:
         return build_estimates(runs, nodes, estimator)
 
+    cycle_settings = CycleSettings(settings.objective, settings.seed, settings.placer_time_limit)
     scheduler = Scheduler(
         journal=journal,
         store=store,
@@ -104,7 +106,7 @@ async def _compose(
         estimate=estimate,
         defaults=platform.defaults,
         clock=clock,
-        settings=CycleSettings(settings.objective, settings.seed, settings.placer_time_limit),
+        settings=cycle_settings,
         wait_seconds=settings.wait_interval,
     )
     dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
@@ -161,6 +163,18 @@ async def _compose(
         new_run_id=lambda name: f"{name[:40]}-{new_id(6)}",
         is_caching=settings.enable_caching,
     )
+    planner = Planner(
+        journal=journal,
+        store=store,
+        node_manager=node_manager,
+        decision_unit=decision_unit,
+        pipeline_manager=pipeline_manager,
+        estimate=estimate,
+        defaults=platform.defaults,
+        clock=clock,
+        settings=cycle_settings,
+    )
+    stack.push_async_callback(planner.aclose)
     return Services(
         settings_view={"placer": settings.placer, "platform": platform.name},
         pipeline_manager=pipeline_manager,
@@ -181,6 +195,7 @@ async def _compose(
             estimate=estimate,
             defaults=platform.defaults,
         ),
+        planner=planner,
         platform=platform,
         checks=checks,
         token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,

@@ -63,10 +63,62 @@ TASK: dict[str, Any] = {
     },
 }
 
+_BAND = {"p10": "2026-01-31T12:00:20+00:00", "p50": "2026-01-31T12:00:31+00:00", "p90": "2026-01-31T12:02:20+00:00"}
+_OUTCOME: dict[str, Any] = {
+    "ends": _BAND,
+    "waiting_seconds": 0.0,
+    "turnaround_seconds": 31.0,
+    "turnaround_p10_seconds": 20.0,
+    "turnaround_p90_seconds": 140.0,
+    "makespan_seconds": 31.0,
+    "bytes_moved": None,
+    "cost": None,
+}
+PLAN: dict[str, Any] = {
+    "sentence": "hello would be done in 31 s (20 s to 2 min 20 s) with fifo_greedy.",
+    "at": examples.SUBMITTED,
+    "subject": "the-plan",
+    "assumptions": ["every task runs: results that could be reused are not looked for"],
+    "strategy": "fifo_greedy",
+    "objective": "turnaround",
+    **_OUTCOME,
+    "unchanged": {"strategy": "fifo_greedy", "objective": "turnaround", **_OUTCOME},
+    "bottleneck": "the run time of greet on quick: 31 s of 31 s",
+    "critical_path": [
+        {
+            "run_id": "the-plan",
+            "task": "greet",
+            "node": "quick",
+            "start_seconds": 0.0,
+            "finish_seconds": 31.0,
+            "why": "",
+        }
+    ],
+    "bars": [
+        {
+            "run_id": "the-plan",
+            "name": "hello",
+            "task": "greet",
+            "node": "quick",
+            "option": "default",
+            "is_new": True,
+            "is_running": False,
+            "is_from_history": False,
+            "starts": dict.fromkeys(_BAND, examples.SUBMITTED),
+            "ends": _BAND,
+        }
+    ],
+    "bars_left_out": 0,
+    "unplaced": [],
+    "runs": [],
+}
 ANSWERS: dict[str, Any] = {
     "GET /api/v1/runs/{run_id}/explain": RUN,
     "GET /api/v1/runs/{run_id}/explain/task": TASK,
+    "POST /api/v1/plan": PLAN,
 }
-BODIES: dict[str, Any] = {}
+BODIES: dict[str, Any] = {
+    "POST /api/v1/plan": {"spec": examples.SPEC, "parameters": {"name": "world"}, "add_nodes": ["quick"]},
+}
 
 __all__ = ["ANSWERS", "BODIES"]

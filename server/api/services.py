@@ -10,6 +10,7 @@ from server.components.bus import Bus
 from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
 from server.components.explaining.explainer import Explainer
+from server.components.forecasting.planner import Planner
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
@@ -33,6 +34,7 @@ class Services:
     decision_unit: DecisionUnit
     scheduler: Scheduler
     explainer: Explainer
+    planner: Planner
     platform: PlatformInterface
     checks: Callable[[], Awaitable[dict[str, Check]]]
     settings_view: Mapping[str, str] = field(default_factory=dict)

@@ -63,6 +63,11 @@ def from_json(body: RunRequest) -> Submission:
     return _submission(spec, body.parameters, body.options, sources)
 
 
+def from_json_parts(spec: PipelineSpec, parameters: Mapping[str, Any], options: Options) -> Submission:
+    """A submission without files, for planning."""
+    return _submission(spec, parameters, options, {})
+
+
 def from_form(
     spec_text: bytes,
     *,

@@ -25,7 +25,7 @@ from server.domain.node import Node
 from server.domain.placement import WaitingTask
 from server.domain.request import waiting_task
 from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
-from server.domain.states import TaskState
+from server.domain.states import Binding, TaskState
 from server.platforms.interface import PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
 
@@ -85,6 +85,14 @@ class PipelineManager:
             at=self._clock.now(),
         )
         return await self._journal.create(change, idempotency_key=idempotency_key)
+
+    async def draft(self, run_id: str, submission: Submission) -> Run:
+        """The run that a submission would become, driven by us; kept nowhere. Raises what `submit` raises."""
+        graph = await self._compile(submission.spec)
+        parameters = resolve_parameters(submission.spec, submission.parameters)
+        await self._require_possible(graph)
+        options = replace(self._options(submission), binding=Binding.WHEN_READY)
+        return start_run(run_id, graph, parameters=parameters, options=options, at=self._clock.now()).run
 
     async def cancel(self, run_id: str, reason: str = "") -> Run:
         """Stop a run. Raises NotFoundError, or ConflictError when it is over already."""

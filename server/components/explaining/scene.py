@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from server.components.explaining.values import Band
+from server.components.forecasting.whole_run import paths_to_come
 from server.domain.node import Node, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimate, Estimates, Placement, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, waiting_run, waiting_task
-from server.domain.run import Run
+from server.domain.run import Attempt, Run
 from server.domain.states import BOUND, TaskState
 from server.planning.forecast import Forecast, Percentiles, Step, forecast
 
@@ -25,6 +26,9 @@ GUESSED = "no end is predicted yet: a task of it has never run here, so its run 
 UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
 GROWING = "no end is predicted: it waits for a node that is not there yet"
 
+UNEXPANDED = "no end is predicted: how often a loop of it runs is not known yet"
+
+NOT_BEGUN = Attempt(1)
 UNKNOWN = Estimate(60.0, 10.0, 360.0, "a guess")
 MOST_STEPS = 20_000
 
@@ -71,12 +75,13 @@ def make_scene(
     """Put the picture together."""
     views = [with_bound(run, defaults) for run in runs]
     estimates = estimate(views, snapshot.nodes)
-    found = list(_steps(runs, views, now, plan, estimates))[:MOST_STEPS]
+    found = list(steps_of(attempts_of(runs), views, now, plan, estimates))[:MOST_STEPS]
     steps = [step for step, _ in found]
-    seen = forecast(steps, _groups(steps), seed=0) if steps else Forecast({}, {}, {})
+    seen = forecast(steps, groups_of(steps), seed=0) if steps else Forecast({}, {}, {})
     planned = {step.key for step in steps}
     virtual = {node.name for node in snapshot.nodes if node.is_virtual}
     silent = {run.run_id: UNPLANNED for run in views for task in run.tasks if task.ref not in planned}
+    silent |= {run.id: UNEXPANDED for run in runs if paths_to_come(run)}
     silent |= {step.key[0]: GROWING for step in steps if step.node in virtual}
     silent |= {step.key[0]: GUESSED for step, source in found if not is_from_history(source)}
     return Scene(
@@ -87,7 +92,7 @@ def make_scene(
         positions=positions,
         starts=_bands(seen.starts, now),
         ends=_bands(seen.ends, now),
-        run_ends={run: _band(found, now) for run, found in seen.group_ends.items()},
+        run_ends={run: band_at(found, now) for run, found in seen.group_ends.items()},
         runs=frozenset(run.id for run in runs),
         silent=silent,
         strategy=strategy,
@@ -99,6 +104,11 @@ def with_bound(run: Run, defaults: Defaults) -> WaitingRun:
     view = waiting_run(run, defaults)
     bound = [waiting_task(run, task, defaults) for task in run.tasks.values() if task.state in BOUND]
     return replace(view, tasks=(*view.tasks, *bound), bound=())
+
+
+def attempts_of(runs: Sequence[Run]) -> dict[TaskRef, Attempt]:
+    """The current attempt of every task."""
+    return {(run.id, key): task.current for run in runs for key, task in run.tasks.items()}
 
 
 def estimate_of(task: WaitingTask, node: str, option: str, estimates: Estimates) -> Estimate | None:
@@ -113,17 +123,17 @@ def is_from_history(source: str) -> bool:
     return FROM_HISTORY.match(source) is not None
 
 
-def _steps(
-    runs: Sequence[Run],
+def steps_of(
+    attempts: Mapping[TaskRef, Attempt],
     views: Sequence[WaitingRun],
     now: datetime,
     plan: Mapping[TaskRef, Placement],
     estimates: Estimates,
 ) -> Iterable[tuple[Step, str]]:
     """What runs and what is planned, as steps from now, each with its estimate's source."""
-    for run, view in zip(runs, views, strict=True):
+    for view in views:
         for task in view.tasks:
-            attempt = run.tasks[task.key].current
+            attempt = attempts.get(task.ref, NOT_BEGUN)
             node, option = attempt.actual_node or attempt.node, attempt.option or DEFAULT_OPTION
             start, finish = attempt.started_at or now, attempt.planned_finish_at
             if not attempt.state.is_bound:
@@ -151,7 +161,8 @@ def _steps(
             yield step, band.source
 
 
-def _groups(steps: Sequence[Step]) -> dict[str, list[TaskRef]]:
+def groups_of(steps: Sequence[Step]) -> dict[str, list[TaskRef]]:
+    """Steps by run."""
     found: dict[str, list[TaskRef]] = {}
     for step in steps:
         found.setdefault(step.key[0], []).append(step.key)
@@ -159,12 +170,24 @@ def _groups(steps: Sequence[Step]) -> dict[str, list[TaskRef]]:
 
 
 def _bands(found: Mapping[TaskRef, Percentiles], now: datetime) -> dict[TaskRef, Band]:
-    return {key: _band(one, now) for key, one in found.items()}
+    return {key: band_at(one, now) for key, one in found.items()}
 
 
-def _band(found: Percentiles, now: datetime) -> Band:
+def band_at(found: Percentiles, now: datetime) -> Band:
+    """The instants of a band of seconds from now."""
     low, middle, high = (now + timedelta(seconds=one) for one in (found.p10, found.p50, found.p90))
     return Band(low, middle, high)
 
 
-__all__ = ["Scene", "estimate_of", "is_from_history", "make_scene", "with_bound"]
+__all__ = [
+    "EstimateAll",
+    "Scene",
+    "attempts_of",
+    "band_at",
+    "estimate_of",
+    "groups_of",
+    "is_from_history",
+    "make_scene",
+    "steps_of",
+    "with_bound",
+]

@@ -145,6 +145,28 @@ def explain(
 
 
 @app.command()
+def plan(
+    file: Annotated[
+        Path | None, typer.Argument(help="A definition or spec; without one, the queue is planned.")
+    ] = None,
+    param: Param = None,
+    strategy: Annotated[str | None, typer.Option(help="With another strategy.")] = None,
+    objective: Annotated[str | None, typer.Option(help="turnaround, makespan, cost, deadline or fair.")] = None,
+    add_node: Annotated[list[str] | None, typer.Option(help="With one more node like this one.")] = None,
+    remove_node: Annotated[list[str] | None, typer.Option(help="Without this node.")] = None,
+    priority: Annotated[list[str] | None, typer.Option(help="This run's priority, or RUN=NUMBER.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Which pipeline, where a file defines several.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what would happen, with nothing submitted: when it would be done, where, and why not sooner."""
+    from mlopx.cli import planning
+
+    with advice():
+        what_if = {"strategy": strategy, "objective": objective, "add_nodes": add_node, "remove_nodes": remove_node}
+        planning.plan(_client(), file, pipeline, param or [], what_if, priorities=priority or [], as_json=json)
+
+
+@app.command()
 def queue(json: Json = False) -> None:
     """Show what waits for a node, and why."""
     from mlopx.cli import views

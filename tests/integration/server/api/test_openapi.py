@@ -110,6 +110,9 @@ async def test_the_examples_are_built_like_the_real_answers(
         form = [("spec", ("spec.json", json.dumps(BODIES["POST /api/v1/runs"]["spec"]).encode()))]
         data = {key: BODIES["POST /submit/"][key] for key in ("parameters", "options")}
         real["POST /submit/"] = (await api.http.post("/submit/", files=form, data=data)).json()
+        planned = await api.http.post("/api/v1/plan", json=BODIES["POST /api/v1/plan"])
+        assert planned.status_code == 200, planned.text
+        real["POST /api/v1/plan"] = planned.json()
         base = "POST /api/v1/runs/{run_id}"
         for name, one in ((f"{base}/cancel", held["id"]), (f"{base}/retry", run["id"])):
             path = name.split(" ")[1].replace("{run_id}", one)

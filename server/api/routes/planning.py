@@ -1,0 +1,56 @@
+"""What if: a dry run of a pipeline, or of the queue alone, on the cluster as it is or as it might be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlopx.spec import parse_spec
+from server.api.access import Parts
+from server.api.plan_views import forecasts_view
+from server.api.problems import responses
+from server.api.reading import StrictRoute
+from server.api.submissions import Options, from_json_parts
+from server.components.forecasting.changes import Changes
+
+router = APIRouter(prefix="/api/v1", tags=["planning"], route_class=StrictRoute)
+
+MOST_CHANGES = 50
+Name = str
+
+
+class PlanRequest(BaseModel):
+    """A pipeline to plan (none: the queue alone), and what shall be different from how it is.
+
+    `add_nodes` names nodes to have one more of each; `remove_nodes` take nothing more; `priorities` by run id.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    spec: dict[str, Any] | None = None
+    parameters: dict[str, Any] = {}
+    options: Options = Options()
+    strategy: str | None = Field(None, max_length=200)
+    objective: Literal["turnaround", "makespan", "cost", "deadline", "fair"] | None = None
+    add_nodes: list[str] = Field([], max_length=MOST_CHANGES)
+    remove_nodes: list[str] = Field([], max_length=MOST_CHANGES)
+    priorities: dict[str, int] = Field({}, max_length=MOST_CHANGES)
+
+
+@router.post("/plan", responses=responses(401, 409, 422, 503), summary="What would happen, with nothing submitted")
+async def plan(body: PlanRequest, parts: Parts) -> dict[str, Any]:
+    """A predicted Gantt chart with bands, the critical path and its bottleneck, and what it does to other runs."""
+    submission = None
+    if body.spec is not None:
+        submission = from_json_parts(parse_spec(json.dumps(body.spec)), body.parameters, body.options)
+    changes = Changes(
+        strategy=body.strategy or None,
+        objective=body.objective,
+        add_nodes=tuple(body.add_nodes),
+        remove_nodes=tuple(body.remove_nodes),
+        priorities=dict(body.priorities),
+    )
+    return forecasts_view(await parts.planner.forecast(submission, changes))
