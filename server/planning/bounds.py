@@ -19,9 +19,10 @@ import numpy as np
 from server.planning.links import alone_seconds
 from server.planning.load_bounds import Alternatives, Weights, best_weights
 from server.planning.problem import Edges, Floats, Ints, Network, Problem
+from server.planning.schedule import UNPLACED, Schedule
 
-EXACT_NODES = 64
-"""Up to here each pair of nodes is looked at for each edge; above, the cheapest link into and out of each node."""
+PAIR_LIMIT = 2e8
+"""Up to so many pairs of nodes over all edges, each is looked at; above, the cheapest link of each node."""
 SHAVED = 1e-12
 """Relative, taken off every bound so that rounding can never lift it above the optimum."""
 
@@ -48,6 +49,15 @@ def turnaround_bound(problem: Problem, *, iterations: int | None = None) -> floa
     weight, submitted = problem.runs.weight[runs], problem.runs.submitted[runs]
     shaved = total - SHAVED * abs(total)
     return float((shaved - (weight * submitted).sum()) / weight.sum())
+
+
+def mean_turnaround(problem: Problem, schedule: Schedule) -> float:
+    """The weighted mean turnaround of the runs that have placed tasks, seconds; 0 of none."""
+    runs, is_placed = problem.runs, schedule.node != UNPLACED
+    last = np.full(len(runs.submitted), -np.inf)
+    np.maximum.at(last, runs.of_task[is_placed], schedule.finish[is_placed])
+    ended = np.isfinite(last)
+    return float(np.average((last - runs.submitted)[ended], weights=runs.weight[ended])) if ended.any() else 0.0
 
 
 def path_finishes(problem: Problem, alternatives: Alternatives | None = None) -> Floats:
@@ -119,7 +129,7 @@ class _Ports:
         self.network, self.is_reversed, count = problem.network, is_reversed, problem.node_count
         nodes = np.arange(count, dtype=np.int32)
         self.is_flat = self.network.is_free or self.network.uniform is not None
-        self.is_exact = count <= EXACT_NODES and not self.is_flat
+        self.is_exact = count * count * len(problem.edges.task) <= PAIR_LIMIT and not self.is_flat
         self.pairs = (
             alone_seconds(_without_latency(self.network), 1.0, nodes[:, None], nodes) if self.is_exact else None
         )
@@ -198,4 +208,4 @@ def shortest_remaining(releases: Floats, work: Floats) -> float:
     return total
 
 
-__all__ = ["heads", "makespan_bound", "path_finishes", "tails", "topological", "turnaround_bound"]
+__all__ = ["heads", "makespan_bound", "mean_turnaround", "path_finishes", "tails", "topological", "turnaround_bound"]

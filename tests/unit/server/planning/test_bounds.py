@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.planning import bounds
 from server.planning.bounds import makespan_bound, path_finishes, shortest_remaining, topological, turnaround_bound
 from server.planning.problem import NEVER, Held, Network, Problem, Runs, exclusive_problem
 from server.planning.schedule import Schedule
@@ -49,7 +50,9 @@ def test_the_path_pays_for_moving_or_for_staying(sizes: float, least: float) -> 
     assert makespan_bound(chain(sizes)) == pytest.approx(least)
 
 
-def test_the_path_looks_at_pairs_and_cards_of_large_clusters_too() -> None:
+@pytest.mark.parametrize("limit", [0, 1e9])
+def test_the_path_looks_at_pairs_and_cards_of_large_clusters_too(limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PAIR_LIMIT", limit)
     seconds = np.full((2, 70), 10.0)
     seconds[0, 3], seconds[1, 60] = 1.0, 1.0
     pairs = np.full((70, 70), 1.0) - np.eye(70)
