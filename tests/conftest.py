@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
-        missing = [name for name in marker.args if shutil.which(name) is None]
+        missing = [name for name in marker.args if not _is_there(name)]
         if missing:
             pytest.skip(f"needs {', '.join(missing)}, which is not installed here")
+
+
+def _is_there(name: str) -> bool:
+    """Whether a program is installed, or (`python3-NAME`) a module of the system's own Python."""
+    if not name.startswith("python3-"):
+        return shutil.which(name) is not None
+    look = ["/usr/bin/python3", "-c", f"import {name.removeprefix('python3-')}"]
+    return shutil.which(look[0]) is not None and subprocess.run(look, capture_output=True, check=False).returncode == 0
 
 
 @pytest.hookimpl(wrapper=True)
