@@ -1,0 +1,151 @@
+"""The KFP API's routes, as far as MLOpX uses them, over the double's state."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from server.testing.kfp.filters import BadRequestError, page_of
+from server.testing.kfp.records import RunRecord, without_zeros
+
+if TYPE_CHECKING:
+    from server.testing.kfp.double import KubeflowDouble
+
+Handler = Callable[["KubeflowDouble", Request], Awaitable[Any]]
+ROOT = "/apis/v2beta1"
+
+
+class LostAnswerError(Exception):
+    """What was asked is done, and the caller hears nothing of it but a gateway's 504."""
+
+
+class MissingError(Exception):
+    """There is no such thing (404)."""
+
+
+def application(double: KubeflowDouble) -> Starlette:
+    """The API over one double."""
+    table: list[tuple[str, str, Handler]] = [
+        ("GET", "/healthz", _health),
+        ("GET", "/runs", _list_runs),
+        ("POST", "/runs", _create_run),
+        ("GET", "/runs/{run_id}", _get_run),
+        ("DELETE", "/runs/{run_id}", _delete_run),
+        ("POST", "/runs/{run_id}:{verb}", _act_on_run),
+        ("GET", "/experiments", _list_experiments),
+        ("POST", "/experiments", _create_experiment),
+    ]
+    return Starlette(
+        routes=[Route(ROOT + path, _guarded(double, handler), methods=[method]) for method, path, handler in table]
+    )
+
+
+def _guarded(double: KubeflowDouble, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        from server.testing.kfp.double import ApiCall
+
+        user = request.headers.get("kubeflow-userid", "")
+        double.calls.append(ApiCall(request.method, request.url.path, user))
+        await asyncio.sleep(double.delay_seconds)
+        if double.is_down:
+            return _error(503, "upstream connect error")
+        if double.failing:
+            return _error(double.failing.pop(0), "told to fail")
+        if double.token is not None and request.headers.get("Authorization") != f"Bearer {double.token}":
+            return _error(401, "User identity is empty in the request header")
+        if double.is_multi_user and not user and double.token is None and handler is not _health:
+            return _error(401, "Request header error: there is no user identity header.")
+        try:
+            return JSONResponse(await handler(double, request))
+        except LostAnswerError:
+            return _error(504, "upstream request timeout")
+        except MissingError as error:
+            return _error(404, str(error))
+        except (BadRequestError, ValueError) as error:
+            return _error(400, f"InvalidInputError: {error}")
+
+    return answer
+
+
+async def _health(double: KubeflowDouble, request: Request) -> Any:
+    return without_zeros({"commit_sha": "double", "tag_name": double.version, "multi_user": double.is_multi_user})
+
+
+async def _list_runs(double: KubeflowDouble, request: Request) -> Any:
+    asked = dict(request.query_params)
+    namespace, experiment = asked.get("namespace", ""), asked.get("experiment_id", "")
+    if double.is_multi_user and not (namespace or experiment):
+        raise BadRequestError("in multi-user mode a list needs a namespace or an experiment")
+    records = [
+        record
+        for record in double.runs.values()
+        if (not namespace or record.namespace == namespace) and (not experiment or record.experiment_id == experiment)
+    ]
+    found, token, total = page_of(records, asked)
+    return without_zeros({"runs": [_told(record) for record in found], "next_page_token": token, "total_size": total})
+
+
+async def _create_run(double: KubeflowDouble, request: Request) -> Any:
+    record = double.create(json.loads(await request.body()), user=request.headers.get("kubeflow-userid", ""))
+    if double.lost_answers:
+        double.lost_answers -= 1
+        raise LostAnswerError
+    return _told(record)
+
+
+async def _get_run(double: KubeflowDouble, request: Request) -> Any:
+    return _told(_record(double, request))
+
+
+async def _delete_run(double: KubeflowDouble, request: Request) -> Any:
+    double.delete(_record(double, request).id)
+    return {}
+
+
+async def _act_on_run(double: KubeflowDouble, request: Request) -> Any:
+    record, verb = _record(double, request), request.path_params["verb"]
+    if verb == "terminate":
+        double.terminate(record.id)
+    elif verb in ("archive", "unarchive"):
+        record.storage_state = "ARCHIVED" if verb == "archive" else "AVAILABLE"
+    else:
+        raise MissingError(f"no such method: {verb}")
+    return {}
+
+
+async def _list_experiments(double: KubeflowDouble, request: Request) -> Any:
+    namespace = request.query_params.get("namespace", "")
+    found = [one for one in double.experiments.values() if not namespace or one.namespace == namespace]
+    wanted = request.query_params.get("filter")
+    if wanted:
+        [predicate] = json.loads(wanted)["predicates"]
+        found = [one for one in found if one.display_name == predicate["stringValue"]]
+    return without_zeros({"experiments": [one.json() for one in found], "total_size": len(found)})
+
+
+async def _create_experiment(double: KubeflowDouble, request: Request) -> Any:
+    body = json.loads(await request.body())
+    return double.experiment(body["display_name"], body.get("namespace", "")).json()
+
+
+def _record(double: KubeflowDouble, request: Request) -> RunRecord:
+    run_id = request.path_params["run_id"]
+    if run_id not in double.runs:
+        raise MissingError(f"ResourceNotFoundError: run {run_id} not found")
+    return double.runs[run_id]
+
+
+def _told(record: RunRecord) -> dict[str, Any]:
+    """A run as it is told; its details name tasks, and neither their pods nor their nodes."""
+    return record.json()
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": message, "code": 5, "message": message}, status_code=status)

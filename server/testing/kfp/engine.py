@@ -1,0 +1,318 @@
+"""Executes one run: drivers, graphs, loops and conditions as KFP's backend has Argo do them, tasks by `launcher`.
+
+Names of nodes are Argo's: `root.TASK-driver`, `root.TASK.executor`, `root.LOOP.iteration-iterations(0:0).
+iteration-item.TASK.executor`, and `executor(1)` for a retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from server.domain.resources import Resources
+from server.testing.kfp.conditions import holds
+from server.testing.kfp.launcher import Job, Result, launch
+from server.testing.kfp.nodes import requests_of
+from server.testing.kfp.pods import Pod, claim_of
+from server.testing.kfp.records import RunRecord
+from server.testing.kfp.values import (
+    FAILED,
+    OMITTED,
+    SKIPPED,
+    SUCCEEDED,
+    Document,
+    Ended,
+    MissingInputError,
+    Values,
+    collected,
+    graph_outputs,
+    task_inputs,
+)
+from server.testing.kfp.workflow import Workflow, node_id_of
+from server.testing.kfp.world import World
+
+FINISHED = "ALL_UPSTREAM_TASKS_COMPLETED"
+WHOLE_DAY = 86_400.0
+
+
+class Execution:
+    """One run on its way."""
+
+    def __init__(self, world: World, record: RunRecord, workflow: Workflow) -> None:
+        self._world, self._record, self._workflow = world, record, workflow
+        self._spec, self._platform = record.pipeline, record.platform
+        executors = ((self._platform.get("platforms") or {}).get("kubernetes") or {}).get("deploymentSpec") or {}
+        self._configs: Mapping[str, Any] = executors.get("executors") or {}
+        self._pods = 0
+
+    async def run(self) -> Ended:
+        """From the root's driver to the last task."""
+        root = self._spec["root"]
+        declared = (root.get("inputDefinitions") or {}).get("parameters") or {}
+        parameters = {name: port["defaultValue"] for name, port in declared.items() if "defaultValue" in port}
+        parameters.update(self._record.parameters)
+        await self._driver("root-driver")
+        return await self._graph(root, "root", Values(parameters))
+
+    def abandon(self) -> None:
+        """The run is stopped: its pods end."""
+        for pod in self.pods():
+            if pod.finished_at is None:
+                self._world.pods.end(pod, 143, "Error")
+
+    def pods(self) -> list[Pod]:
+        """The run's pods."""
+        run_id = self._record.id
+        return [pod for pod in self._world.pods.all.values() if pod.labels["pipeline/runid"] == run_id]
+
+    async def _graph(self, component: Document, path: str, inputs: Values) -> Ended:
+        tasks = component["dag"]["tasks"]
+        done: dict[str, Ended] = {}
+        loop = asyncio.get_running_loop()
+        futures: dict[str, asyncio.Future[Ended]] = {name: loop.create_future() for name in tasks}
+        self._say(path, "DAG", "Running")
+
+        async def one(name: str) -> None:
+            for before in tasks[name].get("dependentTasks") or []:
+                await futures[before]
+            done[name] = await self._task(name, tasks[name], path, inputs, done)
+            futures[name].set_result(done[name])
+
+        async with asyncio.TaskGroup() as group:
+            for name in tasks:
+                group.create_task(one(name))
+        failures = [ended for ended in done.values() if ended.state == FAILED]
+        state = FAILED if failures else SUCCEEDED
+        self._say(path, "DAG", state)
+        return Ended(state, graph_outputs(component["dag"], done), failures[0].error if failures else "")
+
+    async def _task(self, name: str, task: Document, above: str, own: Values, done: Mapping[str, Ended]) -> Ended:
+        path = f"{above}.{name}"
+        trigger = task.get("triggerPolicy") or {}
+        before = [done[one].state for one in task.get("dependentTasks") or []]
+        if trigger.get("strategy") != FINISHED and any(state in (FAILED, OMITTED) for state in before):
+            self._say(path, "Skipped", OMITTED, message="omitted: depends condition not met")
+            return Ended(OMITTED)
+        component = self._spec["components"][task["componentRef"]["name"]]
+        try:
+            inputs = task_inputs(task, component, own, done, self._facts(name))
+            if "parameterIterator" in task:
+                return await self._loop(task, component, path, inputs)
+            await self._driver(f"{path}-driver")
+            if trigger.get("condition") and not holds(trigger["condition"], inputs.parameters):
+                self._say(path, "Skipped", SKIPPED, message="when condition evaluated false")
+                return Ended(SKIPPED)
+        except (MissingInputError, ValueError) as error:
+            self._say(f"{path}-driver", "Pod", FAILED, message=f"driver: failed to resolve inputs: {error}")
+            return Ended(FAILED, error=str(error))
+        if "dag" in component:
+            return await self._graph(component, path, inputs)
+        return await self._container(name, task, component, path, inputs)
+
+    async def _loop(self, task: Document, component: Document, path: str, inputs: Values) -> Ended:
+        iterator = task["parameterIterator"]
+        source = iterator["items"]
+        items = json.loads(source["raw"]) if "raw" in source else inputs.parameters[source["inputParameter"]]
+        items = json.loads(items) if isinstance(items, str) else items
+        trigger = (task.get("triggerPolicy") or {}).get("condition")
+        await self._driver(f"{path}-driver")
+        if trigger and not holds(trigger, inputs.parameters):
+            self._say(path, "Skipped", SKIPPED)
+            return Ended(SKIPPED)
+        self._say(path, "DAG", "Running")
+        width = asyncio.Semaphore(int((task.get("iteratorPolicy") or {}).get("parallelismLimit") or len(items) or 1))
+
+        async def one(index: int, item: Any) -> Ended:
+            async with width:
+                values = replace(inputs, parameters={**inputs.parameters, iterator["itemInput"]: item})
+                around = f"{path}.iteration-iterations({index}:{index})"
+                await self._driver(f"{around}.iteration-driver")
+                return await self._graph(component, f"{around}.iteration-item", values)
+
+        found = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
+        failures = [ended for ended in found if ended.state == FAILED]
+        state = FAILED if failures else SUCCEEDED
+        self._say(path, "DAG", state)
+        outputs = collected([ended.outputs for ended in found])
+        for name in (component.get("outputDefinitions") or {}).get("parameters") or {}:
+            outputs.parameters.setdefault(name, [])
+        return Ended(state, outputs, failures[0].error if failures else "")
+
+    async def _container(self, name: str, task: Document, component: Document, path: str, inputs: Values) -> Ended:
+        label = component["executorLabel"]
+        executor = self._spec["deploymentSpec"]["executors"][label]
+        if "importer" in executor:
+            return self._import(executor["importer"], component, path, inputs)
+        container = executor["container"]
+        fingerprint = _fingerprint(component, container, inputs) if _caches(task) else None
+        if fingerprint in self._world.cache:
+            self._say(path, "DAG", SUCCEEDED)
+            self._say(f"{path}.executor", "Skipped", SKIPPED)
+            return Ended(SUCCEEDED, self._world.cache[fingerprint])
+        tries = 1 + int((task.get("retryPolicy") or {}).get("maxRetryCount") or 0)
+        self._say(path, "DAG", "Running")
+        ended = Ended(FAILED)
+        for number in range(tries):
+            where = f"{path}.executor({number})" if tries > 1 else f"{path}.executor"
+            ended = await self._attempt(name, component, container, self._configs.get(label) or {}, where, inputs)
+            if ended.state == SUCCEEDED:
+                break
+        if tries > 1:
+            self._say(f"{path}.executor", "Retry", ended.state)
+        self._say(path, "DAG", ended.state)
+        if ended.state == SUCCEEDED:
+            self._world.outputs[(self._record.id, path)] = ended.outputs
+            if fingerprint is not None:
+                self._world.cache[fingerprint] = ended.outputs
+        return ended
+
+    async def _attempt(
+        self, name: str, component: Document, container: Document, config: Mapping[str, Any], path: str, inputs: Values
+    ) -> Ended:
+        await self._world.quota(lambda why: self._say(path, "Pod", "Pending", message=why))
+        pod = self._pod(path, "system-container-impl", requests_of(container), config, str(container.get("image", "")))
+        self._say(path, "Pod", "Pending", templateName="system-container-impl")
+        lost = asyncio.create_task(pod.lost.wait())
+        work = asyncio.create_task(self._work(name, pod, path, component, container, inputs))
+        try:
+            await asyncio.wait({lost, work}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self._say(path, "Pod", "Error", message="pod deleted")
+                return Ended(FAILED, error="pod deleted")
+            result = work.result()
+        finally:
+            work.cancel()
+            lost.cancel()
+            await asyncio.gather(work, lost, return_exceptions=True)
+        phase = SUCCEEDED if result.exit_code == 0 else FAILED
+        message = "" if phase == SUCCEEDED else f"Error (exit code {result.exit_code})"
+        self._world.pods.end(pod, result.exit_code, result.reason, result.message, result.log)
+        self._say(path, "Pod", phase, message=message or None)
+        return Ended(phase, result.outputs, message)
+
+    async def _work(
+        self, name: str, pod: Pod, path: str, component: Document, container: Document, inputs: Values
+    ) -> Result:
+        await self._world.pods.start(pod)
+        assert pod.node is not None
+        self._say(path, "Pod", "Running", hostNodeName=pod.node.name)
+        if path_of_task(path) in self._world.holding:
+            await asyncio.sleep(WHOLE_DAY)
+        self._world.started.append((self._record.id, path))
+        job = Job(
+            component=component,
+            container=container,
+            inputs=inputs,
+            folder=self._world.folder / self._record.id / path.replace("(", "_").replace(":", "-").replace(")", ""),
+            environment=self._environment(pod, container),
+            mounts=self._mounts(pod.config),
+            facts=self._facts(name),
+            timeout_seconds=float(pod.config.get("activeDeadlineSeconds") or 0) or None,
+        )
+        return await launch(job)
+
+    def _environment(self, pod: Pod, container: Document) -> dict[str, str]:
+        assert pod.node is not None
+        found = {str(one["name"]): str(one.get("value", "")) for one in container.get("env") or []}
+        for secret in pod.config.get("secretAsEnv") or []:
+            constant = ((secret.get("secretNameParameter") or {}).get("runtimeValue") or {}).get("constant")
+            values = self._world.secrets.get(str(secret.get("secretName") or constant), {})
+            for one in secret.get("keyToEnv") or []:
+                if one["secretKey"] in values:
+                    found[one["envVar"]] = values[one["secretKey"]]
+        known = {"spec.nodeName": pod.node.name, "metadata.name": pod.name, "metadata.namespace": pod.namespace}
+        for one in pod.config.get("fieldPathAsEnv") or []:
+            found[one["name"]] = known.get(one["fieldPath"], "")
+        return found
+
+    def _mounts(self, config: Mapping[str, Any]) -> dict[str, Path]:
+        found = {}
+        for mount in config.get("pvcMount") or []:
+            folder = self._world.volumes.get(claim_of(mount))
+            if folder is not None:
+                found[str(mount["mountPath"])] = folder / str(mount.get("subPath", ""))
+        return found
+
+    async def _driver(self, path: str) -> None:
+        """A driver pod: it asks for little and may go anywhere; here it takes no time."""
+        if not self._world.has_driver_pods:
+            return
+        is_root = path == "root-driver"
+        template = "system-dag-driver" if is_root else "system-container-driver"
+        pod = self._pod(path, template, Resources(cpu_millicores=100, memory_bytes=64 * 2**20, pods=1), {}, "driver")
+        await self._world.pods.start(pod)
+        self._world.pods.end(pod, 0, "Completed")
+        node = pod.node.name if pod.node else None
+        self._say(path, "Pod", SUCCEEDED, templateName=template, hostNodeName=node)
+
+    def _pod(self, path: str, template: str, asked: Resources, config: Mapping[str, Any], image: str) -> Pod:
+        name = f"{self._workflow.name}.{path}"
+        node_id = node_id_of(self._workflow.name, name)
+        metadata = config.get("podMetadata") or {}
+        role = "launcher" if template == "system-container-impl" else "driver"
+        return Pod(
+            name=f"{self._workflow.name}-{template}-{node_id.rsplit('-', 1)[-1]}",
+            namespace=self._record.namespace,
+            labels={
+                **(metadata.get("labels") or {}),
+                "pipeline/runid": self._record.id,
+                "workflows.argoproj.io/workflow": self._workflow.name,
+            },
+            annotations={
+                **(metadata.get("annotations") or {}),
+                "workflows.argoproj.io/node-name": name,
+                "workflows.argoproj.io/node-id": node_id,
+                "pipelines.kubeflow.org/runtime-role": role,
+            },
+            asked=asked,
+            config=config,
+            image=image,
+            created_at=self._world.now(),
+        )
+
+    def _import(self, importer: Document, component: Document, path: str, inputs: Values) -> Ended:
+        given = importer.get("artifactUri") or {}
+        uri = given.get("constant") or inputs.parameters.get(given.get("runtimeParameter", ""), "")
+        outputs = Values()
+        for name, port in ((component.get("outputDefinitions") or {}).get("artifacts") or {}).items():
+            one = {"name": name, "type": port.get("artifactType") or {}, "uri": uri, "metadata": {}}
+            outputs.artifacts[name] = [one]
+        self._say(path, "Pod", SUCCEEDED, templateName="system-importer")
+        return Ended(SUCCEEDED, outputs)
+
+    def _say(self, path: str, type_: str, phase: str, **more: Any) -> None:
+        self._workflow.put(path, type_, phase, self._world.now(), **more)
+
+    def _facts(self, task: str) -> dict[str, str]:
+        return {
+            "pipeline_job_uuid": self._record.id,
+            "pipeline_job_name": self._workflow.name,
+            "pipeline_job_resource_name": self._workflow.name,
+            "pipeline_task_name": task,
+            "pipeline_task_uuid": f"{self._record.id}-{task}",
+        }
+
+
+def path_of_task(path: str) -> str:
+    """The name of the task that an executor's path belongs to."""
+    return path.rsplit(".executor", 1)[0].rsplit(".", 1)[-1]
+
+
+def _caches(task: Document) -> bool:
+    return bool((task.get("cachingOptions") or {}).get("enableCache"))
+
+
+def _fingerprint(component: Document, container: Document, inputs: Values) -> str:
+    """What equal work is recognised by; where it runs does not matter."""
+    work = {
+        "component": component,
+        "command": [container.get("command"), container.get("args"), container.get("image")],
+        "parameters": inputs.parameters,
+        "artifacts": {name: [one["uri"] for one in found] for name, found in inputs.artifacts.items()},
+    }
+    return hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()
