@@ -54,7 +54,7 @@ class TaskPlaced(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskHeld(TaskEvent):
-    """The scheduler left the task waiting, with a reason."""
+    """The scheduler left the task waiting, or the platform does, with a reason."""
 
     kind: ClassVar[str] = "task-held"
     reason: str
@@ -79,10 +79,11 @@ class TaskQueued(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStarted(TaskEvent):
-    """The attempt runs, on `node`."""
+    """The attempt runs, on `node`; `scheduled_at` is when it got that node, where the platform tells."""
 
     kind: ClassVar[str] = "task-started"
     node: str | None = None
+    scheduled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,10 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a task. `node` is what was decided, `actual_node` what really happened."""
+    """One try of a task. `node` is what was decided, `actual_node` what really happened.
+
+    On a cluster it is queued until `scheduled_at`, its image is pulled until `started_at`, and then it runs.
+    """
 
     number: int
     state: TaskState = TaskState.PENDING
@@ -83,6 +86,7 @@ class Attempt:
     not_before: datetime | None = None
     placed_at: datetime | None = None
     queued_at: datetime | None = None
+    scheduled_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: TaskError | None = None
@@ -94,6 +98,20 @@ class Attempt:
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """How long the platform looked for a node, where it told."""
+        if self.queued_at is None or self.scheduled_at is None:
+            return None
+        return (self.scheduled_at - self.queued_at).total_seconds()
+
+    @property
+    def pull_seconds(self) -> float | None:
+        """How long it took from the node to the start (image pull above all), where the platform told."""
+        if self.scheduled_at is None or self.started_at is None:
+            return None
+        return (self.started_at - self.scheduled_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ from server.domain.states import RUN_TABLE, TASK_TABLE, Binding, RunState, TaskS
 Result = tuple[Run, list[Event]]
 """A changed run and the derived events."""
 
+_MAY_BE_HELD = frozenset({TaskState.PENDING, TaskState.READY, TaskState.QUEUED})
+"""States in which something can be said of why a task waits: here, or in the platform's own queue."""
+
 MAX_LOSSES = 10
 """A task lost this often fails: something about it, or about every node, takes the nodes down."""
 
@@ -85,7 +88,7 @@ def _placed(run: Run, event: happened.TaskPlaced) -> Result | None:
 
 def _held(run: Run, event: happened.TaskHeld) -> Result | None:
     task = _current(run, event)
-    if task is None or task.hold == event.reason or task.state not in (TaskState.READY, TaskState.PENDING):
+    if task is None or task.hold == event.reason or task.state not in _MAY_BE_HELD:
         return None
     return put(run, replace(task, hold=event.reason)), []
 
@@ -115,7 +118,9 @@ def _started(run: Run, event: happened.TaskStarted) -> Result | None:
     if task is None or task.state is TaskState.RUNNING:
         return None
     node = event.node or task.current.actual_node or task.current.node
-    run, _ = _move(run, task, TaskState.RUNNING, started_at=event.at, actual_node=node)
+    run, _ = _move(
+        run, task, TaskState.RUNNING, started_at=event.at, actual_node=node, scheduled_at=event.scheduled_at
+    )
     return replace(run, started_at=run.started_at or event.at, dispatched_at=run.dispatched_at or event.at), []
 
 

@@ -79,6 +79,20 @@ class PlatformInterface(ABC):
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
         """After a restart: of these attempts (id -> run, task, number), report as lost those nobody knows of."""
 
+    async def resume(self, runs: Sequence[Run]) -> None:
+        """After a restart: the live runs, so that a platform that drives its own graphs (`at_submission`) goes on
+        following them. Called before anything is handed over."""
+
+    def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
+        """A run is about to be accepted from a caller with these request headers (names in lower case).
+
+        Raises UnauthorizedError where the platform needs a credential that the caller did not show.
+        """
+
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with which part of the platform's connection now, by name; for `readyz`."""
+        return {}
+
     @abstractmethod
     async def bind(self, launch: Launch) -> None:
         """Take one attempt (`when_ready`). Returns when the platform has it for good."""

@@ -1,0 +1,288 @@
+"""The KFP API as far as we need it: health, experiments, runs. Own and small, over httpx.
+
+Source: `kubeflow.pipelines.backend.api.v2beta1`. Replies leave out what is zero, times are whole seconds, and a time
+before 1971 means none. A create call whose answer is lost raises `UnsureError`: the run may be there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from server.domain.errors import PlatformError
+from server.kube.reading import instant
+from server.platforms.kubeflow.breaker import Breaker
+
+ROOT = "/apis/v2beta1"
+PAGE = 200
+TRIES = 3
+FIRST_PAUSE_SECONDS = 0.3
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
+ACTIVE = ("RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSED")
+
+Headers = Mapping[str, str]
+
+
+class UnsureError(PlatformError):
+    """Nobody can say whether the call was carried out."""
+
+    code = "platform-unsure"
+
+
+class GoneError(PlatformError):
+    """There is no such run (any more)."""
+
+    code = "platform-gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How we show who we are: a token file (read anew each time), fixed headers, a cookie among them."""
+
+    token_file: Path | None = None
+    headers: Headers = field(default_factory=dict)
+
+    def now(self) -> dict[str, str]:
+        """The headers for the next request."""
+        found = dict(self.headers)
+        if self.token_file is not None:
+            try:
+                found["Authorization"] = f"Bearer {self.token_file.read_text().strip()}"
+            except OSError as error:
+                raise PlatformError(
+                    f"the token file {self.token_file} cannot be read: {error.strerror}",
+                    hint="KFP_TOKEN_FILE names it",
+                    is_retryable=True,
+                ) from error
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the server says of itself. `version` is (major, minor) where it can be read."""
+
+    version: tuple[int, int] | None
+    is_multi_user: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KfpRun:
+    """A run as the API tells it; `was_stopped` when it was asked to end."""
+
+    id: str
+    name: str
+    state: str
+    namespace: str = ""
+    experiment_id: str = ""
+    error: str = ""
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+    was_stopped: bool = False
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, by the server's word."""
+        return self.state in FINAL
+
+
+class KfpClient:
+    """One Kubeflow Pipelines server."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        identity: Identity,
+        now: Callable[[], datetime],
+        verify: Any = True,
+        timeout_seconds: float = 20.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.url, self._identity, self._sleep = url.rstrip("/"), identity, sleep
+        self._http = httpx.AsyncClient(timeout=timeout_seconds, verify=verify, headers={"User-Agent": "mlopx"})
+        self.breaker = Breaker(now)
+        self.requests = 0
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def health(self) -> Health:
+        """Version and mode."""
+        told = await self._call("GET", "/healthz")
+        text = str(told.get("tag_name") or "")
+        return Health(_version(text), bool(told.get("multi_user")), text)
+
+    async def experiment(self, name: str, namespace: str, headers: Headers | None = None) -> str:
+        """The id of the experiment of this name; made if there is none."""
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        params = {"filter": json.dumps({"predicates": [predicate]}), "page_size": "1"}
+        if namespace:
+            params["namespace"] = namespace
+        told = await self._call("GET", "/experiments", params=params, headers=headers)
+        for one in told.get("experiments") or []:
+            return str(one["experiment_id"])
+        body = {"display_name": name, **({"namespace": namespace} if namespace else {})}
+        return str((await self._call("POST", "/experiments", body=body, headers=headers))["experiment_id"])
+
+    async def create(self, body: Mapping[str, Any], headers: Headers | None = None) -> KfpRun:
+        """Begin a run. Raises UnsureError when no clear answer came."""
+        return read_run(await self._call("POST", "/runs", body=body, headers=headers, is_safe=False))
+
+    async def get(self, run_id: str, headers: Headers | None = None) -> KfpRun:
+        """One run. Raises GoneError."""
+        return read_run(await self._call("GET", f"/runs/{run_id}", headers=headers))
+
+    async def list(
+        self,
+        predicates: Sequence[Mapping[str, Any]],
+        *,
+        namespace: str = "",
+        headers: Headers | None = None,
+        most: int | None = None,
+    ) -> list[KfpRun]:
+        """All runs for which all predicates hold, page by page, newest first."""
+        found: list[KfpRun] = []
+        params = {"page_size": str(PAGE), "sort_by": "created_at desc"}
+        params["filter"] = json.dumps({"predicates": list(predicates)})
+        if namespace:
+            params["namespace"] = namespace
+        while True:
+            told = await self._call("GET", "/runs", params=params, headers=headers)
+            found.extend(read_run(one) for one in told.get("runs") or [])
+            token = told.get("next_page_token")
+            if not token or (most is not None and len(found) >= most):
+                return found
+            params["page_token"] = token
+
+    async def terminate(self, run_id: str, headers: Headers | None = None) -> None:
+        """Ask a run to end."""
+        await self._call("POST", f"/runs/{run_id}:terminate", headers=headers)
+
+    async def archive(self, run_id: str, headers: Headers | None = None) -> None:
+        """Put a run away."""
+        await self._call("POST", f"/runs/{run_id}:archive", headers=headers)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        is_safe: bool = True,
+    ) -> dict[str, Any]:
+        """One call; safe ones are tried again while the server is busy or a token has just changed."""
+        pause = FIRST_PAUSE_SECONDS
+        for left in reversed(range(TRIES if is_safe else 1)):
+            self._require_closed()
+            answer = await self._send(method, path, params, body, headers, is_safe=is_safe, is_last=not left)
+            if answer is not None:
+                if answer.is_success:
+                    self.breaker.succeeded()
+                    return _object(answer, method, path)
+                if not left or answer.status_code not in (*BUSY, 401):
+                    raise self._refused(answer, method, path, is_safe)
+            await self._sleep(pause)
+            pause *= 3
+        raise AssertionError("the last try either answers or raises")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        headers: Headers | None,
+        *,
+        is_safe: bool,
+        is_last: bool,
+    ) -> httpx.Response | None:
+        shown = dict(headers) if headers is not None else self._identity.now()
+        self.requests += 1
+        try:
+            return await self._http.request(method, f"{self.url}{ROOT}{path}", params=params, json=body, headers=shown)
+        except httpx.HTTPError as error:
+            self.breaker.failed()
+            text = f"Kubeflow at {self.url} does not answer: {str(error) or type(error).__name__}"
+            if not is_safe and not isinstance(error, httpx.ConnectError):
+                raise UnsureError(f"{text}; it may have taken the run", is_retryable=True) from error
+            if is_last:
+                raise PlatformError(text, is_retryable=True) from error
+            return None
+
+    def _require_closed(self) -> None:
+        if self.breaker.is_open:
+            since = self.breaker.failing_since
+            when = f" since {since:%H:%M:%S} UTC" if since else ""
+            raise PlatformError(f"Kubeflow at {self.url} has not answered{when}", is_retryable=True)
+
+    def _refused(self, answer: httpx.Response, method: str, path: str, is_safe: bool) -> PlatformError:
+        status, said = answer.status_code, _said(answer)
+        if status in BUSY:
+            self.breaker.failed()
+            if not is_safe:
+                return UnsureError(f"Kubeflow answered {status} to a new run; it may have taken it", is_retryable=True)
+            return PlatformError(f"Kubeflow is not well: {method} {path}: {status} {said}", is_retryable=True)
+        self.breaker.succeeded()
+        if status == 404:
+            return GoneError(f"Kubeflow does not know it: {said or path}")
+        if status in (401, 403):
+            hint = "see KFP_TOKEN_FILE, KFP_USER and KFP_COOKIE; in multi-user mode callers show their own credential"
+            return PlatformError(f"Kubeflow refuses us: {status} {said}", hint=hint, is_retryable=True)
+        return PlatformError(f"Kubeflow refused: {method} {path}: {status} {said}")
+
+
+def read_run(told: Mapping[str, Any]) -> KfpRun:
+    """A run of the API."""
+    history = [str(one.get("state")) for one in told.get("state_history") or []]
+    state = str(told.get("state") or "RUNTIME_STATE_UNSPECIFIED")
+    return KfpRun(
+        id=str(told.get("run_id") or ""),
+        name=str(told.get("display_name") or ""),
+        state=state,
+        experiment_id=str(told.get("experiment_id") or ""),
+        error=str((told.get("error") or {}).get("message") or ""),
+        created_at=instant(told.get("created_at")),
+        finished_at=instant(told.get("finished_at")),
+        was_stopped=state == "CANCELED" or "CANCELING" in (state, *history),
+        document=told,
+    )
+
+
+def _object(answer: httpx.Response, method: str, path: str) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError as error:
+        hint = "is KFP_URL the address of the API (not of a login page)?"
+        raise PlatformError(f"{method} {path}: the answer is not JSON", hint=hint, is_retryable=True) from error
+    if not isinstance(found, dict):
+        raise PlatformError(f"{method} {path}: the answer is no object", is_retryable=True)
+    return found
+
+
+def _said(answer: httpx.Response) -> str:
+    try:
+        told = answer.json()
+        return str(told.get("message") or told.get("error") or told)[:300]
+    except (ValueError, AttributeError):
+        return answer.text[:200]
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    parts = text.lstrip("v").split(".")
+    return (int(parts[0]), int(parts[1])) if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit() else None
+
+
+__all__ = ["ACTIVE", "FINAL", "GoneError", "Health", "Headers", "Identity", "KfpClient", "KfpRun", "UnsureError", "read_run"]

@@ -1,0 +1,176 @@
+"""Follows one run: from what is seen of it to the events that were not told yet. Pure; the platform does the looking.
+
+Kubernetes keeps whole seconds, so a task may seem to start before its run was handed over: instants are never told
+before `since`, nor before what was told of the same task already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from server.domain import events as happened
+from server.domain.events import Event
+from server.domain.graph import Graph
+from server.domain.run import Run, TaskError, TaskKey
+from server.domain.states import RunState, TaskState
+from server.platforms.kubeflow.notes import Note, read_note
+from server.platforms.kubeflow.sight import TaskSight
+
+REASONS = {"OOMKilled": "oom", "DeadlineExceeded": "timeout", "Evicted": "lost", "NodeLost": "lost"}
+SKIPS = {"skipped": "condition", "omitted": "upstream-failed"}
+_HINTS = {
+    "oom": "the task needs more memory than its limit: ask for more",
+    "timeout": "the task took longer than its timeout",
+    "lost": "its pod was taken away; retry the run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended, by the platform's word."""
+
+    state: RunState
+    at: datetime
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told of one task: our attempt, Kubeflow's number of the try, how far it came, and when that was."""
+
+    attempt: int = 1
+    number: int = 0
+    state: TaskState = TaskState.PENDING
+    at: datetime | None = None
+
+    def move(self, state: TaskState, at: datetime, floor: datetime) -> datetime:
+        """Note the next state; returns when it began: never before what was told, nor before `floor`."""
+        self.state, self.at = state, max(at, floor, self.at or floor)
+        return self.at
+
+
+@dataclass(slots=True)
+class Follower:
+    """One run on its way. `paths` leads from our task paths to Kubeflow's."""
+
+    run_id: str
+    platform_run_id: str
+    namespace: str
+    graph: Graph
+    paths: Mapping[str, str]
+    since: datetime
+    tasks: dict[TaskKey, Told] = field(default_factory=dict)
+    holds: dict[TaskKey, str] = field(default_factory=dict)
+    is_stopping: bool = False
+    has_ended: bool = False
+
+    @classmethod
+    def of(cls, run: Run, platform_run_id: str, namespace: str, paths: Mapping[str, str]) -> Follower:
+        """Go on with a run as the journal has it."""
+        tasks = {
+            key: Told(task.current.number, task.losses, task.state, task.current.started_at or task.current.queued_at)
+            for key, task in run.tasks.items()
+            if task.state not in (TaskState.PENDING, TaskState.READY, TaskState.PLACED) or task.losses
+        }
+        since = run.dispatched_at or run.submitted_at
+        is_stopping = run.cancel_requested_at is not None
+        return cls(run.id, platform_run_id, namespace, run.graph, paths, since, tasks, is_stopping=is_stopping)
+
+    def news(self, sights: Iterable[TaskSight], now: datetime) -> list[Event]:
+        """What was not told yet."""
+        found: list[Event] = []
+        for sight in sights:
+            for key in self.keys_of(sight):
+                found.extend(self._task(key, self.tasks.setdefault(key, Told()), sight, now))
+        return found
+
+    def end(self, ending: Ending) -> list[Event]:
+        """The run is over; told once."""
+        if self.has_ended:
+            return []
+        self.has_ended = True
+        last = max((told.at for told in self.tasks.values() if told.at), default=self.since)
+        at = max(ending.at, last, self.since)
+        return [happened.RunEnded(at=at, state=ending.state, error=ending.error)]
+
+    def hold(self, key: TaskKey, reason: str, now: datetime) -> list[Event]:
+        """Say why a task waits, if that is new."""
+        told = self.tasks.get(key, Told())
+        if self.holds.get(key) == reason or told.state not in (TaskState.PENDING, TaskState.QUEUED):
+            return []
+        self.holds[key] = reason
+        return [happened.TaskHeld(at=max(now, self.since), key=key, attempt=told.attempt, reason=reason)]
+
+    def keys_of(self, sight: TaskSight) -> Iterator[TaskKey]:
+        """Our tasks that a sight speaks of."""
+        place = sight.place
+        for ours, theirs in self.paths.items():
+            is_it = theirs == place.path or (sight.is_subtree and theirs.startswith(f"{place.path}/"))
+            if is_it and len(self.graph.loops.get(ours, ())) == len(place.iteration):
+                yield TaskKey(ours, place.iteration)
+
+    def _task(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Iterator[Event]:
+        if told.state.is_end or sight.number < told.number:
+            return
+        if sight.number > told.number:
+            yield from self._next_try(key, told, sight, now)
+        if sight.phase in SKIPS:
+            at = told.move(TaskState.SKIPPED, now, self.since)
+            yield happened.TaskSkipped(at=at, key=key, attempt=told.attempt, reason=SKIPS[sight.phase])
+        elif sight.phase == "cached":
+            at = told.move(TaskState.SUCCEEDED, sight.finished_at or now, self.since)
+            yield happened.TaskSucceeded(at=at, key=key, attempt=told.attempt, from_cache=True)
+        else:
+            yield from self._begin(key, told, sight, now)
+            if sight.phase == "succeeded" or (sight.phase == "failed" and sight.is_final):
+                yield self._ended(key, told, sight, now)
+
+    def _next_try(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Iterator[Event]:
+        """What ran before came to nothing; Kubeflow tries again by itself."""
+        if told.state in (TaskState.QUEUED, TaskState.RUNNING):
+            at = told.move(TaskState.READY, sight.queued_at or now, self.since)
+            yield happened.TaskLost(at=at, key=key, attempt=told.attempt, reason="Kubeflow tries it again")
+            told.attempt += 1
+        told.number = sight.number
+
+    def _begin(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Iterator[Event]:
+        if told.state not in (TaskState.QUEUED, TaskState.RUNNING):
+            at = told.move(TaskState.QUEUED, sight.queued_at or sight.started_at or now, self.since)
+            yield happened.TaskQueued(at=at, key=key, attempt=told.attempt, node=sight.node)
+        has_started = sight.phase == "running" or (sight.phase != "queued" and sight.started_at is not None)
+        if told.state is TaskState.RUNNING or not has_started:
+            return
+        scheduled_at = max(sight.scheduled_at, told.at or self.since) if sight.scheduled_at else None
+        self.holds.pop(key, None)
+        at = told.move(TaskState.RUNNING, sight.started_at or now, scheduled_at or self.since)
+        yield happened.TaskStarted(at=at, key=key, attempt=told.attempt, node=sight.node, scheduled_at=scheduled_at)
+
+    def _ended(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Event:
+        note = read_note(sight.note)
+        peak = note.peak_memory_bytes
+        if sight.phase == "succeeded":
+            at = told.move(TaskState.SUCCEEDED, sight.finished_at or now, self.since)
+            return happened.TaskSucceeded(
+                at=at, key=key, attempt=told.attempt, outputs=note.outputs, peak_memory_bytes=peak
+            )
+        if self.is_stopping:
+            at = told.move(TaskState.CANCELLED, sight.finished_at or now, self.since)
+            return happened.TaskCancelled(at=at, key=key, attempt=told.attempt, reason="the run was stopped")
+        at = told.move(TaskState.FAILED, sight.finished_at or now, self.since)
+        error = _error(sight, note)
+        return happened.TaskFailed(at=at, key=key, attempt=told.attempt, error=error, peak_memory_bytes=peak)
+
+
+def _error(sight: TaskSight, note: Note) -> TaskError:
+    if note.error is not None:
+        return note.error
+    kind = REASONS.get(sight.reason, "")
+    if not kind:
+        kind = "lost" if "deleted" in sight.message else "exit-code" if sight.exit_code else "platform"
+    message = sight.message or sight.reason or "the task failed"
+    return TaskError(kind, message, hint=_HINTS.get(kind, ""), exit_code=sight.exit_code)
+
+
+__all__ = ["Ending", "Follower", "Told"]

@@ -1,0 +1,271 @@
+"""Kubeflow Pipelines as a platform: it takes whole placed runs, drives their graphs itself, and is followed from here.
+
+Flow: `submitting` compiles, places and creates; `watching` sees what becomes of it and fills the `outbox`; the tracker
+reads `events()`. Nodes come from the Kubernetes API, which placing needs; without it runs are followed as a whole only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mlopx.spec import PipelineSpec
+from server.cluster.interface import NodeSourceInterface
+from server.domain.errors import MlopxError, NotFoundError, PlatformError, UnauthorizedError
+from server.domain.launch import Launch
+from server.domain.node import Node
+from server.domain.request import Defaults, kubernetes_defaults
+from server.domain.run import Run, TaskKey
+from server.domain.states import Binding, RunState
+from server.kube.client import KubeClient
+from server.kube.errors import KubeError
+from server.kube.resources import PODS
+from server.platforms.interface import Delivery, LogChunk, PlannedPlacement, PlatformInterface
+from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
+from server.platforms.kubeflow.follower import Ending, Follower
+from server.platforms.kubeflow.logs import Logs
+from server.platforms.kubeflow.outbox import Outbox
+from server.platforms.kubeflow.polling import Poller
+from server.platforms.kubeflow.submitting import CompilerPort, Submitter
+from server.platforms.kubeflow.watchdog import annotation
+from server.platforms.kubeflow.watching import Watcher
+
+log = logging.getLogger(__name__)
+
+SINGLE_USER_NAMESPACE = "kubeflow"
+AGAIN_SECONDS = 1.0
+CREDENTIALS = ("authorization", "cookie")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubeflowOptions:
+    """How the adapter behaves. `namespace` is that of the runs; empty in single-user mode.
+
+    `user_header` names the header with which a caller shows who it is, in multi-user mode.
+    """
+
+    namespace: str = ""
+    experiment: str = "mlopx"
+    service_account: str = ""
+    user_header: str = "kubeflow-userid"
+    update_seconds: float = 5.0
+    settle_seconds: float = 30.0
+    is_annotating: bool = False
+
+
+class KubeflowPlatform(PlatformInterface):
+    """Runs on Kubeflow Pipelines."""
+
+    name: ClassVar[str] = "kubeflow"
+    binding: ClassVar[Binding] = Binding.AT_SUBMISSION
+
+    def __init__(
+        self,
+        *,
+        client: KfpClient,
+        compiler: CompilerPort,
+        kube: KubeClient | None,
+        source: NodeSourceInterface | None,
+        options: KubeflowOptions,
+        folder: Path,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.defaults: Defaults = kubernetes_defaults
+        self.client, self.source = client, source
+        self._compiler, self._kube, self._options, self._now, self._sleep = compiler, kube, options, now, sleep
+        self.health: Health | None = None
+        self._outbox = Outbox(now)
+        self._logs = Logs(folder / "logs", kube)
+        self._submitter = Submitter(
+            client,
+            compiler,
+            namespace=options.namespace,
+            experiment=options.experiment,
+            service_account=options.service_account,
+            now=now,
+            settle_seconds=options.settle_seconds,
+        )
+        self.watcher = Watcher(
+            kube=kube,
+            namespace=options.namespace or SINGLE_USER_NAMESPACE,
+            poller=Poller(client, namespace=options.namespace, now=now),
+            outbox=self._outbox,
+            now=now,
+            sleep=sleep,
+            update_seconds=options.update_seconds,
+            on_ended=self._keep_log,
+            on_waiting=self._say_on_pod,
+        )
+        self._callers: dict[str, Headers] = {}
+        self._parts: list[asyncio.Task[None]] = []
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._problems: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """Begin to watch. A server that does not answer now is asked again: runs wait until it does."""
+        await self._learn_health()
+        parts = self.watcher.parts()
+        follow = getattr(self.source, "run_forever", None)
+        if follow is not None:
+            parts["nodes"] = follow
+        self._parts = [asyncio.create_task(self._keep_going(name, part)) for name, part in parts.items()]
+
+    async def aclose(self, *, stop_tasks: bool = False) -> None:
+        """Stop watching. Runs go on in Kubeflow whatever becomes of this server."""
+        for task in [*self._parts, *self._chores]:
+            task.cancel()
+        await asyncio.gather(*self._parts, *self._chores, return_exceptions=True)
+        await self.client.aclose()
+        if self._kube is not None:
+            await self._kube.aclose()
+
+    async def nodes(self) -> Sequence[Node]:
+        return (await self.source.look()).nodes if self.source is not None else ()
+
+    def refusals(self, spec: PipelineSpec) -> list[str]:
+        return self._compiler.refusals(spec)
+
+    def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
+        """In multi-user mode a caller shows its own credential, and the run is made with it."""
+        if self.health is not None and not self.health.is_multi_user:
+            return
+        wanted = (*CREDENTIALS, self._options.user_header.lower())
+        shown = {name: value for name, value in caller.items() if name.lower() in wanted}
+        if shown:
+            self._callers[run_id] = shown
+        elif self.health is not None:
+            raise UnauthorizedError(
+                "Kubeflow is in multi-user mode: nobody runs anything there as this server",
+                hint=f"send your own {self._options.user_header} header, Authorization header or cookie",
+            )
+
+    async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
+        """Nothing to do: attempts are Kubeflow's own."""
+
+    async def resume(self, runs: Sequence[Run]) -> None:
+        """Follow again what was handed over before the restart."""
+        for run in runs:
+            if run.platform_run_id is not None:
+                self._follow(run, run.platform_run_id)
+            elif run.dispatched_at is not None:
+                self._submitter.may_be_there(run.id)
+
+    async def bind(self, launch: Launch) -> None:
+        raise PlatformError("Kubeflow takes whole runs, not single tasks")
+
+    async def submit(self, run: Run, placements: Mapping[TaskKey, PlannedPlacement]) -> str:
+        if self.health is None:
+            await self._learn_health()
+        health = self.health
+        headers = self._callers.get(run.id)
+        if health is not None and health.is_multi_user and headers is None:
+            raise PlatformError(
+                "the caller's credential was not kept over a restart of the server", hint="submit the run again"
+            )
+        version = health.version if health is not None else None
+        found = await self._submitter.submit(run, placements, version=version, headers=headers)
+        self._callers.pop(run.id, None)
+        self._follow(run, found.id)
+        return found.id
+
+    async def cancel(self, run: Run, attempt_ids: Sequence[str]) -> None:
+        platform_run_id = run.platform_run_id
+        if platform_run_id is None:
+            found = await self._submitter.find(run)
+            if found is None:
+                self._outbox.put(run.id, Follower.of(run, "", "", {}).end(Ending(RunState.CANCELLED, self._now())))
+                return
+            platform_run_id = found.id
+        self._follow(run, platform_run_id)
+        follower = self.watcher.followers[platform_run_id]
+        follower.is_stopping = True
+        try:
+            await self.client.terminate(platform_run_id)
+        except GoneError:
+            self._outbox.put(run.id, follower.end(Ending(RunState.CANCELLED, self._now(), "Kubeflow has it no more")))
+        except PlatformError as error:
+            if error.is_retryable:
+                raise
+            log.info("run %s cannot be stopped any more: %s", run.id, error.message)
+
+    async def logs(self, run: Run, key: TaskKey, attempt: int, *, offset: int = 0) -> LogChunk:
+        follower = self.watcher.followers.get(run.platform_run_id or "")
+        if follower is None and run.platform_run_id:
+            follower = self._follower(run, run.platform_run_id)
+        pod = self.watcher.pod_of(follower, key, attempt) if follower else None
+        try:
+            return await self._logs.chunk(run.id, key, attempt, pod, offset)
+        except KubeError as error:
+            raise NotFoundError(f"the log of task {key} cannot be read now: {error.message}") from error
+
+    async def events(self) -> AsyncIterator[Delivery]:
+        while True:
+            yield await self._outbox.next()
+
+    async def acknowledge(self, token: str) -> None:
+        delivery = self._outbox.acknowledge(token)
+        if delivery is not None and delivery.event.kind == "run-ended":
+            self.watcher.forget(delivery.run_id)
+
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with which part now."""
+        found = dict(self._problems)
+        if self.watcher.poll_problem is not None:
+            found["kubeflow"] = self.watcher.poll_problem.message
+        for name, mirror in (("workflows", self.watcher.workflows), ("pods", self.watcher.pods)):
+            if mirror is None:
+                found[name] = "there is no Kubernetes access: runs are followed as a whole only"
+            elif mirror.problem is not None:
+                found[name] = mirror.problem.message
+        return found
+
+    def _follow(self, run: Run, platform_run_id: str) -> None:
+        self.watcher.follow(self._follower(run, platform_run_id))
+
+    def _follower(self, run: Run, platform_run_id: str) -> Follower:
+        paths = self._compiler.paths(run.graph.spec)
+        return Follower.of(run, platform_run_id, self._options.namespace, paths)
+
+    async def _learn_health(self) -> None:
+        try:
+            self.health = await self.client.health()
+            self._problems.pop("health", None)
+        except PlatformError as error:
+            log.warning("Kubeflow's health is not known yet: %s", error.message)
+            self._problems["health"] = error.message
+
+    async def _keep_going(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await part()
+            except Exception:
+                log.exception("part %r of the Kubeflow adapter failed; it begins again", name)
+            await self._sleep(AGAIN_SECONDS)
+
+    def _keep_log(self, follower: Follower, key: TaskKey, attempt: int, pod: tuple[str, str]) -> None:
+        self._chore(self._logs.keep(follower.run_id, key, attempt, pod))
+
+    def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str, pod: tuple[str, str] | None) -> None:
+        if pod is not None and self._kube is not None and self._options.is_annotating:
+            patch = annotation(reason)
+            self._chore(self._kube.patch(PODS, patch, name=pod[1], namespace=pod[0]))
+
+    def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
+        async def done() -> None:
+            try:
+                await work
+            except MlopxError as error:
+                log.info("a chore failed: %s", error.message)
+
+        task = asyncio.create_task(done())
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+__all__ = ["KubeflowOptions", "KubeflowPlatform"]

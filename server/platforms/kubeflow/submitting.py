@@ -1,0 +1,153 @@
+"""Hands runs over to Kubeflow: compiled, placed, marked with our id, and never twice.
+
+KFP knows no idempotency key. So a run carries our id in its display name, is looked for before it is created, and is
+not created again for a while after a create call whose answer was lost.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from mlopx.spec import PipelineSpec
+from server.domain.errors import PlatformError
+from server.domain.run import Run, TaskKey
+from server.platforms.interface import PlannedPlacement
+from server.platforms.kubeflow.client import GoneError, Headers, KfpClient, KfpRun, UnsureError
+
+log = logging.getLogger(__name__)
+
+MARK = " mlopx/"
+"""In the display name, before our run id; what tells our runs from others in one filtered list."""
+
+RUN_LABEL = "mlopx.dev/run"
+TASK_ANNOTATION = "mlopx.dev/task"
+SETTLE_SECONDS = 30.0
+"""How long a create call without an answer may still be carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A pipeline as Kubeflow takes it. `paths` leads from our task paths to Kubeflow's."""
+
+    pipeline: Mapping[str, Any]
+    platform: Mapping[str, Any] | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+class CompilerPort(Protocol):
+    """Compiles specs and writes placements."""
+
+    def refusals(self, spec: PipelineSpec) -> list[str]:
+        """What of it Kubeflow cannot express, as sentences."""
+
+    def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
+        """From our task paths to Kubeflow's."""
+
+    def place(self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None) -> Compiled:
+        """The run's pipeline with its placements, marked with the run's id."""
+
+
+def display_name(run: Run) -> str:
+    """What the run is called in Kubeflow."""
+    return f"{run.name}{MARK}{run.id}"
+
+
+def our_id(name: str) -> str | None:
+    """Our run id in a display name, or None."""
+    head, mark, run_id = name.rpartition(MARK)
+    return run_id if mark and head else None
+
+
+class Submitter:
+    """Creates runs, each once."""
+
+    def __init__(
+        self,
+        client: KfpClient,
+        compiler: CompilerPort,
+        *,
+        namespace: str,
+        experiment: str,
+        service_account: str,
+        now: Callable[[], datetime],
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        self._client, self._compiler, self._now = client, compiler, now
+        self._namespace, self._experiment, self._service_account = namespace, experiment, service_account
+        self._settle = timedelta(seconds=settle_seconds)
+        self._experiments: dict[str, str] = {}
+        self._unsure_until: dict[str, datetime] = {}
+
+    def may_be_there(self, run_id: str) -> None:
+        """Somebody (an earlier server) may be creating this run right now."""
+        self._unsure_until[run_id] = self._now() + self._settle
+
+    async def submit(
+        self,
+        run: Run,
+        placements: Mapping[TaskKey, PlannedPlacement],
+        *,
+        version: tuple[int, int] | None,
+        headers: Headers | None,
+    ) -> KfpRun:
+        """The run in Kubeflow: found, or created. Raises PlatformError."""
+        compiled = self._compiler.place(run, placements, version)
+        found = await self.find(run, headers)
+        if found is not None:
+            self._unsure_until.pop(run.id, None)
+            return found
+        until = self._unsure_until.get(run.id)
+        if until is not None and self._now() < until:
+            raise PlatformError(
+                f"it may still arrive from the call without an answer; it is not sent again before {until:%H:%M:%S} UTC",
+                is_retryable=True,
+            )
+        try:
+            created = await self._create(run, compiled, headers)
+        except UnsureError:
+            self.may_be_there(run.id)
+            raise
+        self._unsure_until.pop(run.id, None)
+        return created
+
+    async def find(self, run: Run, headers: Headers | None = None) -> KfpRun | None:
+        """The run in Kubeflow, by our id. Of several (a lost answer after all) the first stays, others are stopped."""
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": display_name(run)}
+        found = await self._client.list([predicate], namespace=self._namespace, headers=headers)
+        for extra in found[:-1]:
+            if not extra.is_over:
+                log.warning("run %s is in Kubeflow twice; %s is stopped", run.id, extra.id)
+                await self._client.terminate(extra.id, headers)
+        return found[-1] if found else None
+
+    async def _create(self, run: Run, compiled: Compiled, headers: Headers | None) -> KfpRun:
+        spec: Mapping[str, Any] = compiled.pipeline
+        if compiled.platform:
+            spec = {"pipeline_spec": compiled.pipeline, "platform_spec": compiled.platform}
+        body: dict[str, Any] = {
+            "display_name": display_name(run),
+            "description": f"Placed by MLOpX, which knows it as run {run.id}.",
+            "pipeline_spec": spec,
+            "runtime_config": {"parameters": {name: one for name, one in run.parameters.items() if one is not None}},
+        }
+        if self._service_account:
+            body["service_account"] = self._service_account
+        body["experiment_id"] = await self._experiment_of(run, headers)
+        try:
+            return await self._client.create(body, headers)
+        except GoneError:
+            self._experiments.clear()
+            raise
+
+    async def _experiment_of(self, run: Run, headers: Headers | None) -> str:
+        name = self._experiment if run.options.project == "default" else run.options.project
+        if name not in self._experiments:
+            self._experiments[name] = await self._client.experiment(name, self._namespace, headers)
+        return self._experiments[name]
+
+
+__all__ = ["MARK", "RUN_LABEL", "TASK_ANNOTATION", "Compiled", "CompilerPort", "Submitter", "display_name", "our_id"]

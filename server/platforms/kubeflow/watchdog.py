@@ -1,0 +1,58 @@
+"""Why a task waits, in words: no node fits, its image does not come, the quota is used up, a volume is missing.
+
+Source: conditions and container states of core/v1 pods, messages of the scheduler, of the kubelet and of Argo. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from server.kube.reading import PodSeen
+from server.platforms.kubeflow.sight import MAIN, TaskSight
+
+PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+SETUP_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_VOLUME_WORDS = ("persistentvolumeclaim", "volume node affinity", "PersistentVolume", "max volume count")
+_QUOTA_WORDS = ("exceeded quota", "quota")
+
+
+def why_waiting(sight: TaskSight, pod: PodSeen | None) -> str | None:
+    """One sentence, or None while nothing is wrong (it was just made, or its image comes)."""
+    if sight.phase != "queued":
+        return None
+    if pod is None:
+        return _without_pod(sight)
+    if pod.node is None:
+        return _unscheduled(pod.unscheduled_reason)
+    main = pod.container(MAIN)
+    for container in [main, *pod.containers]:
+        if container is None or container.started_at is not None:
+            continue
+        if container.reason in PULL_REASONS:
+            return f"image: {container.reason} on node {pod.node}: {container.message or 'it cannot be pulled'}"
+        if container.reason in SETUP_REASONS:
+            return f"container: {container.reason} on node {pod.node}: {container.message}"
+    return None
+
+
+def _without_pod(sight: TaskSight) -> str | None:
+    message = sight.message
+    if any(word in message for word in _QUOTA_WORDS):
+        return f"quota: {message}"
+    return f"no pod yet: {message}" if message else None
+
+
+def _unscheduled(message: str) -> str | None:
+    if not message:
+        return None
+    if any(word in message for word in _VOLUME_WORDS):
+        return f"volume: {message}"
+    return f"unschedulable: {message}"
+
+
+def annotation(reason: str) -> Mapping[str, object]:
+    """The patch that writes the reason on the pod."""
+    return {"metadata": {"annotations": {"mlopx.dev/waiting": reason[:1000]}}}
+
+
+__all__ = ["annotation", "why_waiting"]

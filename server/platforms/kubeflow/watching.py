@@ -1,0 +1,263 @@
+"""Sees what becomes of runs: Workflows and pods by watch where we may, else what KFP tells of whole runs.
+
+Three sources, one place where they meet: `digest` makes the events of a run from all that is known of it now. Every
+source may be late, missing or wrong alone; nothing is told from one that another is about to contradict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from server.domain.errors import MlopxError
+from server.domain.run import TaskKey
+from server.domain.states import RunState, TaskState
+from server.kube.client import KubeClient
+from server.kube.mirror import Mirror, Name
+from server.kube.reading import PodSeen, read_pod
+from server.kube.resources import PODS, WORKFLOWS
+from server.platforms.kubeflow.client import KfpRun
+from server.platforms.kubeflow.follower import Ending, Follower
+from server.platforms.kubeflow.outbox import Outbox
+from server.platforms.kubeflow.polling import Poller
+from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_workflow
+from server.platforms.kubeflow.watchdog import why_waiting
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(seconds=10)
+"""How long an end in one source waits for the others to catch up."""
+
+ORPHANED = timedelta(minutes=2)
+"""A run whose Workflow is gone while KFP says that it runs is over after this time."""
+
+OnEnded = Callable[[Follower, TaskKey, int, tuple[str, str]], None]
+OnWaiting = Callable[[Follower, TaskKey, str, tuple[str, str] | None], None]
+
+
+class Watcher:
+    """Follows all our runs.
+
+    Args:
+        on_ended: a task's pod has ended: keep its log.
+        on_waiting: a task waits, for this reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        kube: KubeClient | None,
+        namespace: str | None,
+        poller: Poller,
+        outbox: Outbox,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]],
+        update_seconds: float,
+        on_ended: OnEnded,
+        on_waiting: OnWaiting,
+    ) -> None:
+        self._poller, self._outbox, self._now, self._sleep = poller, outbox, now, sleep
+        self._update_seconds, self._on_ended, self._on_waiting = update_seconds, on_ended, on_waiting
+        self.followers: dict[str, Follower] = {}
+        self.workflows: Mirror[WorkflowSeen] | None = None
+        self.pods: Mirror[PodSeen] | None = None
+        if kube is not None:
+            more: dict[str, Any] = {"now": now, "namespace": namespace, "labels": RUN_LABEL, "sleep": sleep}
+            self.workflows = Mirror(kube, WORKFLOWS, reduce=read_workflow, **more)
+            self.pods = Mirror(kube, PODS, reduce=read_pod, **more)
+            self.workflows.listen(self._workflow_changed)
+            self.pods.listen(self._pod_changed)
+        self._workflow_of: dict[str, WorkflowSeen] = {}
+        self._pods_of: dict[str, dict[Name, PodSeen]] = {}
+        self._run_of_pod: dict[Name, str] = {}
+        self._run_of_workflow: dict[Name, str] = {}
+        self._orphaned: dict[str, datetime] = {}
+        self._records: dict[str, KfpRun] = {}
+        self._dirty: set[str] = set()
+        self._wake = asyncio.Event()
+        self.poll_problem: MlopxError | None = None
+
+    def parts(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """What must run in the background."""
+        found: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"poll": self.poll_forever, "digest": self.digest_forever}
+        if self.workflows is not None and self.pods is not None:
+            found.update(workflows=self.workflows.run_forever, pods=self.pods.run_forever)
+        return found
+
+    def follow(self, follower: Follower) -> None:
+        """Follow a run from now on."""
+        if follower.platform_run_id not in self.followers:
+            self.followers[follower.platform_run_id] = follower
+            self._poller.catch_up(follower.since)
+            self._mark(follower.platform_run_id)
+
+    def forget(self, run_id: str) -> None:
+        """A run's end is stored: nothing more of it is needed."""
+        for platform_run_id, follower in list(self.followers.items()):
+            if follower.run_id == run_id:
+                del self.followers[platform_run_id]
+                self._records.pop(platform_run_id, None)
+                self._orphaned.pop(platform_run_id, None)
+
+    def pod_of(self, follower: Follower, key: TaskKey, attempt: int) -> tuple[str, str] | None:
+        """The pod of an attempt, while it is there."""
+        tries = sorted(
+            (sight.number, sight.pod)
+            for sight in self.sights(follower.platform_run_id)
+            if sight.pod is not None and key in follower.keys_of(sight)
+        )
+        return tries[min(attempt, len(tries)) - 1][1] if tries else None
+
+    def sights(self, platform_run_id: str) -> list[TaskSight]:
+        """All that is seen of a run's tasks."""
+        pods = self._pods_of.get(platform_run_id, {}).values()
+        return joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE)
+
+    async def poll_forever(self) -> None:
+        """A look every interval; a failure is remembered and the next look sees what this one missed."""
+        while True:
+            await self.poll()
+            await self._sleep(self._update_seconds)
+
+    async def poll(self) -> None:
+        """Ask KFP once how our runs stand."""
+        self._outbox.repeat_old()
+        wanted = [run_id for run_id, follower in self.followers.items() if not follower.has_ended]
+        if not wanted:
+            return
+        try:
+            found, gone = await self._poller.look(wanted)
+        except MlopxError as error:
+            if self.poll_problem is None:
+                log.warning("runs cannot be followed now: %s", error.message)
+            self.poll_problem = error
+            return
+        self.poll_problem = None
+        self._records.update((run_id, found[run_id]) for run_id in wanted if run_id in found)
+        for run_id in wanted:
+            self._mark(run_id)
+        for run_id in gone:
+            ending = Ending(RunState.FAILED, self._now(), "it was deleted in Kubeflow before its end was seen")
+            self._end(self.followers[run_id], ending)
+
+    async def digest_forever(self) -> None:
+        """Tell what is new of every run of which something new was seen."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for run_id in self._take_dirty():
+                try:
+                    self.digest(run_id)
+                except Exception:
+                    log.exception("run %s could not be followed", run_id)
+            await asyncio.sleep(0)
+
+    def digest(self, platform_run_id: str) -> None:
+        """Tell what is new of one run."""
+        follower = self.followers.get(platform_run_id)
+        if follower is None or follower.has_ended:
+            return
+        now, sights = self._now(), self.sights(platform_run_id)
+        before = {key: told.state for key, told in follower.tasks.items()}
+        self._outbox.put(follower.run_id, follower.news(sights, now))
+        for sight in sights:
+            self._look_after(follower, sight, before, now)
+        ending = self._ending(follower, sights, now)
+        if ending is not None:
+            self._end(follower, ending)
+
+    def _look_after(self, follower: Follower, sight: TaskSight, before: dict[TaskKey, TaskState], now: datetime) -> None:
+        for key in follower.keys_of(sight):
+            told = follower.tasks[key]
+            if sight.pod is not None and told.state.is_end and not before.get(key, TaskState.PENDING).is_end:
+                self._on_ended(follower, key, told.attempt, sight.pod)
+            pod = self._pods_of.get(follower.platform_run_id, {}).get(sight.pod) if sight.pod else None
+            reason = why_waiting(sight, pod)
+            if reason is not None:
+                held = follower.hold(key, reason, now)
+                self._outbox.put(follower.run_id, held)
+                if held:
+                    self._on_waiting(follower, key, reason, sight.pod)
+
+    def _end(self, follower: Follower, ending: Ending) -> None:
+        self._outbox.put(follower.run_id, follower.end(ending))
+
+    def _ending(self, follower: Follower, sights: list[TaskSight], now: datetime) -> Ending | None:
+        """How the run ended, once every source had the time to say what it knows of its tasks."""
+        workflow, record = self._workflow_of.get(follower.platform_run_id), self._records.get(follower.platform_run_id)
+        if workflow is not None and workflow.phase:
+            at = workflow.finished_at or now
+            is_settled = not any(sight.phase in ("queued", "running") for sight in sights) or now - at > GRACE
+            return _workflow_ending(follower, workflow, record, at) if is_settled else None
+        if record is not None and record.is_over:
+            at = record.finished_at or now
+            is_settled = workflow is None or now - at > GRACE
+            return _record_ending(follower, record, at) if is_settled else None
+        lost_at = self._orphaned.get(follower.platform_run_id)
+        if lost_at is not None and now - lost_at > ORPHANED and record is not None:
+            return Ending(RunState.FAILED, now, "its Workflow was deleted in Kubernetes before its end was seen")
+        return None
+
+    def _workflow_changed(self, name: Name, seen: WorkflowSeen | None) -> None:
+        if seen is None:
+            run_id = self._run_of_workflow.pop(name, "")
+            gone = self._workflow_of.get(run_id)
+            if gone is not None and not gone.phase:
+                del self._workflow_of[run_id]
+                self._orphaned[run_id] = self._now()
+            elif run_id not in self.followers:
+                self._workflow_of.pop(run_id, None)
+        else:
+            run_id = seen.run_id
+            self._run_of_workflow[name] = run_id
+            self._workflow_of[run_id] = seen
+        self._mark(run_id)
+
+    def _pod_changed(self, name: Name, seen: PodSeen | None) -> None:
+        if seen is None:
+            run_id = self._run_of_pod.pop(name, "")
+            pods = self._pods_of.get(run_id, {})
+            pods.pop(name, None)
+            if not pods:
+                self._pods_of.pop(run_id, None)
+        else:
+            run_id = seen.labels.get(RUN_LABEL, "")
+            self._run_of_pod[name] = run_id
+            self._pods_of.setdefault(run_id, {})[name] = seen
+        self._mark(run_id)
+
+    def _mark(self, run_id: str) -> None:
+        if run_id in self.followers:
+            self._dirty.add(run_id)
+            self._wake.set()
+
+    def _take_dirty(self) -> list[str]:
+        taken, self._dirty = list(self._dirty), set()
+        return taken
+
+
+def _workflow_ending(follower: Follower, workflow: WorkflowSeen, record: KfpRun | None, at: datetime) -> Ending:
+    if workflow.phase == "Succeeded":
+        return Ending(RunState.SUCCEEDED, at)
+    return _bad_ending(follower, workflow.was_stopped or (record is not None and record.was_stopped), workflow.message, at)
+
+
+def _record_ending(follower: Follower, record: KfpRun, at: datetime) -> Ending:
+    if record.state in ("SUCCEEDED", "SKIPPED"):
+        return Ending(RunState.SUCCEEDED, at)
+    return _bad_ending(follower, record.was_stopped, record.error, at)
+
+
+def _bad_ending(follower: Follower, was_stopped: bool, message: str, at: datetime) -> Ending:
+    """KFP says FAILED of a run that was stopped, too; whoever stopped it, it is cancelled."""
+    if follower.is_stopping:
+        return Ending(RunState.CANCELLED, at)
+    if was_stopped:
+        return Ending(RunState.CANCELLED, at, "it was stopped in Kubeflow by somebody else")
+    return Ending(RunState.FAILED, at, message)
+
+
+__all__ = ["GRACE", "Watcher"]
