@@ -118,9 +118,7 @@ def _started(run: Run, event: happened.TaskStarted) -> Result | None:
     if task is None or task.state is TaskState.RUNNING:
         return None
     node = event.node or task.current.actual_node or task.current.node
-    run, _ = _move(
-        run, task, TaskState.RUNNING, started_at=event.at, actual_node=node, scheduled_at=event.scheduled_at
-    )
+    run, _ = _move(run, task, TaskState.RUNNING, started_at=event.at, actual_node=node, scheduled_at=event.scheduled_at)
     return replace(run, started_at=run.started_at or event.at, dispatched_at=run.dispatched_at or event.at), []
 
 

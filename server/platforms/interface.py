@@ -82,12 +82,14 @@ class PlatformInterface(ABC):
     async def resume(self, runs: Sequence[Run]) -> None:
         """After a restart: the live runs, so that a platform that drives its own graphs (`at_submission`) goes on
         following them. Called before anything is handed over."""
+        return None  # noqa: RET501 - a body: most platforms have nothing to do here
 
     def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
         """A run is about to be accepted from a caller with these request headers (names in lower case).
 
         Raises UnauthorizedError where the platform needs a credential that the caller did not show.
         """
+        return None  # noqa: RET501 - likewise
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with which part of the platform's connection now, by name; for `readyz`."""

@@ -285,4 +285,15 @@ def _version(text: str) -> tuple[int, int] | None:
     return (int(parts[0]), int(parts[1])) if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit() else None
 
 
-__all__ = ["ACTIVE", "FINAL", "GoneError", "Health", "Headers", "Identity", "KfpClient", "KfpRun", "UnsureError", "read_run"]
+__all__ = [
+    "ACTIVE",
+    "FINAL",
+    "GoneError",
+    "Headers",
+    "Health",
+    "Identity",
+    "KfpClient",
+    "KfpRun",
+    "UnsureError",
+    "read_run",
+]

@@ -51,8 +51,8 @@ def _output(one: Mapping[str, Any]) -> Output:
 def _error(told: Mapping[str, Any] | None) -> TaskError | None:
     if not told:
         return None
-    known = {key: str(told.get(key) or "") for key in ("message", "traceback", "hint")}
-    return TaskError(str(told.get("kind") or "user-code"), **known)
+    message, traceback, hint = (str(told.get(key) or "") for key in ("message", "traceback", "hint"))
+    return TaskError(str(told.get("kind") or "user-code"), message, traceback, hint)
 
 
 __all__ = ["Note", "read_note"]

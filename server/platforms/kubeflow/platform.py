@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mlopx.spec import PipelineSpec
-from server.cluster.interface import NodeSourceInterface
 from server.domain.errors import MlopxError, NotFoundError, PlatformError, UnauthorizedError
 from server.domain.launch import Launch
 from server.domain.node import Node
@@ -70,14 +69,14 @@ class KubeflowPlatform(PlatformInterface):
         client: KfpClient,
         compiler: CompilerPort,
         kube: KubeClient | None,
-        source: NodeSourceInterface | None,
+        nodes: Callable[[], Awaitable[Sequence[Node]]] | None,
         options: KubeflowOptions,
         folder: Path,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.defaults: Defaults = kubernetes_defaults
-        self.client, self.source = client, source
+        self.client, self._nodes = client, nodes
         self._compiler, self._kube, self._options, self._now, self._sleep = compiler, kube, options, now, sleep
         self.health: Health | None = None
         self._outbox = Outbox(now)
@@ -111,9 +110,6 @@ class KubeflowPlatform(PlatformInterface):
         """Begin to watch. A server that does not answer now is asked again: runs wait until it does."""
         await self._learn_health()
         parts = self.watcher.parts()
-        follow = getattr(self.source, "run_forever", None)
-        if follow is not None:
-            parts["nodes"] = follow
         self._parts = [asyncio.create_task(self._keep_going(name, part)) for name, part in parts.items()]
 
     async def aclose(self, *, stop_tasks: bool = False) -> None:
@@ -126,7 +122,7 @@ class KubeflowPlatform(PlatformInterface):
             await self._kube.aclose()
 
     async def nodes(self) -> Sequence[Node]:
-        return (await self.source.look()).nodes if self.source is not None else ()
+        return await self._nodes() if self._nodes is not None else ()
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
         return self._compiler.refusals(spec)

@@ -1,7 +1,7 @@
 """What can be seen of a run's tasks: from the Argo Workflow, and (exactly) from the pods.
 
-Source: `status.nodes` of Argo's Workflow with the names of KFP's backend compiler; nodes may be compressed in the object,
-or kept elsewhere, and then the pods say everything that can be said.
+Source: `status.nodes` of Argo's Workflow with the names of KFP's backend compiler; nodes may be compressed in the
+object, or kept elsewhere, and then the pods say everything that can be said.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class TaskSight:
     """How one try of a task stands.
 
     `phase`: `queued`, `running`, `succeeded`, `failed`, `cached`, `skipped` (a condition) or `omitted` (an upstream
-    failed). `is_subtree`: it speaks for everything below the place. `is_final`: no further try follows a failure.
+    failed). `is_gone`: its pod was deleted, and nothing more will be heard of it. `is_subtree`: it speaks for
+    everything below the place. `is_final`: no further try follows a failure.
     """
 
     place: Place
@@ -62,6 +63,7 @@ class TaskSight:
     exit_code: int | None = None
     note: str = ""
     pod: tuple[str, str] | None = None
+    is_gone: bool = False
     is_subtree: bool = False
     is_final: bool = True
 
@@ -105,10 +107,13 @@ def read_workflow(item: Object) -> WorkflowSeen | None:
     )
 
 
-def joined(workflow: WorkflowSeen | None, pods: Iterable[PodSeen], patience: datetime) -> list[TaskSight]:
+def joined(
+    workflow: WorkflowSeen | None, pods: Iterable[PodSeen], patience: datetime, *, has_pods: bool = True
+) -> list[TaskSight]:
     """All that is seen of a run's tasks: the Workflow's word, with nodes and times of the pods where they are there.
 
-    A task that ended after `patience` by the Workflow's word runs on until its pod says so too.
+    What the Workflow says to have happened after `patience` counts when the pod says so too, unless pods cannot be
+    seen (`has_pods`).
     """
     found = {(one.place, one.number): one for one in workflow.tasks} if workflow else {}
     for pod in pods:
@@ -117,7 +122,8 @@ def joined(workflow: WorkflowSeen | None, pods: Iterable[PodSeen], patience: dat
             continue
         key = (sight.place, sight.number)
         found[key] = _merged(found[key], sight, patience) if key in found else sight
-    return sorted(found.values(), key=lambda one: (one.place, one.number))
+    told = [_without_pod(one, patience) if has_pods and one.pod is None else one for one in found.values()]
+    return sorted(told, key=lambda one: (one.place, one.number))
 
 
 def read_task_pod(pod: PodSeen) -> TaskSight | None:
@@ -145,6 +151,7 @@ def read_task_pod(pod: PodSeen) -> TaskSight | None:
         exit_code=main.exit_code if main else None,
         note=main.message if main and main.finished_at else "",
         pod=(pod.namespace, pod.name),
+        is_gone=pod.is_leaving and pod.phase not in ("Succeeded", "Failed"),
         is_final=_TRY.search(name) is None,
     )
 
@@ -153,10 +160,24 @@ def _reason(pod: PodSeen, main: Container | None) -> str:
     return pod.reason or (main.reason if main and main.finished_at else "")
 
 
+def _without_pod(argo: TaskSight, patience: datetime) -> TaskSight:
+    """The pod of what runs or ran was not seen yet: wait for it a little."""
+    if argo.phase not in ("running", "succeeded", "failed") or argo.is_subtree:
+        return argo
+    last = argo.finished_at or argo.started_at
+    is_new = last is not None and last >= patience
+    return replace(argo, phase="queued", started_at=None, finished_at=None) if is_new else argo
+
+
 def _merged(argo: TaskSight, pod: TaskSight, patience: datetime) -> TaskSight:
     """Argo knows how it ended, the pod where and when; the pod's own end is waited for, not for ever."""
     is_open = argo.phase in ("queued", "running")
-    is_late = pod.phase in ("queued", "running") and argo.finished_at is not None and argo.finished_at >= patience
+    is_late = (
+        not pod.is_gone
+        and pod.phase in ("queued", "running")
+        and argo.finished_at is not None
+        and argo.finished_at >= patience
+    )
     return replace(
         pod,
         phase=pod.phase if is_open or is_late else argo.phase,
@@ -204,7 +225,10 @@ def _is_retry(node: Mapping[str, Any]) -> bool:
 
 def _task(node: Mapping[str, Any]) -> TaskSight | None:
     name, phase = str(node.get("name") or ""), str(node.get("phase") or "")
-    times: dict[str, Any] = {"started_at": instant(node.get("startedAt")), "finished_at": instant(node.get("finishedAt"))}
+    times: dict[str, Any] = {
+        "started_at": instant(node.get("startedAt")),
+        "finished_at": instant(node.get("finishedAt")),
+    }
     message = str(node.get("message") or "")
     where = _where(name)
     if where is None:

@@ -47,7 +47,9 @@ class CompilerPort(Protocol):
     def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
         """From our task paths to Kubeflow's."""
 
-    def place(self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None) -> Compiled:
+    def place(
+        self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None
+    ) -> Compiled:
         """The run's pipeline with its placements, marked with the run's id."""
 
 
@@ -103,7 +105,7 @@ class Submitter:
         until = self._unsure_until.get(run.id)
         if until is not None and self._now() < until:
             raise PlatformError(
-                f"it may still arrive from the call without an answer; it is not sent again before {until:%H:%M:%S} UTC",
+                f"a call without an answer may still make it; it is not sent again before {until:%H:%M:%S} UTC",
                 is_retryable=True,
             )
         try:

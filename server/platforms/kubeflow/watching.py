@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -82,7 +83,10 @@ class Watcher:
 
     def parts(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What must run in the background."""
-        found: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"poll": self.poll_forever, "digest": self.digest_forever}
+        found: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "poll": self.poll_forever,
+            "digest": self.digest_forever,
+        }
         if self.workflows is not None and self.pods is not None:
             found.update(workflows=self.workflows.run_forever, pods=self.pods.run_forever)
         return found
@@ -101,6 +105,7 @@ class Watcher:
                 del self.followers[platform_run_id]
                 self._records.pop(platform_run_id, None)
                 self._orphaned.pop(platform_run_id, None)
+                self._forget_gone(platform_run_id)
 
     def pod_of(self, follower: Follower, key: TaskKey, attempt: int) -> tuple[str, str] | None:
         """The pod of an attempt, while it is there."""
@@ -114,7 +119,8 @@ class Watcher:
     def sights(self, platform_run_id: str) -> list[TaskSight]:
         """All that is seen of a run's tasks."""
         pods = self._pods_of.get(platform_run_id, {}).values()
-        return joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE)
+        has_pods = self.pods is not None and self.pods.is_synced
+        return joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
 
     async def poll_forever(self) -> None:
         """A look every interval; a failure is remembered and the next look sees what this one missed."""
@@ -169,7 +175,9 @@ class Watcher:
         if ending is not None:
             self._end(follower, ending)
 
-    def _look_after(self, follower: Follower, sight: TaskSight, before: dict[TaskKey, TaskState], now: datetime) -> None:
+    def _look_after(
+        self, follower: Follower, sight: TaskSight, before: dict[TaskKey, TaskState], now: datetime
+    ) -> None:
         for key in follower.keys_of(sight):
             told = follower.tasks[key]
             if sight.pod is not None and told.state.is_end and not before.get(key, TaskState.PENDING).is_end:
@@ -220,14 +228,27 @@ class Watcher:
         if seen is None:
             run_id = self._run_of_pod.pop(name, "")
             pods = self._pods_of.get(run_id, {})
-            pods.pop(name, None)
-            if not pods:
-                self._pods_of.pop(run_id, None)
+            if run_id in self.followers and name in pods:
+                pods[name] = replace(pods[name], is_leaving=True)
+            else:
+                pods.pop(name, None)
+                if not pods:
+                    self._pods_of.pop(run_id, None)
         else:
             run_id = seen.labels.get(RUN_LABEL, "")
             self._run_of_pod[name] = run_id
             self._pods_of.setdefault(run_id, {})[name] = seen
         self._mark(run_id)
+
+    def _forget_gone(self, platform_run_id: str) -> None:
+        """Keep of an ended run only what its objects in the cluster still say."""
+        pods = self._pods_of.get(platform_run_id, {})
+        for name in [name for name in pods if name not in self._run_of_pod]:
+            del pods[name]
+        if not pods:
+            self._pods_of.pop(platform_run_id, None)
+        if platform_run_id not in self._run_of_workflow.values():
+            self._workflow_of.pop(platform_run_id, None)
 
     def _mark(self, run_id: str) -> None:
         if run_id in self.followers:
@@ -242,7 +263,9 @@ class Watcher:
 def _workflow_ending(follower: Follower, workflow: WorkflowSeen, record: KfpRun | None, at: datetime) -> Ending:
     if workflow.phase == "Succeeded":
         return Ending(RunState.SUCCEEDED, at)
-    return _bad_ending(follower, workflow.was_stopped or (record is not None and record.was_stopped), workflow.message, at)
+    return _bad_ending(
+        follower, workflow.was_stopped or (record is not None and record.was_stopped), workflow.message, at
+    )
 
 
 def _record_ending(follower: Follower, record: KfpRun, at: datetime) -> Ending:

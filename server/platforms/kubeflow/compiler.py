@@ -1,0 +1,110 @@
+"""From a run and its placements to the documents that Kubeflow takes: `compile` and `placing`, joined.
+
+Every task's pod is marked with our run and task, so that it can be found whatever becomes of its Workflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mlopx.spec import PipelineSpec
+from server.domain.node import Node
+from server.domain.placement import DEFAULT_OPTION
+from server.domain.request import kubernetes_defaults, options_of
+from server.domain.run import Run, TaskKey
+from server.platforms.interface import PlannedPlacement
+from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
+from server.platforms.kubeflow.reading import KubeflowPipeline
+from server.platforms.kubeflow.submitting import RUN_LABEL, TASK_ANNOTATION, Compiled
+
+RUN_ANNOTATION = "mlopx.dev/run-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A spec in Kubeflow's terms. `paths` leads from our task paths to Kubeflow's."""
+
+    pipeline: KubeflowPipeline
+    paths: Mapping[str, str]
+
+
+class PlacingCompiler:
+    """Compiles and places.
+
+    Args:
+        translate: a spec in Kubeflow's terms; raises InvalidSubmissionError.
+        refusals: what of a spec Kubeflow cannot express.
+        node_of: a node by name.
+        mode: how firmly placements are asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        translate: Callable[[PipelineSpec], Translated],
+        refusals: Callable[[PipelineSpec], list[str]],
+        node_of: Callable[[str], Node | None],
+        mode: PlacementMode = PlacementMode.DEFAULT,
+    ) -> None:
+        self._refusals, self._node_of, self._mode = refusals, node_of, mode
+        self._translate = lru_cache(maxsize=64)(lambda holder: translate(holder.spec))
+
+    def refusals(self, spec: PipelineSpec) -> list[str]:
+        """What of it Kubeflow cannot express."""
+        return self._refusals(spec)
+
+    def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
+        """From our task paths to Kubeflow's."""
+        return self._translated(spec).paths
+
+    def place(
+        self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None
+    ) -> Compiled:
+        """The run's pipeline with its placements, marked with the run's id."""
+        translated = self._translated(run.graph.spec)
+        placeable = {task.path for task in translated.pipeline.placeable()}
+        wanted = {
+            translated.paths[path]: self._placement(run, path, placements.get(TaskKey(path)))
+            for path in run.graph.order
+            if translated.paths.get(path) in placeable
+        }
+        placed = place_pipeline(translated.pipeline, wanted, mode=self._mode, server_version=version)
+        return Compiled(placed.pipeline, placed.platform, translated.paths)
+
+    def _placement(self, run: Run, path: str, planned: PlannedPlacement | None) -> TaskPlacement:
+        node = self._node_of(planned.node) if planned is not None and planned.node else None
+        option = planned.option if planned is not None else DEFAULT_OPTION
+        task, component = run.graph.task(path), run.graph.component(path)
+        chosen = next((one for one in options_of(task, component, kubernetes_defaults) if one.name == option), None)
+        is_choice = bool(task.options) and chosen is not None
+        return TaskPlacement(
+            nodes=(node,) if node is not None else (),
+            mode=PlacementMode.REQUIRE if task.node else None,
+            image=chosen.image if is_choice and chosen else None,
+            requests=chosen.requests if is_choice and chosen else None,
+            labels={RUN_LABEL: run.id},
+            annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path},
+        )
+
+    def _translated(self, spec: PipelineSpec) -> Translated:
+        return self._translate(_Same(spec))
+
+
+class _Same:
+    """A spec as a key: specs are compared by identity, since runs share them."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self.spec = spec
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.spec is other.spec
+
+
+__all__ = ["PlacingCompiler", "Translated"]

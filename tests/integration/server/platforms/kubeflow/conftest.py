@@ -1,0 +1,101 @@
+"""A house around the real adapter and the Kubeflow double."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from server.cluster.kubernetes import KubernetesNodes
+from server.components.clock import SteadyClock
+from server.kube.access import Access
+from server.kube.client import KubeClient
+from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.compiler import PlacingCompiler
+from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
+from server.stores.memory import MemoryRunStore
+from server.testing.house import House, open_house
+from server.testing.kfp import KubeflowDouble, VirtualNode
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+small_compiler = _load("small_compiler")
+
+
+@dataclass
+class Ground:
+    """The double, and houses over it that share one store."""
+
+    double: KubeflowDouble
+    clock: SteadyClock
+    folder: Path
+    url: str
+    kube_url: str
+    store: MemoryRunStore
+    platform: KubeflowPlatform | None = None
+
+    @asynccontextmanager
+    async def house(self, *, has_kube: bool = True, **options: Any) -> AsyncIterator[House]:
+        """A server over the double."""
+        settings = {"update_seconds": 0.05, "settle_seconds": 0.3, "is_annotating": True, **options}
+        kube = KubeClient(Access(url=self.kube_url)) if has_kube else None
+        nodes = KubernetesNodes(kube, now=self.clock.now) if kube else None
+        headers = settings.pop("headers", {})
+        known: dict[str, Any] = {}
+
+        async def look() -> Any:
+            assert nodes is not None
+            seen = await nodes.look()
+            known.update((node.name, node) for node in seen.nodes)
+            return seen.nodes
+
+        platform = KubeflowPlatform(
+            client=KfpClient(self.url, identity=Identity(headers=headers), now=self.clock.now, timeout_seconds=5),
+            compiler=PlacingCompiler(translate=small_compiler.translate, refusals=lambda spec: [], node_of=known.get),
+            kube=kube,
+            nodes=look if nodes else None,
+            options=KubeflowOptions(**settings),
+            folder=self.folder / "kubeflow",
+            now=self.clock.now,
+        )
+        self.platform = platform
+        try:
+            async with open_house(platform, self.store, self.folder, self.clock) as house:
+                yield house
+        finally:
+            await platform.aclose()
+
+
+@pytest.fixture
+def nodes() -> list[VirtualNode]:
+    """The double's nodes."""
+    return [VirtualNode("one", cpu="2"), VirtualNode("two", cpu="2")]
+
+
+@pytest.fixture
+def make(tmp_path: Path, nodes: list[VirtualNode]) -> Callable[[], AbstractAsyncContextManager[Ground]]:
+    """A double that runs."""
+
+    @asynccontextmanager
+    async def one() -> AsyncIterator[Ground]:
+        clock = SteadyClock(time.time, time.monotonic)  # noqa: TID251 - a test with the machine's clock
+        double = KubeflowDouble(tmp_path / "double", nodes, now=clock.now)
+        async with double.serve() as (url, kube_url):
+            yield Ground(double, clock, tmp_path, url, kube_url, MemoryRunStore())
+
+    return one

@@ -1,0 +1,135 @@
+"""One of our pipelines on Kubeflow: submitted, compiled, placed, run, followed to the end with nodes and times."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mlopx import component, pipeline
+from server.domain.states import TaskState
+
+
+@component
+def step(a: int = 0, b: int = 0) -> int:
+    print("adding", a, b)
+    return a + b
+
+
+@component
+def broken(a: int = 0) -> int:
+    raise ValueError("no luck today")
+
+
+@pipeline
+def diamond():
+    top = step(a=1, b=1).named("top")
+    left, right = step(a=top.output, b=1).named("left"), step(a=top.output, b=2).named("right")
+    step(a=left.output, b=right.output).named("bottom")
+
+
+@pipeline
+def failing():
+    first = step(a=1, b=1).named("first")
+    bad = broken(a=first.output).named("bad")
+    step(a=bad.output, b=1).named("after")
+
+
+async def test_a_run_walks_to_its_end_with_nodes_times_and_outputs(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        run = await house.ended((await house.submit(diamond)).id)
+    assert str(run.state) == "succeeded"
+    assert {str(key): task.outputs["output"].value for key, task in run.tasks.items()} == {
+        "top": 2,
+        "left": 3,
+        "right": 4,
+        "bottom": 7,
+    }
+    for task in run.tasks.values():
+        attempt = task.current
+        assert attempt.node in ("one", "two")
+        assert attempt.actual_node == attempt.node, "the double prefers the node that was asked for"
+        assert attempt.queued_at <= attempt.scheduled_at <= attempt.started_at <= attempt.finished_at
+        assert attempt.run_seconds is not None
+        assert attempt.queue_seconds is not None
+        assert attempt.pull_seconds is not None
+    [record] = ground.double.runs.values()
+    assert run.platform_run_id == record.id
+    assert record.display_name == f"diamond mlopx/{run.id}"
+    pods = [pod for pod in ground.double.kube.objects.all("pods") if "mlopx.dev/run" in pod["metadata"]["labels"]]
+    assert {pod["metadata"]["annotations"]["mlopx.dev/task"] for pod in pods} == {"top", "left", "right", "bottom"}
+    assert {pod["metadata"]["labels"]["mlopx.dev/run"] for pod in pods} == {run.id}
+
+
+async def test_a_failure_is_told_with_its_reason_and_what_waits_is_skipped(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        run = await house.ended((await house.submit(failing)).id)
+    states = {str(key): str(task.state) for key, task in run.tasks.items()}
+    assert str(run.state) == "failed"
+    assert states == {"first": "succeeded", "bad": "failed", "after": "skipped"}
+    error = next(task.current.error for key, task in run.tasks.items() if key.path == "bad")
+    assert error is not None
+    assert (error.kind, error.message) == ("user-code", "no luck today")
+
+
+async def test_logs_are_kept_beyond_their_pods(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        run = await house.ended((await house.submit(diamond)).id)
+        key = next(key for key in run.tasks if key.path == "bottom")
+        await asyncio.sleep(0.2)
+        ground.double.collect(run.platform_run_id)
+        chunk = await ground.platform.logs(run, key, 1)
+    assert chunk.text == "adding 3 4\n"
+    assert chunk.is_end
+
+
+@pytest.mark.parametrize(
+    "denied", [{("list", "workflows")}, {("list", "pods")}, {("list", "workflows"), ("list", "pods")}]
+)
+async def test_without_rights_in_kubernetes_it_degrades_to_what_can_be_seen(denied: Any, make: Any) -> None:
+    async with make() as ground:
+        ground.double.kube.denied = denied
+        async with ground.house() as house:
+            run = await house.ended((await house.submit(diamond)).id)
+            problems = ground.platform.problems()
+    assert str(run.state) == "succeeded"
+    assert {name for _, name in denied} <= set(problems)
+    nodes = {task.current.actual_node for task in run.tasks.values()}
+    assert (None in nodes) is (len(denied) == 2)
+
+
+async def test_without_a_kubernetes_api_runs_are_followed_as_a_whole(make: Any) -> None:
+    async with make() as ground, ground.house(has_kube=False) as house:
+        run = await house.ended((await house.submit(diamond)).id)
+    assert str(run.state) == "succeeded"
+    assert {str(task.state) for task in run.tasks.values()} == {"skipped"}
+    assert {task.reason for task in run.tasks.values()} == {"not-reported"}
+
+
+@pytest.mark.parametrize("kept", ["is_compressed", "is_offloaded"])
+async def test_nodes_of_large_workflows_are_read_where_they_are_kept(kept: str, make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"top"}
+        run = await house.submit(diamond)
+        run = await house.until(run.id, lambda found: found.platform_run_id is not None)
+        setattr(ground.double.workflows[run.platform_run_id], kept, True)
+        ground.double.workflows[run.platform_run_id].write()
+        run = await house.until(
+            run.id, lambda found: any(task.state is TaskState.RUNNING for task in found.tasks.values())
+        )
+    [task] = [task for task in run.tasks.values() if task.state is TaskState.RUNNING]
+    assert task.current.actual_node in ("one", "two")
+
+
+async def test_a_cancelled_run_is_stopped_there(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"top"}
+        run = await house.submit(diamond)
+        await house.until(run.id, lambda found: any(task.state is TaskState.RUNNING for task in found.tasks.values()))
+        await house.pipeline_manager.cancel(run.id)
+        run = await house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert [record.state for record in ground.double.runs.values()] == ["FAILED"], (
+        "Kubeflow says so of what was stopped"
+    )
