@@ -127,6 +127,7 @@ async def _compose(
     await leadership.require()
     stack.push_async_callback(leadership.give_up)
     await asyncio.gather(decision_unit.start(), platform.start(), historian.load())
+    await asyncio.to_thread(estimator.settle)
     await node_manager.refresh()
     await _resume(journal, platform, dispatcher)
     parts = {
@@ -197,6 +198,7 @@ async def _compose(
         ),
         planner=planner,
         platform=platform,
+        estimator=estimator,
         checks=checks,
         token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
         hosts=settings.hosts,
@@ -336,6 +338,7 @@ def _observation(one: FinishedAttempt) -> Observation:
         accelerators=one.accelerators,
         input_bytes=one.input_bytes,
         workload=one.workload,
+        parameters=one.parameters,
     )
     return Observation(
         profile=profile,
@@ -346,4 +349,7 @@ def _observation(one: FinishedAttempt) -> Observation:
         state=one.state,
         finished_at=one.finished_at,
         peak_memory_bytes=one.peak_memory_bytes,
+        node_speeds=one.node_speeds,
+        node_cores=one.node_cores,
+        start_seconds=one.start_seconds,
     )

@@ -115,6 +115,24 @@ NODES: dict[str, Any] = {
     ],
     "problems": {},
 }
+QUALITY: dict[str, Any] = {
+    "component": "train",
+    "node_class": "quick/amd64",
+    "runs": 14,
+    "coverage": 0.7857,
+    "median_error": 0.0621,
+    "p90_error": 0.2107,
+    "bias": -0.0112,
+}
+CALIBRATION: dict[str, Any] = {
+    "runs": 14,
+    "widening": 1.05,
+    "overall": {**QUALITY, "component": "", "node_class": ""},
+    "components": [QUALITY],
+    "starts": [
+        {"node_class": "quick/amd64", "runs": 14, "p10_seconds": 0.021, "p50_seconds": 0.029, "p90_seconds": 0.071}
+    ],
+}
 DATASETS: dict[str, Any] = {
     "datasets": [
         {"name": "irises", "path": "irises.csv", "size_bytes": 4551, "modified_at": SUBMITTED, "files": 1},
@@ -301,6 +319,7 @@ ANSWERS: dict[str, Any] = {
     "GET /api/v1/nodes": NODES,
     "GET /api/v1/placers": {"current": "fifo_greedy", "placers": [PLACER]},
     "GET /api/v1/datasets": DATASETS,
+    "GET /api/v1/estimates/calibration": CALIBRATION,
     "GET /api/v1/events": STREAM,
     "GET /healthz": {"status": "ok"},
     "GET /readyz": {"status": "ready", "checks": CHECKS},

@@ -47,7 +47,21 @@ def exposition(
     ):
         Gauge(name, text, registry=registry).set(value)
     _nodes(registry, snapshot)
+    _calibration(registry, parts)
     return generate_latest(meters.registry) + generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _calibration(registry: CollectorRegistry, parts: Services) -> None:
+    overall = parts.estimator.calibration.overall()
+    if overall is None:
+        return
+    for name, text, value in (
+        ("mlopx_estimates_compared", "Finished runs that were compared with their prediction", overall.runs),
+        ("mlopx_estimate_coverage", "Share of recent runs inside the predicted 10 to 90 % band", overall.coverage),
+        ("mlopx_estimate_error_median", "Median relative error of recent predictions", overall.median_error),
+        ("mlopx_estimate_error_p90", "90th percentile of the relative error", overall.p90_error),
+    ):
+        Gauge(name, text, registry=registry).set(value)
 
 
 def _nodes(registry: CollectorRegistry, snapshot: Snapshot) -> None:

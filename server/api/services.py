@@ -16,6 +16,7 @@ from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
 from server.components.supervisor import Check
+from server.estimators.chain import ChainEstimator
 from server.platforms.interface import PlatformInterface
 from server.stores.interface import ArtifactStoreInterface, RunStoreInterface
 
@@ -36,6 +37,7 @@ class Services:
     explainer: Explainer
     planner: Planner
     platform: PlatformInterface
+    estimator: ChainEstimator
     checks: Callable[[], Awaitable[dict[str, Check]]]
     settings_view: Mapping[str, str] = field(default_factory=dict)
     token: str | None = None

@@ -16,12 +16,12 @@ from server.domain.node import Node
 from server.domain.placement import TaskOption
 from server.domain.request import Defaults, options_of, waiting_task
 from server.domain.run import Attempt, Run, TaskKey
+from server.estimators.classes import node_class
 from server.stores.interface import CacheEntry, FinishedAttempt, RunStoreInterface
 
 log = logging.getLogger(__name__)
 
 Learn = Callable[[Sequence[FinishedAttempt]], None]
-NODE_CLASS_LABELS = ("mlopx.dev/node-class", "worker_type", "node.kubernetes.io/instance-type")
 
 
 class Historian:
@@ -101,14 +101,19 @@ class Historian:
                 finished_at=attempt.finished_at,
                 peak_memory_bytes=attempt.peak_memory_bytes,
                 workload=view.workload,
+                node_speeds=node.speeds if node else {},
+                node_cores=node.allocatable.cpu_millicores / 1000 if node else 0.0,
+                start_seconds=_start_seconds(attempt),
             )
         ]
 
 
-def node_class(node: Node) -> str:
-    """What kind of node it is: the first known class label, with the architecture."""
-    label = next((node.labels[name] for name in NODE_CLASS_LABELS if name in node.labels), node.name)
-    return f"{label}/{node.architecture}"
+def _start_seconds(attempt: Attempt) -> float | None:
+    """From handing the attempt over to its start: queue at the platform, image, process."""
+    handed_over = attempt.placed_at or attempt.queued_at
+    if handed_over is None or attempt.started_at is None:
+        return None
+    return max((attempt.started_at - handed_over).total_seconds(), 0.0)
 
 
 def _option_of(run: Run, key: TaskKey, attempt: Attempt, defaults: Defaults) -> TaskOption:

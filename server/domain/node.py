@@ -35,6 +35,8 @@ class Node:
         group: the growable node group it belongs to or would come from; `is_virtual` if it is not there yet.
         startup_seconds: how long a virtual node takes to appear.
         price_per_hour: money per hour, where known.
+        speeds: measured relative speeds by kind of work (`single`, `multi`, `gemm`, `memory`, `disk`, `gpu`), 1.0 is
+            the reference; empty without a profile.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Node:
     is_virtual: bool = False
     startup_seconds: float = 0.0
     price_per_hour: float | None = None
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:

@@ -1,58 +1,138 @@
-"""Predicts with whatever knows best: past runs of this code, then of earlier versions, then the hints, then a guess."""
+"""Predicts with everything that is known: past runs and hints, blended by their past errors, else a guess."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 
 from server.domain.node import Node
 from server.domain.placement import Estimate
-from server.estimators.bands import SLOWEST, banded
-from server.estimators.declared import DeclaredEstimator
-from server.estimators.history import HistoryEstimator, by_name
+from server.domain.resources import Resources
+from server.estimators.bands import SLOWEST, Z90, banded
+from server.estimators.calibration import Calibration, Track, banded_sd
+from server.estimators.classes import class_label
+from server.estimators.declared import SPREAD, DeclaredEstimator
+from server.estimators.history import HistoryEstimator
 from server.estimators.interface import EstimatorInterface, Observation, Profile
+from server.estimators.starts import StartTimes
 
 GUESS_SPREAD = 1.2
-EARLIER_VERSION_SPREAD = 0.6
+SMALLEST_SHARE = 0.05
+"""Hints that would count for less than this beside past runs are left out."""
+
+MOST_ROWS = 2_000
+MOST_COMPARED = 64
+"""So many of the latest runs of one batch are compared with what would have been predicted."""
 
 
 class ChainEstimator(EstimatorInterface):
-    """Asks one estimator after the other; what none knows gets a guess over the node's speed, so it is never None.
+    """Blends history with the hints; what neither knows gets a guess over the node's speed, so it is never None.
 
     `default_seconds` is the guess for a node of speed 1, `overhead_seconds` what every task costs besides its work.
+    The hints are corrected by what past runs show of their errors.
     """
 
     name = "chain"
 
-    def __init__(
-        self,
-        links: Sequence[EstimatorInterface] | None = None,
-        *,
-        default_seconds: float = 30.0,
-        overhead_seconds: float = 1.0,
-    ) -> None:
-        self._links = list(links) if links is not None else standard_links(overhead_seconds)
+    def __init__(self, *, default_seconds: float = 30.0, overhead_seconds: float = 1.0) -> None:
+        self.history = HistoryEstimator()
+        self.declared = DeclaredEstimator(overhead_seconds=overhead_seconds)
+        self.calibration = Calibration()
+        self.starts = StartTimes()
+        self._declared_errors = Track(SPREAD)
+        self._speeds: tuple[float, ...] = ()
+        self._rows: dict[Hashable, tuple[list[Estimate | None], list[Estimate | None]]] = {}
         self._default_seconds, self._overhead_seconds = default_seconds, overhead_seconds
 
     def estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
         """One row per profile, without gaps."""
-        rows: list[list[Estimate | None]] = [[None] * len(nodes) for _ in profiles]
-        missing = list(range(len(profiles))) if nodes else []
-        for link in self._links:
-            if not missing:
-                break
-            answers = link.estimate([profiles[index] for index in missing], nodes)
-            for index, answer in zip(missing, answers, strict=True):
-                rows[index] = _filled(rows[index], answer)
-            missing = [index for index in missing if not all(rows[index])]
-        guesses = self._guesses(nodes) if missing else []
-        for index in missing:
-            rows[index] = _filled(rows[index], guesses)
-        return rows
+        if not nodes:
+            return [[] for _ in profiles]
+        speeds = tuple(node.speed for node in nodes)
+        if speeds != self._speeds:
+            self._speeds = speeds
+            self._rows.clear()
+        found = []
+        for profile, past in zip(profiles, self.history.estimate(profiles, nodes), strict=True):
+            hints = self.declared.counted(profile)
+            if hints is None and past[0] is not None:
+                found.append(past)
+                continue
+            has_past = past[0] is not None
+            asked = (id(past) if has_past else 0, hints, self._declared_errors.bias, self._declared_errors.spread)
+            kept = self._rows.get(asked)
+            if kept is None or (has_past and kept[0] is not past):
+                if len(self._rows) >= MOST_ROWS:
+                    self._rows.clear()
+                kept = self._rows[asked] = (past, self._row(past, hints, nodes))
+            found.append(kept[1])
+        return found
+
+    def settle(self) -> None:
+        """Let everything follow what was learnt last."""
+        self.history.settle()
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Let every link learn."""
-        for link in self._links:
-            link.observe(observations)
+        """Compare with what would have been predicted, then learn."""
+        first_compared = len(observations) - MOST_COMPARED
+        for index, seen in enumerate(observations):
+            if index >= first_compared and seen.state == "succeeded" and 0 <= seen.run_seconds < math.inf:
+                self._compare(seen)
+            self.history.observe([seen])
+            self.starts.observe(seen)
+
+    def _compare(self, seen: Observation) -> None:
+        node = _node_of(seen)
+        ((hinted,),) = self.declared.estimate([seen.profile], [node])
+        past = self.history.estimate_one(seen)
+        blended = self._blended(past, hinted)
+        if blended is not None:
+            self.calibration.add(seen.profile.component, seen.node_class or seen.node, blended, seen.run_seconds)
+            self.history.widening = self.calibration.widening()
+        if hinted is not None:
+            self._declared_errors.add(math.log(max(seen.run_seconds, 1e-3) / hinted.p50))
+
+    def _row(
+        self, past: list[Estimate | None], hints: tuple[float, float] | None, nodes: Sequence[Node]
+    ) -> list[Estimate | None]:
+        if hints is None:
+            return self._guesses(nodes)
+        hinted = self.declared.row(hints, [node.speed for node in nodes])
+        blended: dict[tuple[int, int], Estimate | None] = {}
+        row = []
+        for own, declared in zip(past, hinted, strict=True):
+            pair = (id(own), id(declared))
+            if pair not in blended:
+                blended[pair] = self._blended(own, declared)
+            row.append(blended[pair])
+        return row
+
+    def _blended(self, past: Estimate | None, hinted: Estimate | None) -> Estimate | None:
+        """Both weighed by the inverse of their squared errors: those that the band says, and those of past hints."""
+        track = self._declared_errors
+        if hinted is None:
+            return past
+        spread = max(track.spread, 0.1)
+        middle = math.log(hinted.p50) + track.bias
+        if past is None:
+            scale = math.exp(track.bias)
+            widening = spread / SPREAD
+            return Estimate(
+                p50=hinted.p50 * scale,
+                p10=hinted.p50 * scale * (hinted.p10 / hinted.p50) ** widening,
+                p90=hinted.p50 * scale * (hinted.p90 / hinted.p50) ** widening,
+                source=hinted.source,
+            )
+        own = banded_sd(past)
+        share = own**2 / (own**2 + spread**2)
+        if share < SMALLEST_SHARE:
+            return past
+        blend = math.exp((1 - share) * math.log(past.p50) + share * middle)
+        factor = math.exp(Z90 * own * math.sqrt(1 - share))
+        source = f"{past.source}, with the hints"
+        return Estimate(
+            blend, blend / factor, blend * factor, source, past.peak_memory_bytes, past.peak_memory_p90_bytes
+        )
 
     def _guesses(self, nodes: Sequence[Node]) -> list[Estimate | None]:
         speeds = [max(node.speed, SLOWEST) for node in nodes]
@@ -63,16 +143,9 @@ class ChainEstimator(EstimatorInterface):
         return [known[speed] for speed in speeds]
 
 
-def standard_links(overhead_seconds: float = 1.0) -> list[EstimatorInterface]:
-    """History of this code, history of earlier versions of it, hints."""
-    earlier = HistoryEstimator(key=by_name, extra_spread=EARLIER_VERSION_SPREAD, of_what=" of other versions")
-    return [HistoryEstimator(), earlier, DeclaredEstimator(overhead_seconds=overhead_seconds)]
+def _node_of(seen: Observation) -> Node:
+    """The node of a finished run, as far as its record tells."""
+    return Node(seen.node, Resources(), labels=class_label(seen.node_class), speed=seen.node_speed)
 
 
-def _filled(row: list[Estimate | None], answer: list[Estimate | None]) -> list[Estimate | None]:
-    if not any(row):  # an estimate is always true
-        return answer
-    return [own if own is not None else other for own, other in zip(row, answer, strict=True)]
-
-
-__all__ = ["ChainEstimator", "standard_links"]
+__all__ = ["ChainEstimator"]

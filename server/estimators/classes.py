@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.domain.node import Node
+from server.domain.node import ARCHITECTURE_LABEL, Node
 
 NODE_CLASS_LABELS = ("mlopx.dev/node-class", "worker_type", "node.kubernetes.io/instance-type")
 """Labels that name a node's class; the first that is there counts."""
@@ -15,4 +15,10 @@ def node_class(node: Node) -> str:
     return f"{label}/{node.architecture}"
 
 
-__all__ = ["NODE_CLASS_LABELS", "node_class"]
+def class_label(node_class: str) -> dict[str, str]:
+    """Labels that give a node this class."""
+    label, _, architecture = node_class.partition("/")
+    return {NODE_CLASS_LABELS[0]: label, ARCHITECTURE_LABEL: architecture or "amd64"}
+
+
+__all__ = ["NODE_CLASS_LABELS", "class_label", "node_class"]

@@ -39,21 +39,26 @@ class DeclaredEstimator(EstimatorInterface):
 
     def estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
         """One row per profile; all None where the operations cannot be counted."""
-        speeds = [max(node.speed, SLOWEST) for node in nodes]
-        distinct = set(speeds)
-        return [self._row(profile, speeds, distinct) for profile in profiles]
+        speeds = [node.speed for node in nodes]
+        counts = [self.counted(profile) for profile in profiles]
+        return [[None] * len(speeds) if counted is None else self.row(counted, speeds) for counted in counts]
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Nothing to learn from: hints do not change."""
 
-    def _row(self, profile: Profile, speeds: Sequence[float], distinct: set[float]) -> list[Estimate | None]:
-        counted = operations(profile.workload)
-        if counted is None:
-            return [None] * len(speeds)
-        rate = self.operations_per_second * parallelism(profile)
-        known: dict[float, Estimate] = {
-            speed: banded(counted / (rate * speed), SPREAD, "from the hints", fixed_seconds=self.overhead_seconds)
-            for speed in distinct
+    def counted(self, profile: Profile) -> tuple[float, float] | None:
+        """Operations of a task, and how many times the work of one CPU it does; None where they cannot be counted."""
+        found = operations(profile.workload)
+        return None if found is None else (found, parallelism(profile))
+
+    def row(self, counted: tuple[float, float], speeds: Sequence[float]) -> list[Estimate | None]:
+        """Estimates for nodes of these speeds."""
+        rate = self.operations_per_second * counted[1]
+        known = {
+            speed: banded(
+                counted[0] / (rate * max(speed, SLOWEST)), SPREAD, "from the hints", fixed_seconds=self.overhead_seconds
+            )
+            for speed in set(speeds)
         }
         return [known[speed] for speed in speeds]
 

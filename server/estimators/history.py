@@ -1,166 +1,232 @@
-"""Predicts from what happened: the median of past runs on this node, then on nodes of its class, then anywhere, scaled
-by speed. One run already helps; many make the band narrow. Robust: medians, and bands from the median deviation.
+"""Predicts from what happened: every component's own regression, over machine factors that all components share.
+
+One run already helps, many dominate; runs elsewhere, of earlier versions and with other inputs count for what they are
+worth, with a wider band. Where the flow goes: `records` keep the runs, `machines` compares the machines, `regression`
+weighs the hypotheses, `pooling` carries over what all components have in common.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+
+import numpy as np
 
 from server.domain.node import Node
 from server.domain.placement import Estimate
-from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS, SLOWEST, banded
+from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS, Z90
 from server.estimators.classes import node_class
-from server.estimators.inputs import InputScale
+from server.estimators.columns import Columns, Kind
 from server.estimators.interface import EstimatorInterface, Observation, Profile
+from server.estimators.machines import Array, MachineSpeeds, MachineTable, machine_of
+from server.estimators.memory import PeakMemory, peak_memory
+from server.estimators.pooling import EMPTY_POOL, Pool, pooled
+from server.estimators.records import CENSORED, Described, Record
+from server.estimators.regression import Fit, Terms, fit, predict
+from server.estimators.sources import Sources
 
-Key = Callable[[Profile], Hashable]
+ComponentKey = tuple[str, str]
+"""Name and option."""
 
-MOST_COMPONENTS, MOST_NODES, MOST_CLASSES = 5_000, 256, 64
-MOST_RUNS = 32
-"""So many of the latest runs count, per component and node, class, and in all."""
-
-PRIOR_SPREAD, PRIOR_WEIGHT = 0.35, 3.0
-"""Spread that is assumed before there are runs enough, and how many runs it weighs."""
-
-OTHER_CLASS_SPREAD = 0.4
-"""Added for a node of whose class nothing was seen."""
-
-NODE_SHRINK, CLASS_SHRINK = 2.0, 1.0
-"""How many runs of the wider group a node's (a class's) own runs are weighed against."""
+MOST_COMPONENTS, MOST_GROUPS_IN_ALL, MOST_NODES, MOST_ROWS = 5_000, 20_000, 4_096, 64
+POOLING_PART = 64
+"""What is shared is worked out anew when more than one run in so many is new."""
 
 
-def by_code(profile: Profile) -> Hashable:
-    """The same code, run with the same option."""
-    return (profile.component_digest, profile.option)
-
-
-def by_name(profile: Profile) -> Hashable:
-    """A component of the same name, in whatever version."""
-    return (profile.component, profile.option)
+LEARNT_FROM = frozenset({"succeeded"}) | CENSORED
 
 
 @dataclass(slots=True)
-class _Record:
-    """What is remembered of one component: logarithms of seconds by node and class, and of seconds x speed."""
+class _Kept:
+    """The newest fit of a component: of which version of its runs, with which pool, and what it predicted so far."""
 
-    by_node: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
-    by_class: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
-    work: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RUNS))
-    peaks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RUNS))
-    scale: InputScale = field(default_factory=InputScale)
-    rows: dict[float, list[Estimate | None]] = field(default_factory=dict)
+    version: int
+    pool: Pool
+    widening: float
+    fitted: Fit
+    predicted: dict[Hashable, dict[tuple[Kind, str | None], Estimate]] = field(default_factory=dict)
+    rows: dict[Hashable, list[Estimate | None]] = field(default_factory=dict)
 
 
 class HistoryEstimator(EstimatorInterface):
-    """Medians of past runs. `key` says which runs count as runs of the same thing; `extra_spread` widens the band."""
+    """Regression over past runs. `widening` is a factor on the width of the bands, set by whoever checks them.
+
+    What is shared changes a little with every run of any component. So that an answer stays quick, at most `most_fits`
+    components without new runs of their own follow such a change per question; `settle` lets all follow.
+    """
 
     name = "history"
 
-    def __init__(self, *, key: Key = by_code, extra_spread: float = 0.0, of_what: str = "") -> None:
-        self._key, self._extra_spread, self._of_what = key, extra_spread, of_what
-        self._records: OrderedDict[Hashable, _Record] = OrderedDict()
-        self._nodes: list[tuple[str, str, float]] = []
+    def __init__(self, *, most_fits: int = 16) -> None:
+        self.widening = 1.0
+        self._most_fits, self._fits_left = most_fits, most_fits
+        self._records: OrderedDict[ComponentKey, Record] = OrderedDict()
+        self._groups = self._learnt = self._learnt_unpooled = 0
+        self._machines = MachineTable()
+        self._speeds: OrderedDict[tuple[str, bool], MachineSpeeds] = OrderedDict()
+        self._columns = Columns((), self._speeds_known)
+        self._pool = EMPTY_POOL
+        self._kept: dict[ComponentKey, _Kept] = {}
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Learn from attempts that succeeded; a failed one says nothing about how long success takes."""
+        """Learn from attempts that succeeded, and from those that were cut off: those would have taken longer."""
         for seen in observations:
-            if seen.state == "succeeded" and math.isfinite(seen.run_seconds) and seen.run_seconds >= 0:
+            if seen.state in LEARNT_FROM and math.isfinite(seen.run_seconds) and seen.run_seconds >= 0:
                 self._learn(seen)
 
     def estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
         """One row per profile; all None for what never ran."""
-        described = [(node.name, node_class(node), node.speed) for node in nodes]
-        if described != self._nodes:
-            self._nodes = described
-            for record in self._records.values():
-                record.rows.clear()
+        self._look(nodes)
+        self._fits_left = self._most_fits
+        if self._learnt_unpooled > self._learnt // POOLING_PART:
+            self._pool = pooled(self._records, self._machines, self._most_fits)
+            self._learnt_unpooled = 0
         return [self._row(profile) for profile in profiles]
 
+    def estimate_one(self, seen: Observation) -> Estimate | None:
+        """What is predicted for a run that is over but not yet learnt, None if its component never ran."""
+        key = (seen.profile.component, seen.profile.option)
+        record = self._records.get(key)
+        if record is None or not record.groups:
+            return None
+        machine = machine_of(seen.node_class or seen.node, seen.profile.accelerators)
+        kind = (machine, self._speeds_of(seen))
+        kept, described = self._fitted(key, record), Described.of(seen.profile)
+        return self._predicted(kept, record, seen.profile, described, [kind], [seen.node])[0]
+
+    def settle(self) -> None:
+        """Let all that is known follow what was learnt: for programs that ask once, and at start."""
+        self._pool = pooled(self._records, self._machines, len(self._records))
+        self._learnt_unpooled = 0
+        self._kept.clear()
+
     def _learn(self, seen: Observation) -> None:
-        key = self._key(seen.profile)
-        record = self._records.setdefault(key, _Record())
+        key = (seen.profile.component, seen.profile.option)
+        record = self._records.get(key)
+        if record is None:
+            record = self._records[key] = Record()
         self._records.move_to_end(key)
-        if len(self._records) > MOST_COMPONENTS:
-            self._records.popitem(last=False)
-        seconds = math.log(min(max(seen.run_seconds, SHORTEST_SECONDS), LONGEST_SECONDS))
-        work = seconds + math.log(max(seen.node_speed, SLOWEST))
-        _append(record.by_node, seen.node, seconds, MOST_NODES)
-        _append(record.by_class, seen.node_class, seconds, MOST_CLASSES)
-        record.work.append(work)
-        record.scale.observe(seen.profile.input_bytes, work)
-        if seen.peak_memory_bytes is not None:
-            record.peaks.append(seen.peak_memory_bytes)
-        record.rows.clear()
+        speeds = self._speeds_of(seen)
+        self._machines.see(machine_of(seen.node_class or seen.node, seen.profile.accelerators), speeds)
+        before = len(record.groups)
+        record.add(seen, speeds)
+        self._groups += len(record.groups) - before
+        while len(self._records) > MOST_COMPONENTS or self._groups > MOST_GROUPS_IN_ALL:
+            forgotten, old = self._records.popitem(last=False)
+            self._groups -= len(old.groups)
+            self._kept.pop(forgotten, None)
+        self._learnt += 1
+        self._learnt_unpooled += 1
+
+    def _speeds_of(self, seen: Observation) -> MachineSpeeds:
+        """As measured when it ran; else as known of the node now."""
+        is_accelerated = bool(seen.profile.accelerators)
+        speeds = MachineSpeeds.from_figures(seen.node_speeds, seen.node_speed, seen.node_cores, is_accelerated)
+        return self._speeds.get((seen.node, is_accelerated), speeds) if speeds.is_unknown else speeds
+
+    def _speeds_known(self, node: Node, is_accelerated: bool) -> MachineSpeeds:
+        """Take note of a node's speeds."""
+        speeds = MachineSpeeds.of(node, is_accelerated)
+        machine = (node_class(node), is_accelerated)
+        if machine in self._machines.known:
+            self._machines.see(machine, speeds)
+        self._speeds[node.name, is_accelerated] = speeds
+        if len(self._speeds) > MOST_NODES:
+            self._speeds.popitem(last=False)
+        return speeds
+
+    def _look(self, nodes: Sequence[Node]) -> None:
+        """Take note of the nodes; nothing to do when they are those of the last time."""
+        if not self._columns.are_of(nodes):
+            self._columns = Columns(tuple(nodes), self._speeds_known)
+            for kept in self._kept.values():
+                kept.rows.clear()
 
     def _row(self, profile: Profile) -> list[Estimate | None]:
-        record = self._records.get(self._key(profile))
-        if record is None:
-            return [None] * len(self._nodes)
-        shift = round(record.scale.shift(profile.input_bytes), 3)
-        if shift not in record.rows:
-            if len(record.rows) >= MOST_RUNS:
-                record.rows.clear()
-            record.rows[shift] = self._fresh_row(record, shift)
-        return record.rows[shift]
-
-    def _fresh_row(self, record: _Record, shift: float) -> list[Estimate | None]:
-        base, spread = median(record.work), _spread(record.work)
-        shared: dict[tuple[str, float], tuple[float, Estimate]] = {}
-        row: list[Estimate | None] = []
-        for name, kind, speed in self._nodes:
-            if (kind, speed) not in shared:
-                shared[kind, speed] = self._of_class(record, kind, base - math.log(max(speed, SLOWEST)), spread, shift)
-            wider, estimate = shared[kind, speed]
-            runs = record.by_node.get(name)
-            row.append(estimate if runs is None else self._on_node(record, name, runs, wider, shift))
+        key = (profile.component, profile.option)
+        record = self._records.get(key)
+        if record is None or not record.groups:
+            return [None] * len(self._columns.nodes)
+        kept, described = self._fitted(key, record), Described.of(profile)
+        asked = (profile.component_digest, bool(profile.accelerators), described.identity)
+        row = kept.rows.get(asked)
+        if row is None:
+            if len(kept.predicted) >= MOST_ROWS:
+                kept.predicted.clear()
+                kept.rows.clear()
+            row = kept.rows[asked] = self._fresh_row(kept, record, profile, described, asked)
         return row
 
-    def _of_class(
-        self, record: _Record, kind: str, scaled: float, spread: float, shift: float
-    ) -> tuple[float, Estimate]:
-        """The logarithm of the median for nodes of a class, and the estimate for one without runs of its own."""
-        runs = record.by_class.get(kind)
-        if runs is None:
-            source = self._said(len(record.work), "on other nodes, scaled by speed")
-            return scaled, self._banded(record, scaled + shift, math.hypot(spread, OTHER_CLASS_SPREAD), source)
-        centre = _shrunk(runs, scaled, CLASS_SHRINK) if len(runs) < len(record.work) else median(runs)
-        source = self._said(len(runs), f"on {kind.partition('/')[0]} nodes")
-        return centre, self._banded(record, centre + shift, _spread(runs), source)
+    def _fresh_row(
+        self, kept: _Kept, record: Record, profile: Profile, described: Described, asked: Hashable
+    ) -> list[Estimate | None]:
+        """One prediction for each distinct machine, and for each node with runs of its own."""
+        columns = self._columns
+        kind_of_node = columns.kind_of_node[bool(profile.accelerators)]
+        wanted: list[tuple[Kind, str | None]] = [(columns.kinds[index], None) for index in sorted(set(kind_of_node))]
+        own = [name for name in record.indexed().nodes if name in columns.position]
+        wanted.extend((columns.kinds[kind_of_node[columns.position[name]]], name) for name in own)
+        predicted = kept.predicted.setdefault(asked, {})
+        if missing := [one for one in wanted if one not in predicted]:
+            kinds, names = zip(*missing, strict=True)
+            found = self._predicted(kept, record, profile, described, kinds, names)
+            predicted.update(zip(missing, found, strict=True))
+        by_kind = {index: predicted[columns.kinds[index], None] for index in set(kind_of_node)}
+        row: list[Estimate | None] = [by_kind[index] for index in kind_of_node]
+        for name in own:
+            position = columns.position[name]
+            row[position] = predicted[columns.kinds[kind_of_node[position]], name]
+        return row
 
-    def _on_node(self, record: _Record, name: str, runs: deque[float], wider: float, shift: float) -> Estimate:
-        centre = _shrunk(runs, wider, NODE_SHRINK)
-        return self._banded(record, centre + shift, _spread(runs), self._said(len(runs), f"on {name}"))
+    def _predicted(
+        self,
+        kept: _Kept,
+        record: Record,
+        profile: Profile,
+        described: Described,
+        kinds: Sequence[Kind],
+        names: Sequence[str | None],
+    ) -> list[Estimate]:
+        """Predictions for machines, and for nodes of them where a name is given."""
+        machines = [machine for machine, _ in kinds]
+        queries = record.indexed().queries(profile.component_digest, described, machines, names)
+        middle, down, up = predict(kept.fitted, queries, self._terms(kinds))
+        sources = Sources(record, profile.component_digest)
+        said = [sources.of(machine, name) for machine, name in zip(machines, names, strict=True)]
+        peak = peak_memory(record, described.log_size)
+        return _estimates(middle, down * kept.widening, up * kept.widening, said, peak)
 
-    def _banded(self, record: _Record, centre: float, spread: float, source: str) -> Estimate:
-        spread = math.hypot(spread, self._extra_spread)
-        return banded(math.exp(centre), spread, source, peak_memory_bytes=max(record.peaks, default=None))
+    def _fitted(self, key: ComponentKey, record: Record) -> _Kept:
+        """The component's regression: anew after runs of its own, in its turn after others'."""
+        kept = self._kept.get(key)
+        if kept is not None and kept.version == record.version:
+            if kept.pool is self._pool or self._fits_left <= 0:
+                return kept
+            self._fits_left -= 1
+        indexed = record.indexed()
+        terms = self._terms(list(zip(indexed.machine_of_point, indexed.speeds, strict=True)))
+        fitted = fit(indexed.points, terms, self._pool.grid, self._pool.growth)
+        kept = self._kept[key] = _Kept(record.version, self._pool, self.widening, fitted)
+        return kept
 
-    def _said(self, runs: int, where: str) -> str:
-        return f"from {runs} {'run' if runs == 1 else 'runs'}{self._of_what} {where}"
-
-
-def _append(groups: OrderedDict[str, deque[float]], name: str, value: float, most: int) -> None:
-    groups.setdefault(name, deque(maxlen=MOST_RUNS)).append(value)
-    groups.move_to_end(name)
-    if len(groups) > most:
-        groups.popitem(last=False)
-
-
-def _shrunk(runs: Sequence[float], wider: float, shrink: float) -> float:
-    """The median of the runs, drawn towards the wider group's while they are few."""
-    weight = len(runs) / (len(runs) + shrink)
-    return weight * median(runs) + (1 - weight) * wider
+    def _terms(self, kinds: Sequence[Kind]) -> Terms:
+        corrections = [self._pool.corrections.of(machine, speeds) for machine, speeds in kinds]
+        factors = [speeds.log_seconds + mean for (_, speeds), (mean, _) in zip(kinds, corrections, strict=True)]
+        return Terms(np.array(factors), np.array([variance for _, variance in corrections]))
 
 
-def _spread(runs: Sequence[float]) -> float:
-    """Standard deviation of the logarithm, from the median deviation and a prior."""
-    centre = median(runs)
-    own = 1.4826 * median(abs(run - centre) for run in runs)
-    return math.sqrt((len(runs) * own**2 + PRIOR_WEIGHT * PRIOR_SPREAD**2) / (len(runs) + PRIOR_WEIGHT))
+def _estimates(
+    middle: Array, down: Array, up: Array, sources: Sequence[str], peak: PeakMemory | None
+) -> list[Estimate]:
+    logs = np.stack([middle - Z90 * down, middle, middle + Z90 * up])
+    logs = np.clip(logs, math.log(SHORTEST_SECONDS), math.log(LONGEST_SECONDS))
+    usual, high = (peak.usual_bytes, peak.high_bytes) if peak is not None else (None, None)
+    return [
+        Estimate(p50, p10, p90, source, usual, high)
+        for p10, p50, p90, source in zip(*np.exp(logs).tolist(), sources, strict=True)
+    ]
 
 
-__all__ = ["HistoryEstimator", "by_code", "by_name"]
+__all__ = ["HistoryEstimator"]

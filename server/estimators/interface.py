@@ -31,7 +31,11 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One finished attempt: what ran, where, how long, and how it ended (`succeeded`, `failed`, `oom`, `timeout`)."""
+    """One finished attempt: what ran, where, how long, and how it ended (`succeeded`, `failed`, `oom`, `timeout`).
+
+    Where known, `node_speeds` is the node's profile by kind of work, `node_cores` its CPUs, and `start_seconds` the
+    time from binding to the start of the run.
+    """
 
     profile: Profile
     node: str
@@ -41,6 +45,9 @@ class Observation:
     state: str
     finished_at: datetime
     peak_memory_bytes: float | None = None
+    node_speeds: Mapping[str, float] = field(default_factory=dict)
+    node_cores: float = 0.0
+    start_seconds: float | None = None
 
 
 class EstimatorInterface(ABC):

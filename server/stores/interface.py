@@ -68,7 +68,11 @@ class CacheEntry:
 
 @dataclass(frozen=True, slots=True)
 class FinishedAttempt:
-    """A finished attempt as the estimators learn from it."""
+    """A finished attempt as the estimators learn from it.
+
+    `node_speeds` and `node_cores` are the node's profile at that time, `parameters` the task's constant arguments,
+    `start_seconds` the time from binding to the first second of the run.
+    """
 
     id: int
     run_id: str
@@ -87,6 +91,10 @@ class FinishedAttempt:
     finished_at: datetime
     peak_memory_bytes: float | None = None
     workload: Mapping[str, Any] = field(default_factory=dict)
+    node_speeds: Mapping[str, float] = field(default_factory=dict)
+    node_cores: float = 0.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    start_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

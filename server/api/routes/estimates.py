@@ -1,0 +1,30 @@
+"""How good the estimates are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from server.api.access import Parts
+
+router = APIRouter(prefix="/api/v1/estimates", tags=["estimates"])
+
+
+@router.get("/calibration", summary="How good the predictions were")
+async def calibration(parts: Parts) -> dict[str, Any]:
+    """Errors and coverage of past predictions per component and node class, and how long tasks take to start."""
+    found = parts.estimator.calibration
+    overall = found.overall()
+    return {
+        "runs": found.runs,
+        "widening": found.widening(),
+        "overall": None if overall is None else _figures(asdict(overall)),
+        "components": [_figures(asdict(one)) for one in found.qualities()],
+        "starts": [_figures(asdict(one)) for one in parts.estimator.starts.all()],
+    }
+
+
+def _figures(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in one.items()}

@@ -1,0 +1,177 @@
+"""How fast machines are to each other: one logarithmic time factor per class of nodes, shared by all components.
+
+A factor starts from the measured speeds of the machine (its profile) and is corrected by what components that ran on
+several machines show. The correction is exact Bayesian linear regression: each component adds what its runs say of the
+differences between machines, with its own level taken out (cf. one factor per machine in Lotaru, Bader et al., 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.domain.node import Node
+from server.estimators.bands import SLOWEST
+
+Array = NDArray[np.float64]
+Indices = NDArray[Any]
+"""Whole numbers or truth values."""
+
+Machine = tuple[str, bool]
+"""A class of nodes, and whether the work is done by its accelerators: the two have nothing to do with each other."""
+
+KIND_WEIGHTS: Mapping[str, float] = {"single": 0.6, "gemm": 0.1, "memory": 0.2, "disk": 0.1}
+"""How much each kind of work counts in a task of which nothing else is known."""
+
+KIND_SPREAD = 0.3
+"""How far a task's own mixture of kinds may be from these weights."""
+
+CORES_SPREAD = 0.25
+"""Exponent with which time may fall with the number of cores: unknown before runs show it."""
+
+PROFILED_SPREAD, SPEED_SPREAD, UNKNOWN_SPREAD = 0.12, 0.3, 0.8
+"""Error of a factor that is taken from a profile of several kinds, from one speed, or from nothing."""
+
+MOST_MACHINES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpeeds:
+    """What is known of a machine before anything ran on it.
+
+    `speeds` by kind of work, 1 is the reference; `parallel` is how many times one core all cores are, 0 if unknown.
+    `log_seconds` is the logarithm of the time factor that follows, `spread` its standard deviation.
+    """
+
+    speeds: tuple[tuple[str, float], ...]
+    parallel: float
+    log_seconds: float
+    spread: float
+
+    @classmethod
+    def of(cls, node: Node, is_accelerated: bool) -> MachineSpeeds:
+        """From a node's profile, or its one speed where it has no profile."""
+        return cls.from_figures(node.speeds, node.speed, node.allocatable.cpu_millicores / 1000, is_accelerated)
+
+    @classmethod
+    def from_figures(
+        cls, speeds: Mapping[str, float], speed: float, cores: float, is_accelerated: bool
+    ) -> MachineSpeeds:
+        """From speeds by kind; what is not positive is left out. An accelerator without a figure is unknown."""
+        wanted = ("gpu",) if is_accelerated else tuple(KIND_WEIGHTS)
+        kinds = tuple((kind, speeds[kind]) for kind in wanted if 0 < speeds.get(kind, 0) < math.inf)
+        if not kinds and not (is_accelerated and speed == 1.0):
+            kinds = (("speed", min(max(speed, SLOWEST), 1 / SLOWEST)),)
+        single, multi = speeds.get("single", 0.0), speeds.get("multi", 0.0)
+        parallel = multi / single if single > 0 and multi > 0 else cores
+        return cls(kinds, 0.0 if is_accelerated else parallel, *_prior(kinds))
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing was measured: a speed of 1 is what nodes have that nobody looked at."""
+        return not self.speeds or self.speeds == (("speed", 1.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one component says of the machines it ran on: a Gaussian in information form over their corrections."""
+
+    machines: tuple[Machine, ...]
+    precision: Array
+    weighted: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What runs add to the logarithm of each machine's time factor: mean and variance."""
+
+    known: Mapping[Machine, tuple[float, float]]
+
+    def of(self, machine: Machine, speeds: MachineSpeeds) -> tuple[float, float]:
+        """Mean and variance; 0 and the error of the profile for a machine without runs."""
+        return self.known.get(machine, (0.0, speeds.spread**2))
+
+
+class MachineTable:
+    """The machines that runs were seen on, with their speeds; bounded, the longest unseen goes first."""
+
+    def __init__(self) -> None:
+        self.known: OrderedDict[Machine, MachineSpeeds] = OrderedDict()
+
+    def see(self, machine: Machine, speeds: MachineSpeeds) -> None:
+        """Remember a machine's speeds; what is measured is kept over what is not."""
+        old = self.known.get(machine)
+        if old is None or not speeds.is_unknown:
+            self.known[machine] = speeds
+        self.known.move_to_end(machine)
+        if len(self.known) > MOST_MACHINES:
+            self.known.popitem(last=False)
+
+    def corrections(self, evidence: Iterable[Evidence]) -> Corrections:
+        """Posterior of every known machine's correction; exact."""
+        machines = sorted(self.known)
+        if not machines:
+            return Corrections({})
+        index = {machine: number for number, machine in enumerate(machines)}
+        covariance = _prior_covariance([self.known[machine] for machine in machines])
+        precision, weighted = np.zeros_like(covariance), np.zeros(len(machines))
+        for one in evidence:
+            if all(machine in index for machine in one.machines):
+                at = np.array([index[machine] for machine in one.machines])
+                precision[np.ix_(at, at)] += one.precision
+                weighted[at] += one.weighted
+        # (C^-1 + P)^-1 = (I + C P)^-1 C needs no inverse of C, which may be singular
+        posterior = np.linalg.solve(np.eye(len(machines)) + covariance @ precision, covariance)
+        mean = posterior @ weighted
+        variance = np.maximum(np.diagonal(posterior), 1e-4)
+        return Corrections(dict(zip(machines, zip(_rounded(mean), _rounded(variance), strict=True), strict=True)))
+
+
+def machine_of(node_class: str, accelerators: Sequence[tuple[str, int]]) -> Machine:
+    """The machine that nodes of a class are to a task with these accelerators."""
+    return (node_class, bool(accelerators))
+
+
+def _prior(kinds: Sequence[tuple[str, float]]) -> tuple[float, float]:
+    if not kinds:
+        return 0.0, UNKNOWN_SPREAD
+    total = sum(KIND_WEIGHTS.get(kind, 1.0) for kind, _ in kinds)
+    logs = [(KIND_WEIGHTS.get(kind, 1.0) / total, math.log(value)) for kind, value in kinds]
+    mean = sum(weight * value for weight, value in logs)
+    apart = sum((KIND_SPREAD * (value - mean)) ** 2 for _, value in logs)
+    return -mean, math.sqrt(_own_spread(kinds) ** 2 + apart)
+
+
+def _own_spread(kinds: Sequence[tuple[str, float]]) -> float:
+    if not kinds:
+        return UNKNOWN_SPREAD
+    return PROFILED_SPREAD if len(kinds) > 1 else SPEED_SPREAD
+
+
+def _prior_covariance(machines: Sequence[MachineSpeeds]) -> Array:
+    """Machines err alone, and together in how much cores and the kinds of work count."""
+    kinds = sorted({kind for one in machines for kind, _ in one.speeds})
+    features = np.zeros((len(machines), len(kinds) + 1))
+    cores = [math.log(one.parallel) for one in machines if one.parallel > 0]
+    usual = sum(cores) / len(cores) if cores else 0.0
+    for row, one in enumerate(machines):
+        for kind, value in one.speeds:
+            features[row, kinds.index(kind)] = KIND_SPREAD * (math.log(value) + one.log_seconds)
+        features[row, -1] = CORES_SPREAD * (math.log(one.parallel) - usual) if one.parallel > 0 else 0.0
+    covariance: Array = features @ features.T + np.diag([_own_spread(one.speeds) ** 2 for one in machines])
+    return covariance
+
+
+def _rounded(values: Array) -> list[float]:
+    """To steps that change no prediction, so that predictions can be kept while factors hardly move."""
+    found: list[float] = np.round(values, 2).tolist()
+    return found
+
+
+__all__ = ["Array", "Corrections", "Evidence", "Indices", "Machine", "MachineSpeeds", "MachineTable", "machine_of"]

@@ -1,0 +1,214 @@
+"""What is kept of a component's runs: groups of equal runs, each with its latest times; bounded.
+
+Equal are runs of one version, on one node, with inputs of about one size and the same parameters. A group gives its
+median, so that one strange run moves nothing, and counts for as many runs as it holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS
+from server.estimators.interface import Observation, Profile
+from server.estimators.machines import Indices, Machine, MachineSpeeds, machine_of
+from server.estimators.regression import Points
+
+MOST_GROUPS, MOST_RUNS, MOST_NUMBERS, MOST_PEAKS = 96, 16, 5, 32
+SIZE_STEP = 0.05
+"""Sizes whose logarithms differ by less count as equal."""
+
+MEDIAN_EFFICIENCY = 0.64
+"""A median of many says as much as the mean of so many times fewer."""
+
+CENSORED = frozenset({"timeout", "oom"})
+"""Ends of which is known that the run would have taken longer."""
+
+GroupKey = tuple[str, Machine, str, float, tuple[tuple[str, str], ...], int, bool]
+
+
+@dataclass(slots=True)
+class Group:
+    """Equal runs: logarithms of the latest seconds, how many there were in all, and the machine's speeds then."""
+
+    speeds: MachineSpeeds
+    numbers: Mapping[str, float]
+    log_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RUNS))
+    runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A profile as regression sees it: logarithm of the input size (NaN: unknown), parameters in words and numbers."""
+
+    log_size: float
+    key: tuple[tuple[str, str], ...]
+    numbers: Mapping[str, float]
+    cpu_millicores: int
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for profiles that get equal estimates."""
+        return (None if math.isnan(self.log_size) else self.log_size, self.key, self.cpu_millicores)
+
+    @classmethod
+    def of(cls, profile: Profile) -> Described:
+        """Describe a profile."""
+        size = profile.input_bytes
+        known = 0 < size < math.inf
+        log_size = round(math.log(size) / SIZE_STEP) * SIZE_STEP if known else math.nan
+        key = tuple(sorted((str(name), str(value)) for name, value in profile.parameters.items()))
+        numbers = {name: found for name, value in key if (found := _log_number(value)) is not None}
+        if profile.cpu_millicores > 0:
+            numbers["cpus"] = math.log(profile.cpu_millicores / 1000)
+        return cls(log_size, key, numbers, profile.cpu_millicores)
+
+
+class Record:
+    """All that is kept of one component with one option."""
+
+    __slots__ = ("_points", "alone", "groups", "memory", "peaks", "version")
+
+    def __init__(self) -> None:
+        self.groups: OrderedDict[GroupKey, Group] = OrderedDict()
+        self.peaks: deque[tuple[float, float, bool]] = deque(maxlen=MOST_PEAKS)
+        self.version = 0
+        self._points: tuple[int, Indexed] | None = None
+        self.memory: dict[float, tuple[float, float]] = {}
+        self.alone: tuple[int, Any] | None = None
+
+    def add(self, seen: Observation, speeds: MachineSpeeds) -> None:
+        """Remember one run."""
+        is_censored = seen.state in CENSORED
+        described = Described.of(seen.profile)
+        if seen.peak_memory_bytes is not None and 0 < seen.peak_memory_bytes < math.inf:
+            self.peaks.append((described.log_size, math.log(seen.peak_memory_bytes), seen.state == "oom"))
+            self.memory.clear()
+        self.version += 1
+        key = _group_key(seen, described, is_censored)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(speeds, described.numbers)
+        group.log_seconds.append(math.log(min(max(seen.run_seconds, SHORTEST_SECONDS), LONGEST_SECONDS)))
+        group.runs += 1
+        group.speeds = speeds
+        self.groups.move_to_end(key)
+        if len(self.groups) > MOST_GROUPS:
+            self.groups.popitem(last=False)
+
+    def indexed(self) -> Indexed:
+        """The runs as arrays, made once per version."""
+        if self._points is None or self._points[0] != self.version:
+            self._points = (self.version, Indexed.of(self.groups))
+        return self._points[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """Runs as arrays, and what their whole numbers stand for."""
+
+    points: Points
+    speeds: tuple[MachineSpeeds, ...]
+    machine_of_point: tuple[Machine, ...]
+    machines: Mapping[Machine, int]
+    nodes: Mapping[str, int]
+    versions: Mapping[str, int]
+    keys: Mapping[tuple[tuple[str, str], ...], int]
+    usual_numbers: Mapping[str, float]
+    runs_on_node: Mapping[tuple[str, str], int]
+    runs_on_machine: Mapping[tuple[Machine, str], int]
+
+    @classmethod
+    def of(cls, groups: Mapping[GroupKey, Group]) -> Indexed:
+        """Number what occurs, in the order of the groups."""
+        names = [_numbered(key[part] for key in groups) for part in (1, 0, 2, 4)]
+        machines, nodes, versions, keys = names
+        usual = _usual_numbers([group.numbers for group in groups.values()])
+        numbers = [[group.numbers[name] - mean for name, mean in usual.items()] for group in groups.values()]
+        on_node: dict[tuple[str, str], int] = {}
+        on_machine: dict[tuple[Machine, str], int] = {}
+        for (node, machine, version, *_), group in groups.items():
+            on_node[node, version] = on_node.get((node, version), 0) + group.runs
+            on_machine[machine, version] = on_machine.get((machine, version), 0) + group.runs
+        points = Points(
+            log_seconds=np.array([median(group.log_seconds) for group in groups.values()]),
+            weight=np.array([_weight(len(group.log_seconds)) for group in groups.values()]),
+            log_size=np.array([key[3] for key in groups]),
+            machine=_ids(machines, [key[1] for key in groups]),
+            node=_ids(nodes, [key[0] for key in groups]),
+            version=_ids(versions, [key[2] for key in groups]),
+            key=_ids(keys, [key[4] for key in groups]),
+            numbers=np.array(numbers).reshape(len(groups), len(usual)),
+            is_censored=np.array([key[6] for key in groups], dtype=bool),
+        )
+        speeds = tuple(group.speeds for group in groups.values())
+        of_point = tuple(key[1] for key in groups)
+        return cls(points, speeds, of_point, machines, nodes, versions, keys, usual, on_node, on_machine)
+
+    def queries(
+        self, digest: str, described: Described, machines: Sequence[Machine], nodes: Sequence[str | None]
+    ) -> Points:
+        """A profile on machines (and named nodes of them) as points to predict."""
+        count = len(machines)
+        numbers = [described.numbers.get(name, usual) - usual for name, usual in self.usual_numbers.items()]
+        return Points(
+            log_seconds=np.zeros(count),
+            weight=np.ones(count),
+            log_size=np.full(count, described.log_size),
+            machine=np.array([self.machines.get(machine, -1) for machine in machines]),
+            node=np.array([self.nodes.get(node, -1) if node is not None else -1 for node in nodes]),
+            version=np.full(count, self.versions.get(digest, -1)),
+            key=np.full(count, self.keys.get(described.key, -1)),
+            numbers=np.tile(np.array(numbers), (count, 1)).reshape(count, len(numbers)),
+            is_censored=np.zeros(count, dtype=bool),
+        )
+
+
+def _group_key(seen: Observation, described: Described, is_censored: bool) -> GroupKey:
+    machine = machine_of(seen.node_class or seen.node, seen.profile.accelerators)
+    size = described.log_size if not math.isnan(described.log_size) else UNKNOWN_SIZE
+    digest = seen.profile.component_digest
+    return (seen.node, machine, digest, size, described.key, described.cpu_millicores, is_censored)
+
+
+UNKNOWN_SIZE = math.nan
+"""One and the same object, so that groups of unknown size are found again (NaN equals nothing but is itself)."""
+
+
+def _numbered(names: Any) -> dict[Any, int]:
+    found: dict[Any, int] = {}
+    for name in names:
+        found.setdefault(name, len(found))
+    return found
+
+
+def _ids(numbered: Mapping[Any, int], names: list[Any]) -> Indices:
+    return np.array([numbered[name] for name in names])
+
+
+def _weight(runs: int) -> float:
+    return 1.0 if runs < 3 else runs * MEDIAN_EFFICIENCY
+
+
+def _usual_numbers(found: list[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each number that all runs have and that differs between them."""
+    shared = [name for name in found[0] if all(name in one for one in found)]
+    differing = [name for name in shared if max(one[name] for one in found) - min(one[name] for one in found) > 1e-9]
+    return {name: sum(one[name] for one in found) / len(found) for name in sorted(differing)[:MOST_NUMBERS]}
+
+
+def _log_number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return math.log(value) if 0 < value < math.inf else None
+
+
+__all__ = ["CENSORED", "Described", "Indexed", "Record"]

@@ -1,0 +1,270 @@
+"""Bayesian regression of one component's logarithmic run times, exact for every hypothesis on a small grid.
+
+A run's log seconds are: the component's level + growth with the inputs + the machine's factor (which this component may
+follow more or less) + own deviations of a machine, a node, a version of the code, a set of parameters + noise. All but
+the growth are Gaussian, so they are one covariance (partial pooling: what was seen rarely leans on what is shared).
+Growth, noise and the size of the deviations are averaged over the grid by how well each explains the runs.
+Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equations 2.25, 2.26, 2.30 and 5.12.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from server.estimators.machines import Array, Indices
+from server.estimators.sizes import growth
+
+LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
+VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
+NOISES = (0.04, 0.1, 0.25, 0.6)
+KEYS = (0.15, 1.2)
+OWN = ((0.05, 0.03, 0.15), (0.2, 0.1, 0.4), (0.6, 0.4, 0.8))
+"""Standard deviations of a machine's and of a node's deviation in this component, and of how much more or less than
+the usual task it follows the machine's factor."""
+
+GRID: Array = np.array([(noise, key, *own) for noise in NOISES for key in KEYS for own in OWN])
+GRID_PRIOR: Array = np.array(
+    [a * b * c for a in (0.25, 0.35, 0.25, 0.15) for b in (0.6, 0.4) for c in (0.65, 0.28, 0.07)]
+)
+MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
+"""The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
+
+MOST_KEPT, FEWEST_WEIGHT, FEWEST_SHARE = 8, 0.02, 0.01
+OUTLIER = 2.5
+"""Standard deviations beyond which a run counts less, the further the less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Runs of one component, grouped: all arrays have one entry per group (`numbers` one row).
+
+    `weight` is how many runs a group stands for; the whole numbers say which groups share a machine, a node, ….
+    """
+
+    log_seconds: Array
+    weight: Array
+    log_size: Array
+    machine: Indices
+    node: Indices
+    version: Indices
+    key: Indices
+    numbers: Array
+    is_censored: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is known of the machines of the points (or queries): log factor, and its variance, per entry."""
+
+    factor: Array
+    variance: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted component: the surviving hypotheses, and what prediction needs of them."""
+
+    points: Points
+    terms: Terms
+    usual_size: float
+    usual_factor: float
+    hypotheses: tuple[int, ...]
+    weights: Array
+    inverse: Array
+    solved: Array
+    pairs: tuple[Indices, ...]
+    grid_weights: Array
+    growth_weights: Array
+
+
+def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Fit:
+    """Weigh all hypotheses. Censored points (the run would have taken longer) are filled in from the others."""
+    if points.is_censored.any():
+        points = _filled(points, terms, grid_prior, growth_prior)
+    found = _fit(points, terms, grid_prior, growth_prior)
+    if len(points.weight) < 4:
+        return found
+    best = int(np.argmax(found.weights.sum(axis=1)))
+    column = int(np.argmax(found.weights[best]))
+    inverse = found.inverse[best]
+    apart = np.abs(found.solved[best][:, column]) / np.sqrt(np.diagonal(inverse))
+    if not (apart > OUTLIER).any():
+        return found
+    weight = points.weight * np.minimum(1.0, (OUTLIER / np.maximum(apart, 1e-9)) ** 2)
+    return _fit(_with(points, weight=weight), terms, grid_prior, growth_prior)
+
+
+def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, Array]:
+    """Median of log seconds, and standard deviations downwards and upwards, per query. All queries have one size."""
+    points = fitted.points
+    machine, node, key = (_same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node", "key"))
+    centred, query_centred = fitted.terms.factor - fitted.usual_factor, terms.factor - fitted.usual_factor
+    base = (
+        LEVEL_SPREAD**2
+        + machine * fitted.terms.variance
+        + VERSION_SPREAD**2 * _same(queries.version, points.version)
+        + INPUT_SPREAD**2 * key * _same(queries.log_size, points.log_size)
+        + NUMBER_SPREAD**2 * (queries.numbers @ points.numbers.T)
+    )
+    alone = LEVEL_SPREAD**2 + terms.variance + VERSION_SPREAD**2 + INPUT_SPREAD**2
+    alone = alone + NUMBER_SPREAD**2 * (queries.numbers**2).sum(axis=1)
+    squares = GRID[list(fitted.hypotheses)] ** 2
+    rigid = base + np.tensordot(squares[:, 1:4], np.stack([key, machine, node]), axes=1)
+    cross = rigid + squares[:, 4, None, None] * (query_centred[:, None] * centred)
+    total = alone + squares[:, 1:4].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
+    variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
+    sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None])
+    rows, columns = fitted.pairs
+    slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]
+    means = (rigid @ fitted.solved)[rows, :, columns] + slopes[:, None] * query_centred
+    if fitted.weights.shape[1] > 1:
+        means = means + growth(queries.log_size[:1] - fitted.usual_size)[0][columns][:, None]
+    return _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
+
+
+def _mixed(fitted: Fit, terms: Terms, means: Array, shares: Array, sds: Array) -> tuple[Array, Array, Array]:
+    order = np.argsort(means, axis=1)
+    weights = (shares / shares.sum())[order]
+    means = np.take_along_axis(means, order, axis=1)
+    at = np.argmax(np.cumsum(weights, axis=1) >= 0.5, axis=1)
+    middle = means[np.arange(len(means)), at]
+    apart = means - middle[:, None]
+    squares = 2 * weights * apart**2
+    down, up = (squares * (apart < 0)).sum(axis=1), (squares * (apart > 0)).sum(axis=1)
+    by_hypothesis = fitted.weights.sum(axis=1)
+    own = (by_hypothesis / by_hypothesis.sum()) @ sds
+    return middle + LEVEL_MEAN + terms.factor, np.sqrt(own**2 + down), np.sqrt(own**2 + up)
+
+
+def evidence(fitted: Fit, machines: int) -> tuple[Array, Array]:
+    """What the runs say of corrections to the machines' factors, the level taken out: precision and weighted mean."""
+    points, terms = fitted.points, fitted.terms
+    best = int(np.argmax(fitted.weights.sum(axis=1)))
+    column = int(np.argmax(fitted.weights[best]))
+    residual = points.log_seconds - terms.factor - LEVEL_MEAN
+    if fitted.weights.shape[1] > 1:
+        residual = residual - growth(points.log_size - fitted.usual_size)[:, column]
+    certain = Terms(terms.factor, np.zeros_like(terms.variance))
+    covariance = _covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
+    belongs = (points.machine[:, None] == np.arange(machines)[None, :]).astype(float)
+    solved = np.linalg.solve(covariance, np.column_stack([belongs, residual]))
+    return belongs.T @ solved[:, :machines], belongs.T @ solved[:, machines]
+
+
+def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Fit:
+    count = len(points.weight)
+    entries = np.arange(len(GRID))
+    if count <= MOST_WEIGHED:
+        return _weighed(points, terms, entries, grid_prior, growth_prior)
+    some = np.unique(np.linspace(0, count - 1, MOST_WEIGHED).astype(int))
+    few = _weighed(
+        _chosen(points, some), Terms(terms.factor[some], terms.variance[some]), entries, grid_prior, growth_prior
+    )
+    best = np.sort(np.argsort(few.grid_weights, kind="stable")[-MOST_HYPOTHESES:])
+    found = _weighed(points, terms, best, few.grid_weights[best], growth_prior)
+    return replace(found, grid_weights=few.grid_weights)
+
+
+def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, growth_prior: Array) -> Fit:
+    """Posterior weights of these entries of the grid with every growth, and the solved systems of those that count."""
+    known = points.log_size[~np.isnan(points.log_size)]
+    usual_size = float(np.median(known)) if len(known) else math.nan
+    usual_factor = float(np.average(terms.factor, weights=points.weight))
+    residuals = (points.log_seconds - terms.factor - LEVEL_MEAN)[:, None]
+    if len(known):
+        residuals = residuals - growth(points.log_size - usual_size)
+    else:
+        growth_prior = np.ones(1)
+    covariances = _covariances(points, terms, usual_factor, entries)
+    inverse = np.linalg.inv(covariances)
+    solved = inverse @ residuals
+    log_determinants = np.linalg.slogdet(covariances)[1]
+    evidences = -0.5 * ((residuals * solved).sum(axis=1) + log_determinants[:, None])
+    logs = evidences + np.log(grid_prior)[:, None] + np.log(growth_prior)[None, :]
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    by_grid = weights.sum(axis=1)
+    kept = np.sort(np.argsort(by_grid, kind="stable")[-MOST_KEPT:])
+    kept = kept[by_grid[kept] >= FEWEST_WEIGHT * by_grid.max()]
+    return Fit(
+        points=points,
+        terms=terms,
+        usual_size=usual_size,
+        usual_factor=usual_factor,
+        hypotheses=tuple(entries[kept].tolist()),
+        weights=weights[kept],
+        inverse=inverse[kept],
+        solved=solved[kept],
+        pairs=np.nonzero(weights[kept] > FEWEST_SHARE * weights.max()),
+        grid_weights=by_grid,
+        growth_weights=weights.sum(axis=0),
+    )
+
+
+def _covariances(points: Points, terms: Terms, usual_factor: float, entries: Indices) -> Array:
+    """One covariance of the points per entry of the grid: (entries, points, points)."""
+    machine, node, key = (_same(ids, ids) for ids in (points.machine, points.node, points.key))
+    centred = terms.factor - usual_factor
+    base = (
+        LEVEL_SPREAD**2
+        + machine * np.sqrt(np.outer(terms.variance, terms.variance))
+        + VERSION_SPREAD**2 * _same(points.version, points.version)
+        + INPUT_SPREAD**2 * key * _same(points.log_size, points.log_size)
+        + NUMBER_SPREAD**2 * (points.numbers @ points.numbers.T)
+    )
+    parts = np.stack([np.diag(1 / points.weight), key, machine, node, np.outer(centred, centred)])
+    found: Array = base + np.tensordot(GRID[entries] ** 2, parts, axes=1)
+    return found
+
+
+def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Points:
+    """Replace each censored time by what is to be expected of a time that is longer."""
+    censored = points.is_censored
+    if censored.all():
+        return _with(points, log_seconds=points.log_seconds + 0.5, weight=points.weight * 0.5)
+    seen = _chosen(points, ~censored)
+    fitted = _fit(seen, Terms(terms.factor[~censored], terms.variance[~censored]), grid_prior, growth_prior)
+    seconds = points.log_seconds.copy()
+    for index in np.flatnonzero(censored):
+        query = _chosen(points, np.array([index]))
+        middle, _, up = predict(fitted, query, Terms(terms.factor[[index]], terms.variance[[index]]))
+        seconds[index] = max(seconds[index], _truncated_mean(middle[0], up[0], seconds[index]))
+    return _with(points, log_seconds=seconds, weight=np.where(censored, points.weight * 0.5, points.weight))
+
+
+def _truncated_mean(mean: float, sd: float, least: float) -> float:
+    """Mean of a normal variable of which is known that it is above `least`."""
+    above = (least - mean) / sd
+    if above > 6:
+        return least + sd / above
+    tail = 0.5 * math.erfc(above / math.sqrt(2))
+    return mean + sd * math.exp(-0.5 * above**2) / math.sqrt(2 * math.pi) / tail
+
+
+def _same(left: Indices, right: Indices) -> Array:
+    same: Array = (left[:, None] == right[None, :]).astype(float)
+    return same
+
+
+def _chosen(points: Points, which: Indices) -> Points:
+    return Points(*(getattr(points, name)[which] for name in Points.__slots__))
+
+
+def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | None = None) -> Points:
+    return Points(
+        points.log_seconds if log_seconds is None else log_seconds,
+        points.weight if weight is None else weight,
+        points.log_size,
+        points.machine,
+        points.node,
+        points.version,
+        points.key,
+        points.numbers,
+        points.is_censored,
+    )
+
+
+__all__ = ["GRID", "GRID_PRIOR", "Fit", "Points", "Terms", "evidence", "fit", "predict"]
