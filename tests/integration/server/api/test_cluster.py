@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,18 @@ async def test_metrics_are_what_prometheus_reads(api: Any, make_spec: MakeSpec) 
     ]
     assert "BREW" not in answer.text
     assert "nowhere" not in answer.text
+
+
+async def test_predictions_are_compared_with_what_happened(api: Any, make_spec: MakeSpec) -> None:
+    for _ in range(3):
+        await api.ended((await api.run(make_spec(), options={"is_caching": False}))["id"])
+    for _ in range(100):
+        found = await api.get("/api/v1/estimates/calibration")
+        if found["runs"] >= 2:
+            break
+        await asyncio.sleep(0.05)
+    assert found["overall"]["runs"] == sum(one["runs"] for one in found["components"]) >= 2
+    assert 0 <= found["overall"]["coverage"] <= 1
+    assert found["starts"][0]["p50_seconds"] > 0
+    metrics = await api.http.get("/metrics")
+    assert "mlopx_estimates_compared 2" in metrics.text or "mlopx_estimates_compared 3" in metrics.text
