@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from server.domain.resources import Resources
-from server.platforms.kubeflow.placing.editing import drop, enter, put
+from server.platforms.kubeflow.placing.editing import drop, enter, listed, put
 from server.platforms.kubeflow.reading.amounts import quantity
 from server.platforms.kubeflow.reading.fields import get
 
@@ -15,6 +16,17 @@ def set_image(container: dict[str, Any], image: str | None) -> None:
     """Set the image, if there is one to set."""
     if image:
         put(container, "image", image)
+
+
+def set_environment(container: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Set variables; others stay as they are."""
+    for name, value in environment.items():
+        variables = listed(container, "env")
+        known = next((one for one in variables if isinstance(one, dict) and one.get("name") == name), None)
+        if known is None:
+            variables.append({"name": name, "value": value})
+        else:
+            known["value"] = value
 
 
 def set_requests(container: dict[str, Any], requests: Resources | None) -> None:

@@ -19,7 +19,7 @@ from server.platforms.kubeflow.placing.configs import (
     require_stable,
     stable_labels,
 )
-from server.platforms.kubeflow.placing.containers import set_image, set_requests
+from server.platforms.kubeflow.placing.containers import set_environment, set_image, set_requests
 from server.platforms.kubeflow.placing.editing import copied, enter
 from server.platforms.kubeflow.placing.splitting import split
 from server.platforms.kubeflow.reading.graph import KubeflowPipeline, KubeflowTask
@@ -33,7 +33,7 @@ class TaskPlacement:
     Attributes:
         nodes: the chosen node, then its alternatives by rank; empty to leave the choice to Kubernetes.
         mode: how firmly; None takes the call's.
-        image, requests: those of the chosen option, where the task offers several.
+        image, requests, environment: those of the chosen option, where the task offers several.
         labels, annotations: marks for its pod.
     """
 
@@ -41,6 +41,7 @@ class TaskPlacement:
     mode: PlacementMode | None = None
     image: str | None = None
     requests: Resources | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -118,7 +119,7 @@ class _Writer:
         documents = pipeline.documents
         self.source, self.placements, self.mode, self.has_affinity = pipeline, placements, mode, has_affinity
         self.is_shared = _must_split(pipeline, placements)
-        self.is_changed = self.is_shared or any(one.image or one.requests for one in placements.values())
+        self.is_changed = self.is_shared or any(_has_option(one) for one in placements.values())
         self.pipeline = copied(documents.pipeline) if self.is_changed else documents.pipeline
         self.platform = copied(documents.platform) if documents.platform is not None else {}
         self.labels = {task.path: task.executor for task in pipeline.tasks.values()}
@@ -137,10 +138,11 @@ class _Writer:
 
     def _task(self, task: KubeflowTask) -> Effect:
         placement, label = self.placements[task.path], self.labels[task.path]
-        if placement.image or placement.requests is not None:
+        if _has_option(placement):
             container = enter(self.pipeline, "deploymentSpec", "executors", label, "container")  # type: ignore[arg-type]
             set_image(container, placement.image)
             set_requests(container, placement.requests)
+            set_environment(container, placement.environment)
         if not (placement.nodes or placement.labels or placement.annotations):
             return Effect(label)
         config = enter(self.platform, "platforms", "kubernetes", "deploymentSpec", "executors", label)
@@ -168,6 +170,11 @@ class _Writer:
             prefer_nodes(config, real, change)
         else:
             change.notes.append("no node is preferred: this Kubeflow server knows no node affinity (since 2.14)")
+
+
+def _has_option(placement: TaskPlacement) -> bool:
+    """Whether it changes the container, and so the pipeline's own document."""
+    return bool(placement.image or placement.requests is not None or placement.environment)
 
 
 def _must_split(pipeline: KubeflowPipeline, placements: Mapping[str, TaskPlacement]) -> bool:

@@ -176,9 +176,10 @@ def test_an_option_becomes_its_image_and_requests_and_raises_smaller_limits() ->
     resources = {"resourceCpuLimit": "500m", "cpuLimit": 0.5, "resourceMemoryLimit": "8Gi"}
     text = a_pipeline({"a": a_task("comp-a")}, {"comp-a": {}}, {"exec-a": a_container(resources=resources)})
     requests = Resources.of(cpu_millicores=2000, memory_bytes=2**32, accelerators={"nvidia.com/gpu": 2})
-    found = placed(text, ONE, image="gpu:1", requests=requests)
+    found = placed(text, ONE, image="gpu:1", requests=requests, environment={"MLOPX_OPTION": "gpu"})
     container = found.pipeline["deploymentSpec"]["executors"]["exec-a"]["container"]
     assert container["image"] == "gpu:1"
+    assert container["env"] == [{"name": "MLOPX_OPTION", "value": "gpu"}]
     assert container["resources"] == {
         "resourceCpuLimit": "2000m",
         "cpuLimit": 2.0,
