@@ -11,7 +11,7 @@ from server.components.plan_check import requests_of
 from server.domain.node import Node
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
 from server.domain.resources import Resources
-from server.placers.halves import Needs, NeedsTable
+from server.planning.needs import Needs, NeedsTable
 
 START_TOLERANCE = timedelta(seconds=1)
 """A start planned this little ahead counts as now."""

@@ -16,8 +16,9 @@ from server.domain.placement import (
     TaskRef,
     WaitingTask,
 )
-from server.placers.halves import Cluster, Needs, NeedsTable
+from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER
+from server.planning.needs import Needs, NeedsTable
 
 MOST_CANDIDATES = 8
 MOST_REASONS = 8

@@ -22,14 +22,27 @@ from server.components.plan_check import plan_problems
 from server.domain.errors import ConfigurationError
 from server.domain.placement import Decision, Hold, Placement, PlacementPlan, PlacementRequest, TaskRef
 from server.domain.states import Binding
+from server.placers.cost import Cost
+from server.placers.cpop import Cpop
 from server.placers.custom import Custom
+from server.placers.deadline import Deadline
+from server.placers.fair_share import FairShare
 from server.placers.fifo_greedy import FifoGreedy
 from server.placers.fifo_random import FifoRandom
 from server.placers.fifo_round_robin import FifoRoundRobin
-from server.placers.halves import NeedsTable
+from server.placers.heft import Heft
 from server.placers.interface import PlacerInterface
 from server.placers.kubernetes import Kubernetes
+from server.placers.las_eft import LasEft
+from server.placers.max_min import MaxMin
+from server.placers.min_min import MinMin
+from server.placers.online import Online
+from server.placers.peft import Peft
 from server.placers.random_random import RandomRandom
+from server.placers.sjf_eft import SjfEft
+from server.placers.srpt_eft import SrptEft
+from server.placers.sufferage import Sufferage
+from server.planning.needs import NeedsTable
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +53,24 @@ placers: dict[str, type[PlacerInterface]] = {
     "fifo_greedy": FifoGreedy,
     "custom": Custom,
     "kubernetes": Kubernetes,
+    "online": Online,
+    "srpt_eft": SrptEft,
+    "sjf_eft": SjfEft,
+    "las_eft": LasEft,
+    "fair_share": FairShare,
+    "deadline": Deadline,
+    "cost": Cost,
+    "heft": Heft,
+    "peft": Peft,
+    "cpop": Cpop,
+    "min_min": MinMin,
+    "max_min": MaxMin,
+    "sufferage": Sufferage,
 }
 """Every strategy that comes with the server. Others join by the entry-point group, or by `PLACER="module:Class"`."""
 
 ENTRY_POINT_GROUP = "mlopx.placers"
-DEFAULT_PLACER = "custom"
+DEFAULT_PLACER = "online"
 SHOWN = ("random_random", "fifo_random", "fifo_round_robin", "custom", "online")
 """What a short list of strategies shows; the rest with `all`."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
 from server.domain.resources import Resources
-from server.placers.halves import NeedsTable
+from server.planning.needs import NeedsTable
 
 MOST_PROBLEMS = 5
 

@@ -82,7 +82,8 @@ class BoundTask:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRun:
-    """A live run with unbound tasks. `finished_on` says on which node a finished upstream's outputs lie."""
+    """A live run with unbound tasks. `finished_on` says on which node a finished upstream's outputs lie, `done_seconds`
+    how long its finished tasks ran in all."""
 
     run_id: str
     name: str
@@ -93,6 +94,7 @@ class WaitingRun:
     project: str = "default"
     deadline_at: datetime | None = None
     finished_on: Mapping[TaskKey, str] = field(default_factory=dict)
+    done_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

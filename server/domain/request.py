@@ -89,6 +89,7 @@ def waiting_run(run: Run, defaults: Defaults) -> WaitingRun:
             for key, task in ordered
             if task.state is TaskState.SUCCEEDED and task.current.actual_node is not None
         },
+        done_seconds=sum(task.current.run_seconds or 0.0 for _, task in ordered if task.state is TaskState.SUCCEEDED),
     )
 
 

@@ -7,8 +7,8 @@ each one, and keeps a timeline of every shared node, so that planned times follo
 from server.placers.halves.assignment import Assignment, Choice, InTurn, LeastLoaded, RandomNode
 from server.placers.halves.cluster import Cluster, Offer
 from server.placers.halves.listing import plan_in_turn
-from server.placers.halves.needs import Needs, NeedsTable
 from server.placers.halves.ordering import Ordering, at_random, by_remaining_seconds, first_come
+from server.planning.needs import Needs, NeedsTable
 
 __all__ = [
     "Assignment",

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from server.domain.node import Node
 from server.domain.placement import WaitingTask
 from server.placers.halves.cluster import Cluster, most_wished
-from server.placers.halves.needs import Needs
 from server.placers.halves.ordering import drawn_for
+from server.planning.needs import Needs
 
 DRAWS = 8
 """How often a node is drawn before all nodes are asked for room."""

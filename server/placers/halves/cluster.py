@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.placement import Estimate, PlacementRequest, TaskOption, WaitingTask
-from server.placers.halves.needs import Needs, NeedsTable
 from server.placers.halves.timeline import NEVER, NodeTimeline
+from server.planning.needs import Needs, NeedsTable
 
 UNKNOWN_SECONDS = 60.0
 """Assumed for a task without an estimate, and for what is left of one of our tasks without an expected end."""

@@ -11,8 +11,8 @@ from server.domain.placement import Hold, Placement, PlacementPlan, PlacementReq
 from server.domain.run import TaskKey
 from server.placers.halves.assignment import Assignment
 from server.placers.halves.cluster import UNKNOWN_SECONDS, Cluster, seconds_left
-from server.placers.halves.needs import Needs
 from server.placers.halves.ordering import Ordering
+from server.planning.needs import no_node_reason
 
 
 def plan_in_turn(request: PlacementRequest, ordering: Ordering, assignment: Assignment) -> PlacementPlan:
@@ -51,15 +51,6 @@ def plan_in_turn(request: PlacementRequest, ordering: Ordering, assignment: Assi
             )
         )
     return PlacementPlan(tuple(placements), (*holds, *queue.left_over()))
-
-
-def no_node_reason(needs: Needs, node_count: int) -> str:
-    """Why no node can run a task, in words: the commonest reasons with how many nodes give them."""
-    if not node_count:
-        return "the cluster has no nodes"
-    said = [f"{reason} on {count} of {node_count}" for reason, count in list(needs.rejected.items())[:3]]
-    rest = sum(needs.rejected.values()) - sum(list(needs.rejected.values())[:3])
-    return "no node can run it: " + "; ".join(said) + (f"; other reasons on {rest}" if rest else "")
 
 
 class _Queue:
@@ -121,4 +112,4 @@ class _Queue:
         return holds
 
 
-__all__ = ["no_node_reason", "plan_in_turn"]
+__all__ = ["plan_in_turn"]

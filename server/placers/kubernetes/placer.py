@@ -13,13 +13,12 @@ from typing import ClassVar
 import numpy as np
 
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest, TaskOption, WaitingTask
-from server.placers.halves.listing import no_node_reason
-from server.placers.halves.needs import Needs, NeedsTable
 from server.placers.halves.ordering import drawn_for
 from server.placers.interface import PlacerInterface
 from server.placers.kubernetes.nodes import Amounts, Machines
 from server.placers.kubernetes.scheduling import Decision, Question, most_looked_at
 from server.placers.kubernetes.translating import hold_occupancy, machine_of, pod_of
+from server.planning.needs import Needs, NeedsTable, no_node_reason
 
 
 class Kubernetes(PlacerInterface):

@@ -9,7 +9,7 @@ from server.components.binding import BoundNow, bind_ready
 from server.domain.node import Occupancy
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
-from server.placers.halves import NeedsTable
+from server.planning.needs import NeedsTable
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, amounts
 
 TRAIN = TaskKey("train")

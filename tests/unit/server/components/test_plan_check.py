@@ -12,7 +12,7 @@ from server.components.plan_check import MOST_PROBLEMS, plan_problems
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
 from server.placers.fifo_greedy import FifoGreedy
-from server.placers.halves import NeedsTable
+from server.planning.needs import NeedsTable
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task
 
 TRAIN = TaskKey("train")

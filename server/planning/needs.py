@@ -105,6 +105,15 @@ def is_named(task: WaitingTask, node: Node) -> bool:
     return task.node is not None and task.node in (node.name, node.labels.get(HOSTNAME_LABEL))
 
 
+def no_node_reason(needs: Needs, node_count: int) -> str:
+    """Why no node can run a task, in words: the commonest reasons with how many nodes give them."""
+    if not node_count:
+        return "the cluster has no nodes"
+    said = [f"{reason} on {count} of {node_count}" for reason, count in list(needs.rejected.items())[:3]]
+    rest = sum(needs.rejected.values()) - sum(list(needs.rejected.values())[:3])
+    return "no node can run it: " + "; ".join(said) + (f"; other reasons on {rest}" if rest else "")
+
+
 def _answer(task: WaitingTask, node: Node) -> tuple[tuple[TaskOption, ...], str, int]:
     """Options that work on the node, else the reason of the first; and how much the node is wished for."""
     reasons = [rejection(task, option, node) for option in task.options]
@@ -115,4 +124,4 @@ def _answer(task: WaitingTask, node: Node) -> tuple[tuple[TaskOption, ...], str,
     return choices, reason or "", preference_score(task, node) - SOFT_TAINT_WEIGHT * disliked
 
 
-__all__ = ["SOFT_TAINT_WEIGHT", "Needs", "NeedsTable", "is_named"]
+__all__ = ["SOFT_TAINT_WEIGHT", "Needs", "NeedsTable", "is_named", "no_node_reason"]

@@ -1,0 +1,119 @@
+"""The default: plans the whole queue anew in every cycle, and keeps what the plan says for now.
+
+Steps: (1) runs in order of remaining work with aging; runs that have waited long enough stand first for good (the bound
+below); (2) that order and a few others are decoded into schedules of the whole queue: each run's tasks by rank, each
+where it ends first, waiting for a faster node where that pays, keeping room for tasks that are not ready yet, and
+filling gaps; (3) the best is improved by moving runs, by the predicted objective of all of them; (4) tasks that start
+now are bound, everything else is planned again at the next event.
+
+Uncertainty: run times enter as the means of their bands, not the medians; what runs is expected to end given that it
+has not ended yet. Stability: nothing is drawn from the cycle's seed, so the same queue gives the same plan.
+
+The effort is counted in decoded tasks times nodes, never in time, so that the same request always gives the same plan:
+many orders of a short queue, fewer of a long one; of a very long one the first runs are searched and the rest follows
+in order. After shortest remaining processing time (Schrage, Operations Research 16(3), 1968), over insertion-based
+earliest finish (Topcuoglu et al., IEEE TPDS 13(3), 2002); rolling the plan forward at every event as in "rollout"
+(Bertsekas and Castanon, Journal of Heuristics 5, 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from server.domain.placement import PlacementRequest
+from server.placers.whole_queue import WholeQueuePlacer
+from server.planning.objectives import run_costs
+from server.planning.problem import Floats, Ints, Problem
+from server.planning.queue import Queue
+from server.planning.schedule import Schedule
+from server.planning.stating import Statement
+
+AGING = 0.2
+"""A run that waited ten seconds goes before one with two seconds less work."""
+
+PATIENCE = 20.0
+"""A run that has waited this many times what is left of it (on the quickest nodes, one task after the other) goes
+before every run of its priority that was submitted after it."""
+
+LEAST_PATIENCE_SECONDS = 600.0
+"""And no sooner than after this long."""
+
+EFFORT = 4_000_000
+"""Tasks times nodes looked at in one cycle with a limit of `FULL_LIMIT_SECONDS` or more."""
+
+FULL_LIMIT_SECONDS = 1.0
+MOST_ROUNDS = 100
+MOST_TASKS_SEARCHED = 500
+
+
+class Online(WholeQueuePlacer):
+    """Remaining work first, then whatever order of runs the whole queue is predicted to finish soonest in."""
+
+    name: ClassVar[str] = "online"
+    summary: ClassVar[str] = (
+        "Plans the whole queue in every cycle, waits for a faster node when that pays, and searches the order of runs."
+    )
+    source: ClassVar[str] = "SRPT (Schrage 1968) over HEFT's insertion (Topcuoglu et al. 2002), rolled out every cycle"
+
+    def schedule(self, statement: Statement, queue: Queue) -> Schedule:
+        """Order, decode, improve."""
+        expecting = Queue(expected(statement.problem), statement.finish_of_bound)
+        lines, order = best_order(expecting, statement.request)
+        return expecting.by_runs(lines, order)
+
+
+def expected(problem: Problem) -> Problem:
+    """The problem with mean instead of median seconds: of two equal medians the surer one is the shorter run."""
+    if problem.spread is None:
+        return problem
+    factor = np.exp(np.minimum(problem.spread, 1.0) ** 2 / 2)
+    return replace(problem, seconds=(problem.seconds * factor).astype(np.float32))
+
+
+def best_order(queue: Queue, request: PlacementRequest) -> tuple[object, Ints]:
+    """The runs as the search takes them, and the order that it ends with."""
+    problem, outline = queue.problem, queue.outline
+    runs = problem.runs
+    waited = -runs.submitted
+    rest = np.maximum(queue.bound, 0.0)
+    due = waited > np.maximum(PATIENCE * outline.work, LEAST_PATIENCE_SECONDS)
+    key = outline.work + rest - AGING * waited
+    order = _ordered(problem, due, key)
+    alone = outline.path + rest + runs.done_seconds
+    lines = queue.lines(run_costs(problem, request.objective, alone), due)
+    head = _searched(problem, order)
+    rounds = _rounds(problem, head, request.time_limit_seconds)
+    if rounds:
+        found, _ = queue.improved(lines, head, rounds, 1)
+        order = np.concatenate([found, order[len(head) :]])
+    return lines, order
+
+
+def _ordered(problem: Problem, due: Ints, key: Floats) -> Ints:
+    """By priority, due runs first and in order of submission, the others by key."""
+    runs = problem.runs
+    second = np.where(due, runs.submitted, key)
+    return np.lexsort((np.arange(len(key)), second, ~due, -runs.priority)).astype(np.int32)
+
+
+def _searched(problem: Problem, order: Ints) -> Ints:
+    """The first runs of the order, so many that their tasks can be decoded often."""
+    tasks = np.bincount(problem.runs.of_task, minlength=len(order))[order]
+    return order[: max(int(np.searchsorted(np.cumsum(tasks), MOST_TASKS_SEARCHED, side="right")), 1)]
+
+
+def _rounds(problem: Problem, runs: Ints, limit_seconds: float) -> int:
+    """How many orders can be tried: by work counted, never by time."""
+    if len(runs) < 2:
+        return 0
+    tasks = int(np.isin(problem.runs.of_task, runs).sum())
+    depth = tasks // max(problem.node_count, 1)
+    work = tasks * (problem.node_count * (1 + depth // 4) + 20)
+    share = min(limit_seconds / FULL_LIMIT_SECONDS, 1.0)
+    return int(min(EFFORT * share / work, MOST_ROUNDS))
+
+
+__all__ = ["AGING", "LEAST_PATIENCE_SECONDS", "PATIENCE", "Online", "best_order", "expected"]

@@ -1,0 +1,53 @@
+"""What strategies share that compute on the whole queue as arrays: the request stated, a schedule, and its answer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from server.domain.placement import PlacementPlan, PlacementRequest
+from server.placers.interface import PlacerInterface
+from server.placers.saying import STARTS, reasons_of
+from server.planning.answering import plan_of
+from server.planning.problem import Floats
+from server.planning.queue import Queue
+from server.planning.schedule import UNPLACED, Schedule
+from server.planning.stating import Statement, state
+
+
+class WholeQueuePlacer(PlacerInterface):
+    """Implement `schedule`; `starts` is what people are told of a task that starts now."""
+
+    starts: ClassVar[str] = STARTS
+
+    def place(self, request: PlacementRequest) -> PlacementPlan:
+        """State, schedule, answer."""
+        statement = state(request)
+        if not statement.tasks or not request.snapshot.nodes:
+            return plan_of(statement, nowhere(len(statement.tasks)), str)
+        schedule = self.schedule(statement, Queue(statement.problem, statement.finish_of_bound))
+        return plan_of(statement, schedule, reasons_of(statement, schedule, self.starts))
+
+    @abstractmethod
+    def schedule(self, statement: Statement, queue: Queue) -> Schedule:
+        """Where and when every task runs; there is at least one task and one node."""
+
+
+def by_run(queue: Queue, key: Floats) -> Floats:
+    """[n] ranks from one figure per run [k], lower first; within a run the task with the longest way to go first."""
+    of_task = queue.problem.runs.of_task
+    path = queue.outline.task_path
+    places = np.empty(len(path), np.int64)
+    places[np.lexsort((np.arange(len(path)), -path, key[of_task]))] = np.arange(len(path))
+    return places.astype(np.float64)
+
+
+def nowhere(count: int) -> Schedule:
+    """Nothing is placed."""
+    never = np.full(count, np.inf)
+    return Schedule(np.full(count, UNPLACED, np.int32), np.zeros(count, np.int32), never, never)
+
+
+__all__ = ["WholeQueuePlacer", "by_run", "nowhere"]

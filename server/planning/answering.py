@@ -1,0 +1,78 @@
+"""Turns a schedule back into the plan that a strategy answers with: planned times, reasons, and holds in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+
+from server.domain.placement import Hold, Placement, PlacementPlan
+from server.planning.needs import no_node_reason
+from server.planning.schedule import UNPLACED, Schedule
+from server.planning.stating import Statement
+
+Saying = Callable[[int], str]
+"""Why a task, by number, got its place, in words for people."""
+
+NO_ROOM = "waits for room that is held by others without a known end"
+
+
+def plan_of(statement: Statement, schedule: Schedule, say: Saying) -> PlacementPlan:
+    """The plan, in order of planned start, by priority and then by number where tasks start together."""
+    request, problem = statement.request, statement.problem
+    names = problem.node_names
+    level = -problem.runs.priority[problem.runs.of_task]
+    modes = np.asarray(problem.first_mode[:-1] + schedule.mode)
+    seconds = _seconds(statement, schedule, modes)
+    starts, finishes = schedule.start.tolist(), (schedule.start + seconds).tolist()
+    nodes, mode_numbers = schedule.node.tolist(), modes.tolist()
+    placements = []
+    for task in np.lexsort((level, schedule.start)).tolist():
+        if nodes[task] == UNPLACED:
+            continue
+        waiting = statement.tasks[task]
+        placements.append(
+            Placement(
+                run_id=waiting.run_id,
+                key=waiting.key,
+                node=names[nodes[task]],
+                option=statement.options[mode_numbers[task]].name,
+                planned_start_at=request.now + timedelta(seconds=starts[task]),
+                planned_finish_at=request.now + timedelta(seconds=finishes[task]),
+                score=round(finishes[task], 3),
+                reason=say(task),
+            )
+        )
+    return PlacementPlan(tuple(placements), tuple(_holds(statement, schedule)))
+
+
+def _seconds(statement: Statement, schedule: Schedule, modes: np.ndarray) -> np.ndarray:
+    """[n] median run times where the schedule puts the tasks."""
+    problem = statement.problem
+    is_placed = schedule.node != UNPLACED
+    seconds = np.zeros(problem.task_count)
+    rows, columns = problem.row_of_mode[modes[is_placed]], problem.column_of_node[schedule.node[is_placed]]
+    seconds[is_placed] = statement.medians[rows, columns]
+    return seconds
+
+
+def _holds(statement: Statement, schedule: Schedule) -> list[Hold]:
+    held = np.flatnonzero(schedule.node == UNPLACED).tolist()
+    refs = {statement.tasks[task].ref for task in held}
+    count = statement.problem.node_count
+    found = []
+    for task in held:
+        waiting, needs = statement.tasks[task], statement.needs[task]
+        stuck = [str(key) for key in waiting.waits_for if (waiting.run_id, key) in refs]
+        if stuck and not waiting.is_ready:
+            reason = f"waits for {', '.join(stuck[:3])}, which has no node"
+        elif not needs.nodes:
+            reason = no_node_reason(needs, count)
+        else:
+            reason = NO_ROOM
+        found.append(Hold(waiting.run_id, waiting.key, reason))
+    return found
+
+
+__all__ = ["NO_ROOM", "Saying", "plan_of"]
