@@ -1,13 +1,12 @@
 """The decision unit: asks the strategy in its worker process, checks the plan, and says what happens now, and why.
 
-Strategies are named in `placers` below. A strategy that raises, is late, dies or answers nonsense is replaced for the
-cycle by the fallback, and that is said in the outcome, the records and the log. The scheduler acts on the outcome.
+Strategies are named in `server.components.placer_registry`. One that raises, is late, dies or answers nonsense is
+replaced for the cycle by the fallback, and that is said in the outcome, the records and the log. The scheduler acts on
+the outcome.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib.metadata
 import logging
 import time
 from collections import Counter
@@ -17,77 +16,30 @@ from dataclasses import dataclass, replace
 from server.components.binding import bind_ready
 from server.components.decision_records import Memory, Recorder
 from server.components.placer_process import Hello, PlacerFailure, PlacerProcess
+from server.components.placer_registry import (
+    DEFAULT_PLACER,
+    ENTRY_POINT_GROUP,
+    SHOWN,
+    PlacerInfo,
+    foreign_placers,
+    info_of,
+    load_placer,
+    placer_path,
+    placers,
+    unusable,
+)
 from server.components.placer_worker import load_class
 from server.components.plan_check import plan_problems
 from server.domain.errors import ConfigurationError
 from server.domain.placement import Decision, Hold, Placement, PlacementPlan, PlacementRequest, TaskRef
 from server.domain.states import Binding
-from server.placers.cost import Cost
-from server.placers.cpop import Cpop
-from server.placers.custom import Custom
-from server.placers.deadline import Deadline
-from server.placers.fair_share import FairShare
-from server.placers.fifo_greedy import FifoGreedy
-from server.placers.fifo_random import FifoRandom
-from server.placers.fifo_round_robin import FifoRoundRobin
-from server.placers.heft import Heft
 from server.placers.interface import PlacerInterface
-from server.placers.kubernetes import Kubernetes
-from server.placers.las_eft import LasEft
-from server.placers.max_min import MaxMin
-from server.placers.min_min import MinMin
-from server.placers.online import Online
-from server.placers.peft import Peft
-from server.placers.random_random import RandomRandom
-from server.placers.sjf_eft import SjfEft
-from server.placers.srpt_eft import SrptEft
-from server.placers.sufferage import Sufferage
 from server.planning.needs import NeedsTable
 
 logger = logging.getLogger(__name__)
 
-placers: dict[str, type[PlacerInterface]] = {
-    "random_random": RandomRandom,
-    "fifo_random": FifoRandom,
-    "fifo_round_robin": FifoRoundRobin,
-    "fifo_greedy": FifoGreedy,
-    "custom": Custom,
-    "kubernetes": Kubernetes,
-    "online": Online,
-    "srpt_eft": SrptEft,
-    "sjf_eft": SjfEft,
-    "las_eft": LasEft,
-    "fair_share": FairShare,
-    "deadline": Deadline,
-    "cost": Cost,
-    "heft": Heft,
-    "peft": Peft,
-    "cpop": Cpop,
-    "min_min": MinMin,
-    "max_min": MaxMin,
-    "sufferage": Sufferage,
-}
-"""Every strategy that comes with the server. Others join by the entry-point group, or by `PLACER="module:Class"`."""
-
-ENTRY_POINT_GROUP = "mlopx.placers"
-DEFAULT_PLACER = "online"
-SHOWN = ("random_random", "fifo_random", "fifo_round_robin", "custom", "online")
-"""What a short list of strategies shows; the rest with `all`."""
-
 NO_PLACEMENT = "none"
 """Strategy of a cycle in which nothing is placed and the platform's own scheduler decides."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlacerInfo:
-    """A strategy as users see it."""
-
-    name: str
-    summary: str
-    source: str
-    version: str
-    is_default: bool = False
-    is_current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,58 +65,6 @@ class Outcome:
     fallback_from: str | None
     problem: str | None
     seconds: float
-
-
-def foreign_placers() -> dict[str, str]:
-    """Installed strategies: name -> `package.module:Class`. Raises ConfigurationError where names clash."""
-    found: dict[str, str] = {}
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        if entry.name in placers or found.get(entry.name, entry.value) != entry.value:
-            other = "a strategy of the server" if entry.name in placers else found[entry.name]
-            raise ConfigurationError(
-                f"the placer name {entry.name!r} of {entry.value} is taken by {other}",
-                hint=f"rename the entry point in the group {ENTRY_POINT_GROUP} or uninstall one of the two",
-            )
-        found[entry.name] = entry.value
-    return found
-
-
-def placer_path(name: str) -> str:
-    """The import path of a strategy given by name or as `package.module:Class`. Raises ConfigurationError."""
-    foreign = foreign_placers()
-    if name in placers:
-        return f"{placers[name].__module__}:{placers[name].__qualname__}"
-    if name in foreign:
-        return foreign[name]
-    if ":" in name:
-        return name
-    known = [*placers, *foreign]
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
-    raise ConfigurationError(
-        f"there is no placer {name!r}",
-        hint=f'{meant}known are: {", ".join(known)}; your own is given as PLACER="package.module:Class"',
-    )
-
-
-def load_placer(name: str) -> type[PlacerInterface]:
-    """The class of a strategy, imported here. Raises ConfigurationError that says what is wrong."""
-    if name in placers:
-        foreign_placers()
-        return placers[name]
-    path = placer_path(name)
-    try:
-        return load_class(path)
-    except Exception as error:
-        raise _unusable(name, f"{type(error).__name__}: {error}") from error
-
-
-def _unusable(name: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"the placer {name!r} cannot be used: {why}",
-        hint="a placer is a class that inherits server.placers.interface.PlacerInterface, given as"
-        ' "package.module:Class" in a module that the server can import',
-    )
 
 
 class DecisionUnit:
@@ -223,7 +123,7 @@ class DecisionUnit:
             self._hello = await self._process.start()
         except PlacerFailure as failure:
             await self._process.aclose()
-            raise _unusable(self.placer, failure.message) from failure
+            raise unusable(self.placer, failure.message) from failure
 
     async def aclose(self) -> None:
         """End the worker."""
@@ -256,7 +156,7 @@ class DecisionUnit:
     def catalogue(self, all: bool = False) -> list[PlacerInfo]:  # noqa: A002 - reads as the flag it stands for
         """The strategies to choose from: those most useful, or all; always the present one."""
         names = [name for name in placers if all or name in SHOWN or name == self.placer]
-        found = [_info(name, placers[name]) for name in names]
+        found = [info_of(name, placers[name]) for name in names]
         for name, path in foreign_placers().items():
             found.append(self._foreign_info(name, path))
         if self.placer not in [info.name for info in found]:
@@ -375,13 +275,9 @@ class DecisionUnit:
         if name == self.placer and self._hello is not None:
             return PlacerInfo(name, self._hello.summary, self._hello.source, self._hello.version)
         try:
-            return _info(name, load_class(path))
+            return info_of(name, load_class(path))
         except Exception as error:
             return PlacerInfo(name, f"cannot be loaded: {type(error).__name__}: {error}", path, "")
-
-
-def _info(name: str, found: type[PlacerInterface]) -> PlacerInfo:
-    return PlacerInfo(name, found.summary, found.source, found.version)
 
 
 def _ask(placer: PlacerInterface, request: PlacementRequest) -> PlacementPlan:

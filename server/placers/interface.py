@@ -1,7 +1,7 @@
 """The port that makes strategies replaceable: one class, one pure method.
 
 To add a strategy: write one file with a class that inherits `PlacerInterface`, name it in the `placers` dictionary of
-`server/components/decision_unit.py` (or give `PLACER="package.module:Class"`, or an entry point in the group
+`server/components/placer_registry.py` (or give `PLACER="package.module:Class"`, or an entry point in the group
 `mlopx.placers`), and run its contract (`server.testing.contracts.placer`).
 """
 
