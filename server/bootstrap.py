@@ -13,10 +13,13 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from server.api.services import Services
 from server.cluster.embedded import EmbeddedNodes
+from server.cluster.interface import NodeSourceInterface
+from server.cluster.kubernetes import KubernetesNodes
 from server.components.bus import Bus
 from server.components.clock import SteadyClock
 from server.components.cycle import CycleSettings
@@ -33,6 +36,7 @@ from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
 from server.components.supervisor import Check, Supervisor
 from server.components.tracker import Tracker
+from server.connecting import connect_kubeflow, kfp_client, kube_access
 from server.domain.errors import ConfigurationError, MlopxError
 from server.domain.node import Node
 from server.domain.placement import Estimates, WaitingRun
@@ -77,10 +81,12 @@ async def _compose(
     stack.push_async_callback(bus.aclose)
     journal = Journal(store, bus)
     artifacts = FileArtifactStore(state / "artifacts")
-    platform = make_platform(settings, state, artifacts, clock)
+    platform, source = make_platform(
+        settings, state, artifacts, clock, node_of=lambda name: node_manager.current().node(name)
+    )
     estimator = ChainEstimator()
     node_manager = NodeManager(
-        sources=[EmbeddedNodes(platform.name, platform.nodes, clock.now)],
+        sources=[source or EmbeddedNodes(platform.name, platform.nodes, clock.now)],
         live=journal.live,
         defaults=platform.defaults,
         clock=clock,
@@ -108,6 +114,7 @@ async def _compose(
         clock=clock,
         settings=cycle_settings,
         wait_seconds=settings.wait_interval,
+        max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
     )
     dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
     tracker = Tracker(journal=journal, platform=platform)
@@ -138,6 +145,8 @@ async def _compose(
         "scheduler": scheduler.run_forever,
         "leadership": leadership.keep_forever,
     }
+    if isinstance(source, KubernetesNodes):
+        parts["kubernetes"] = source.run_forever
     for name, part in parts.items():
         supervisor.start(name, part)
 
@@ -148,8 +157,10 @@ async def _compose(
             found["database"] = Check(True)
         except MlopxError as error:
             found["database"] = Check(False, error.message)
-        for source, problem in node_manager.problems().items():
-            found[f"nodes:{source}"] = Check(False, problem)
+        for name, problem in node_manager.problems().items():
+            found[f"nodes:{name}"] = Check(False, problem)
+        for part, problem in platform.problems().items():
+            found[f"{platform.name}:{part}"] = Check(False, problem)
         if decision_unit.failures:
             detail = f"the strategy failed {decision_unit.fallbacks} times, last: {scheduler.last_problem or 'earlier'}"
             found["placer"] = Check(scheduler.last_problem is None, detail)
@@ -208,10 +219,26 @@ async def _compose(
 
 
 def make_platform(
+    settings: Settings,
+    state: Path,
+    artifacts: FileArtifactStore,
+    clock: SteadyClock,
+    *,
+    node_of: Callable[[str], Node | None],
+) -> tuple[PlatformInterface, NodeSourceInterface | None]:
+    """The platform that the settings name, and its node source, if it has one besides itself.
+
+    Raises ConfigurationError.
+    """
+    if settings.platform_name == "kubeflow":
+        connected = connect_kubeflow(settings, state, now=clock.now, node_of=node_of)
+        return connected.platform, connected.source
+    return _local_platform(settings, state, artifacts, clock), None
+
+
+def _local_platform(
     settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
 ) -> PlatformInterface:
-    """The platform that the settings name. Raises ConfigurationError."""
-    require_platform(settings)
     if settings.prometheus_url is not None:
         log.warning("PROMETHEUS_URL is set, but the local platform's nodes need no metrics: nobody asks it")
     if settings.cluster_file is not None:
@@ -235,11 +262,10 @@ def make_platform(
 
 
 def require_platform(settings: Settings) -> str:
-    """Name of the platform that the settings ask for. Raises ConfigurationError if there is none such."""
+    """Name of the platform that the settings ask for. Raises ConfigurationError if it cannot be used."""
     if settings.platform_name == "kubeflow":
-        raise ConfigurationError(
-            "this version cannot drive Kubeflow Pipelines yet", hint="unset KFP_URL, or set PLATFORM=local"
-        )
+        kfp_client(settings, lambda: datetime.min.replace(tzinfo=UTC))
+        kube_access(settings)
     return settings.platform_name
 
 
@@ -304,6 +330,7 @@ async def _resume(journal: Journal, platform: PlatformInterface, dispatcher: Dis
             for key, attempt in run.attempts_in(TaskState.QUEUED, TaskState.RUNNING):
                 attempts[attempt_id(run.id, key, attempt.number)] = (run.id, key, attempt.number)
     await platform.reconcile(attempts)
+    await platform.resume([run for run in runs if run.options.binding is Binding.AT_SUBMISSION])
     if runs:
         log.info("resuming %d runs with %d attempts on their way", len(runs), len(attempts))
     dispatcher.resume(runs)

@@ -31,6 +31,32 @@ class Settings(BaseModel):
     kfp_url: str | None = Field(
         None, description="Address of Kubeflow Pipelines; setting it chooses PLATFORM=kubeflow."
     )
+    kfp_namespace: str = Field(
+        "", description="Namespace of the runs in Kubeflow; empty where it serves a single user (then `kubeflow`)."
+    )
+    kfp_mode: Literal["auto", "observe", "place"] = Field(
+        "auto", description="observe: only look; place: take runs; auto: as the namespace's label mlopx.dev/mode says."
+    )
+    max_hold: float = Field(
+        0.0, ge=0, description="Seconds a run may wait here for room before Kubeflow gets it all the same."
+    )
+    kfp_placement: Literal["default", "prefer", "require"] = Field(
+        "default", description="How firmly Kubeflow is asked for nodes: stable labels and wishes, wishes only, or pins."
+    )
+    kfp_token_file: Path | None = Field(
+        None, description="File with the token for Kubeflow, read anew for each request."
+    )
+    kfp_user: str = Field("", description="Who this server is in a multi-user Kubeflow: value of KFP_USER_HEADER.")
+    kfp_user_header: str = Field("kubeflow-userid", description="Header in which Kubeflow reads who calls.")
+    kfp_cookie: SecretStr | None = Field(None, description="Cookie for Kubeflow behind a login page.")
+    kfp_ca_file: Path | None = Field(None, description="Certificates to trust for Kubeflow, as a PEM file.")
+    kfp_insecure: bool = Field(False, description="Do not check Kubeflow's certificate.")
+    kfp_experiment: str = Field("mlopx", description="Experiment of runs in the project `default`.")
+    kfp_service_account: str = Field("", description="Service account that runs use in Kubeflow; empty: its own.")
+    kubeconfig: Path | None = Field(
+        None, description="Kubeconfig file for the Kubernetes API; by default the pod's account, else ~/.kube/config."
+    )
+    kube_context: str | None = Field(None, description="Context of the kubeconfig; by default its current one.")
     prometheus_url: str | None = Field(
         None, description="Address of Prometheus, for metrics of a cluster's nodes; the local platform needs none."
     )
@@ -74,7 +100,19 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
-    @field_validator("database_url", "kfp_url", "prometheus_url", "cluster_file", "mlopx_token", mode="before")
+    @field_validator(
+        "database_url",
+        "kfp_url",
+        "kfp_token_file",
+        "kfp_cookie",
+        "kfp_ca_file",
+        "kubeconfig",
+        "kube_context",
+        "prometheus_url",
+        "cluster_file",
+        "mlopx_token",
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -124,7 +162,7 @@ def load(environment: Mapping[str, str] | None = None, file: Path = ENV_FILE) ->
         item = error.errors(include_url=False)[0]
         field = str(item["loc"][0])
         hint = Settings.model_fields[field].description if field in Settings.model_fields else None
-        shown = "" if field == "mlopx_token" else f" {masked(found.get(field))!r}"
+        shown = "" if field in ("mlopx_token", "kfp_cookie") else f" {masked(found.get(field))!r}"
         raise ConfigurationError(
             f"setting {variable(field)}{shown} (from {sources.get(field)}) is wrong: {item['msg']}", hint=hint
         ) from error

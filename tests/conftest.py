@@ -52,7 +52,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MLOPX_") and name not in ("MLOPX_STRICT_TESTS", "MLOPX_TEST_WORKERS", "MLOPX_BENCH_DATA"):
             monkeypatch.delenv(name)
-    for name in ("KFP_URL", "PROMETHEUS_URL", "PIPELINES_DIR", "PLACER", "PLATFORM", "DATABASE_URL", "STATE_DIR"):
+    for name in [name for name in os.environ if name.startswith(("KFP_", "KUBE"))]:
+        monkeypatch.delenv(name)
+    for name in ( "PROMETHEUS_URL", "PIPELINES_DIR", "PLACER", "PLATFORM", "DATABASE_URL", "STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 

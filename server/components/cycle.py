@@ -35,7 +35,7 @@ def waiting_runs(runs: Iterable[Run], now: datetime, defaults: Defaults) -> tupl
         if run.state is RunState.CANCELLING or not is_unsent:
             continue
         view = waiting_run(run, defaults)
-        if view.tasks:
+        if view.tasks or run.options.binding is Binding.AT_SUBMISSION:
             found.append(replace(view, tasks=tuple(_as_of(run, task, now) for task in view.tasks)))
     return tuple(found)
 

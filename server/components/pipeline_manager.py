@@ -34,7 +34,10 @@ SHOWN_NODES = 5
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A pipeline to run. None in an option means: what the pipeline itself says, else the default."""
+    """A pipeline to run. None in an option means: what the pipeline itself says, else the default.
+
+    `caller` holds the headers of the request, for a platform that runs everything as its caller; they are not kept.
+    """
 
     spec: PipelineSpec
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Submission:
     is_caching: bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, bytes] = field(default_factory=dict)
+    caller: Mapping[str, str] = field(default_factory=dict)
 
 
 class PipelineManager:
@@ -77,8 +81,10 @@ class PipelineManager:
         await self._require_possible(graph)
         if submission.sources:
             await asyncio.to_thread(self._keep_sources, submission.sources)
+        run_id = self._new_run_id(submission.spec.name)
+        self._platform.admit(run_id, submission.caller)
         change = start_run(
-            self._new_run_id(submission.spec.name),
+            run_id,
             graph,
             parameters=parameters,
             options=self._options(submission),
@@ -108,6 +114,7 @@ class PipelineManager:
         from_task: str | None = None,
         spec: PipelineSpec | None = None,
         parameters: Mapping[str, Any] | None = None,
+        caller: Mapping[str, str] | None = None,
     ) -> Run:
         """Run an ended run again as a new run that reuses what was finished.
 
@@ -122,8 +129,10 @@ class PipelineManager:
         given = resolve_parameters(graph.spec, {**_known(graph.spec, old.parameters), **(parameters or {})})
         is_same_data = given == dict(old.parameters)
         kept = reusable(old, graph, from_task) if is_same_data else {}
+        new_id = self._new_run_id(graph.spec.name)
+        self._platform.admit(new_id, caller or {})
         change = start_run(
-            self._new_run_id(graph.spec.name),
+            new_id,
             graph,
             parameters=given,
             options=replace(old.options, deadline_at=None),

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from server.components.caching import cache_key
 from server.components.clock import Clock
@@ -64,7 +64,10 @@ class QueueEntry:
 
 
 class Scheduler:
-    """Runs cycles, one at a time. `plan` is where the latest one would place what waited then."""
+    """Runs cycles, one at a time. `plan` is where the latest one would place what waited then.
+
+    `max_hold_seconds`: how long a run that is handed over whole may wait here for room; None: as long as it takes.
+    """
 
     def __init__(
         self,
@@ -79,11 +82,13 @@ class Scheduler:
         settings: CycleSettings,
         wait_seconds: float,
         debounce_seconds: float = 0.02,
+        max_hold_seconds: float | None = None,
     ) -> None:
         self._journal, self._store = journal, store
         self._decision_unit, self._node_manager = decision_unit, node_manager
         self._estimate, self._defaults, self._clock, self._settings = estimate, defaults, clock, settings
         self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
+        self._max_hold_seconds = max_hold_seconds
         self._wake = asyncio.Event()
         self._looked_up: dict[str, set[TaskKey]] = {}
         self.cycles = 0
@@ -189,7 +194,7 @@ class Scheduler:
         starting = {placement.run_id for placement in outcome.bind_now}
         decisions = {(decision.run_id, decision.key): decision.id for decision in outcome.decisions}
         for run in runs:
-            if run.run_id not in starting and outcome.plan.placements:
+            if run.tasks and run.run_id not in starting and outcome.plan.placements and await self._is_held(run, now):
                 continue
             planned = []
             for task in run.tasks:
@@ -205,6 +210,22 @@ class Scheduler:
                     )
                 )
             await self._journal.apply(run.run_id, happened.RunPlaced(at=now, tasks=tuple(planned)))
+
+    async def _is_held(self, run: WaitingRun, now: datetime) -> bool:
+        """Whether a run whose first tasks have no room yet still waits here, and not in the platform's own queue."""
+        if self._max_hold_seconds is None:
+            return True
+        latest = run.submitted_at + timedelta(seconds=self._max_hold_seconds)
+        if now >= latest:
+            return False
+        until = f"it goes at {latest:%H:%M:%S} UTC at the latest"
+        reason = f"held until its first tasks have room, to be placed on what is free then; {until}"
+        firsts = [task for task in run.tasks if task.is_ready]
+        await self._journal.apply(
+            run.run_id,
+            *(happened.TaskHeld(at=now, key=task.key, attempt=task.attempt, reason=reason) for task in firsts),
+        )
+        return True
 
     async def _use_cache(self) -> None:
         """Finish ready tasks whose work an earlier task already did; each attempt is looked up once."""

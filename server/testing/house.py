@@ -22,6 +22,7 @@ from server.components.pipeline_manager import PipelineManager, Submission
 from server.components.scheduler import Scheduler
 from server.components.tracker import Tracker
 from server.domain.run import Run
+from server.domain.states import Binding
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.platforms.interface import PlatformInterface
@@ -65,7 +66,13 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    platform: PlatformInterface, store: RunStoreInterface, folder: Path, clock: Clock, *, placer: str = "fifo_greedy"
+    platform: PlatformInterface,
+    store: RunStoreInterface,
+    folder: Path,
+    clock: Clock,
+    *,
+    placer: str = "fifo_greedy",
+    max_hold_seconds: float | None = None,
 ) -> AsyncIterator[House]:
     """Start the parts, going on with what the store holds; at the end stop them as a killed server would stop."""
     journal = Journal(store, Bus(store))
@@ -90,6 +97,7 @@ async def open_house(
         settings=CycleSettings(),
         wait_seconds=0.2,
         debounce_seconds=0.001,
+        max_hold_seconds=max_hold_seconds,
     )
     dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
     tracker = Tracker(journal=journal, platform=platform)
@@ -97,7 +105,9 @@ async def open_house(
         journal.listen(listener)
     await platform.start()
     await node_manager.refresh()
-    dispatcher.resume(await journal.load())
+    runs = await journal.load()
+    await platform.resume([run for run in runs if run.options.binding is Binding.AT_SUBMISSION])
+    dispatcher.resume(runs)
     parts = [
         asyncio.create_task(part()) for part in (journal.write_forever, tracker.run_forever, scheduler.run_forever)
     ]

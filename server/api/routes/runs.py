@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mlopx.spec import parse_spec
@@ -55,9 +56,12 @@ def task_key(text: str) -> TaskKey:
 
 
 @router.post("/runs", status_code=202, responses=responses(401, 409, 413, 422, 503, 507), summary="Submit a run")
-async def create_run(body: RunRequest, parts: Parts, idempotency_key: Key = None) -> dict[str, Any]:
+async def create_run(
+    request: Request, body: RunRequest, parts: Parts, idempotency_key: Key = None
+) -> dict[str, Any]:
     """Take a pipeline for running. The answer comes when it is stored for good."""
-    run = await parts.pipeline_manager.submit(from_json(body), idempotency_key=idempotency_key)
+    submission = replace(from_json(body), caller=dict(request.headers))
+    run = await parts.pipeline_manager.submit(submission, idempotency_key=idempotency_key)
     return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
 
 
@@ -90,7 +94,9 @@ async def cancel_run(run_id: str, parts: Parts, body: CancelRequest | None = Non
 
 
 @router.post("/runs/{run_id}/retry", status_code=202, responses=responses(401, 404, 409, 422), summary="Run again")
-async def retry_run(run_id: str, parts: Parts, body: RetryRequest | None = None) -> dict[str, Any]:
+async def retry_run(
+    request: Request, run_id: str, parts: Parts, body: RetryRequest | None = None
+) -> dict[str, Any]:
     """Run an ended run again, as a new run that reuses what was finished."""
     asked = body or RetryRequest()
     run = await parts.pipeline_manager.retry(
@@ -98,6 +104,7 @@ async def retry_run(run_id: str, parts: Parts, body: RetryRequest | None = None)
         from_task=asked.from_task,
         spec=parse_spec(json.dumps(asked.spec)) if asked.spec is not None else None,
         parameters=asked.parameters,
+        caller=dict(request.headers),
     )
     return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Request, UploadFile
 
 from server import __version__
 from server.api import views
@@ -43,6 +44,7 @@ def _definitions(folder: Path | None) -> list[str]:
     "/submit/", status_code=202, responses=responses(401, 409, 413, 422, 503, 507), summary="Submit a pipeline"
 )
 async def submit(
+    request: Request,
     parts: Parts,
     spec: Annotated[UploadFile, File(description="The PipelineSpec, as JSON.")],
     components: Annotated[list[UploadFile] | None, File(description="The components' source files.")] = None,
@@ -60,7 +62,8 @@ async def submit(
         metadata=await metadata.read() if metadata is not None else None,
         files=files,
     )
-    run = await parts.pipeline_manager.submit(submission, idempotency_key=idempotency_key)
+    run = await parts.pipeline_manager.submit(
+        replace(submission, caller=dict(request.headers)), idempotency_key=idempotency_key)
     return {
         "status": "accepted",
         "message": f"pipeline {run.name} is accepted as run {run.id}",

@@ -11,8 +11,6 @@ from functools import lru_cache
 
 from mlopx.spec import PipelineSpec
 from server.domain.node import Node
-from server.domain.placement import DEFAULT_OPTION
-from server.domain.request import kubernetes_defaults, options_of
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
@@ -30,11 +28,15 @@ class Translated:
     paths: Mapping[str, str]
 
 
+Translate = Callable[[PipelineSpec, Mapping[str, str]], Translated]
+
+
 class PlacingCompiler:
     """Compiles and places.
 
     Args:
-        translate: a spec in Kubeflow's terms; raises InvalidSubmissionError.
+        translate: a spec, with the chosen option of each task that offers several, in Kubeflow's terms; raises
+            InvalidSubmissionError.
         refusals: what of a spec Kubeflow cannot express.
         node_of: a node by name.
         mode: how firmly placements are asked for.
@@ -43,13 +45,14 @@ class PlacingCompiler:
     def __init__(
         self,
         *,
-        translate: Callable[[PipelineSpec], Translated],
+        translate: Translate,
         refusals: Callable[[PipelineSpec], list[str]],
         node_of: Callable[[str], Node | None],
         mode: PlacementMode = PlacementMode.DEFAULT,
     ) -> None:
         self._refusals, self._node_of, self._mode = refusals, node_of, mode
-        self._translate = lru_cache(maxsize=64)(lambda holder: translate(holder.spec))
+        self._translate = lru_cache(maxsize=64)(lambda holder: translate(holder.spec, {}))
+        self._translate_chosen = translate
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
         """What of it Kubeflow cannot express."""
@@ -63,7 +66,9 @@ class PlacingCompiler:
         self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None
     ) -> Compiled:
         """The run's pipeline with its placements, marked with the run's id."""
-        translated = self._translated(run.graph.spec)
+        spec = run.graph.spec
+        choices = {key.path: one.option for key, one in placements.items() if spec.tasks[key.path].options}
+        translated = self._translate_chosen(spec, choices) if choices else self._translated(spec)
         placeable = {task.path for task in translated.pipeline.placeable()}
         wanted = {
             translated.paths[path]: self._placement(run, path, placements.get(TaskKey(path)))
@@ -75,15 +80,9 @@ class PlacingCompiler:
 
     def _placement(self, run: Run, path: str, planned: PlannedPlacement | None) -> TaskPlacement:
         node = self._node_of(planned.node) if planned is not None and planned.node else None
-        option = planned.option if planned is not None else DEFAULT_OPTION
-        task, component = run.graph.task(path), run.graph.component(path)
-        chosen = next((one for one in options_of(task, component, kubernetes_defaults) if one.name == option), None)
-        is_choice = bool(task.options) and chosen is not None
         return TaskPlacement(
             nodes=(node,) if node is not None else (),
-            mode=PlacementMode.REQUIRE if task.node else None,
-            image=chosen.image if is_choice and chosen else None,
-            requests=chosen.requests if is_choice and chosen else None,
+            mode=PlacementMode.REQUIRE if run.graph.task(path).node else None,
             labels={RUN_LABEL: run.id},
             annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path},
         )
@@ -107,4 +106,4 @@ class _Same:
         return isinstance(other, _Same) and self.spec is other.spec
 
 
-__all__ = ["PlacingCompiler", "Translated"]
+__all__ = ["PlacingCompiler", "Translate", "Translated"]

@@ -28,6 +28,7 @@ from server.platforms.interface import Delivery, LogChunk, PlannedPlacement, Pla
 from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.logs import Logs
+from server.platforms.kubeflow.modes import Modes
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.submitting import CompilerPort, Submitter
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 SINGLE_USER_NAMESPACE = "kubeflow"
 AGAIN_SECONDS = 1.0
+SURROUNDINGS_SECONDS = 30.0
 CREDENTIALS = ("authorization", "cookie")
 
 
@@ -45,7 +47,8 @@ CREDENTIALS = ("authorization", "cookie")
 class KubeflowOptions:
     """How the adapter behaves. `namespace` is that of the runs; empty in single-user mode.
 
-    `user_header` names the header with which a caller shows who it is, in multi-user mode.
+    `user_header` names the header with which a caller shows who it is, in multi-user mode. `mode` is `observe`,
+    `place`, or `auto`: as the namespace's label says.
     """
 
     namespace: str = ""
@@ -55,6 +58,7 @@ class KubeflowOptions:
     update_seconds: float = 5.0
     settle_seconds: float = 30.0
     is_annotating: bool = False
+    mode: str = "place"
 
 
 class KubeflowPlatform(PlatformInterface):
@@ -101,6 +105,7 @@ class KubeflowPlatform(PlatformInterface):
             on_ended=self._keep_log,
             on_waiting=self._say_on_pod,
         )
+        self.modes = Modes(kube, options.mode, options.namespace or SINGLE_USER_NAMESPACE)
         self._callers: dict[str, Headers] = {}
         self._parts: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[Any]] = set()
@@ -108,8 +113,8 @@ class KubeflowPlatform(PlatformInterface):
 
     async def start(self) -> None:
         """Begin to watch. A server that does not answer now is asked again: runs wait until it does."""
-        await self._learn_health()
-        parts = self.watcher.parts()
+        await asyncio.gather(self._learn_health(), self.modes.look())
+        parts = {**self.watcher.parts(), "surroundings": self._look_around_forever}
         self._parts = [asyncio.create_task(self._keep_going(name, part)) for name, part in parts.items()]
 
     async def aclose(self, *, stop_tasks: bool = False) -> None:
@@ -128,7 +133,8 @@ class KubeflowPlatform(PlatformInterface):
         return self._compiler.refusals(spec)
 
     def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
-        """In multi-user mode a caller shows its own credential, and the run is made with it."""
+        """Only where we may place; in multi-user mode a caller shows its own credential, and the run is made with it."""
+        self.modes.require_place()
         if self.health is not None and not self.health.is_multi_user:
             return
         wanted = (*CREDENTIALS, self._options.user_header.lower())
@@ -221,6 +227,10 @@ class KubeflowPlatform(PlatformInterface):
                 found[name] = mirror.problem.message
         return found
 
+    def follows(self, run_id: str) -> bool:
+        """Whether this run of ours is on its way there: what its pods hold is counted with the run."""
+        return run_id in self.watcher.run_ids
+
     def _follow(self, run: Run, platform_run_id: str) -> None:
         self.watcher.follow(self._follower(run, platform_run_id))
 
@@ -235,6 +245,12 @@ class KubeflowPlatform(PlatformInterface):
         except PlatformError as error:
             log.warning("Kubeflow's health is not known yet: %s", error.message)
             self._problems["health"] = error.message
+
+    async def _look_around_forever(self) -> None:
+        """Now and then see whether the server was updated or opted in or out."""
+        while True:
+            await self._sleep(SURROUNDINGS_SECONDS if self.health is not None else self._options.update_seconds)
+            await asyncio.gather(self._learn_health(), self.modes.look())
 
     async def _keep_going(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from mlopx.spec import Const, FunctionCode, OutputRef, PipelineSpec
@@ -27,7 +28,7 @@ show({{"output": {{"value": value}}}})
 """
 
 
-def translate(spec: PipelineSpec) -> Translated:
+def translate(spec: PipelineSpec, choices: Mapping[str, str]) -> Translated:
     """The spec in Kubeflow's terms."""
     tasks: dict[str, Any] = {}
     components: dict[str, Any] = {}

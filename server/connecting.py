@@ -1,0 +1,117 @@
+"""Connects to Kubeflow Pipelines and to Kubernetes as the settings say; bootstrap and the commands stand on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mlopx.spec import PipelineSpec
+from server.cluster.kubernetes import KubernetesNodes
+from server.domain.errors import ConfigurationError
+from server.domain.node import Node
+from server.kube.access import Access, find_access
+from server.kube.client import KubeClient
+from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.compile import compile_spec, refusals
+from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
+from server.platforms.kubeflow.placing import PlacementMode
+from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
+from server.platforms.kubeflow.reading import read_pipeline
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The platform, and the node source that places need (None without Kubernetes access)."""
+
+    platform: KubeflowPlatform
+    source: KubernetesNodes | None
+
+
+def connect_kubeflow(
+    settings: Settings, state: Path, *, now: Callable[[], datetime], node_of: Callable[[str], Node | None]
+) -> Connected:
+    """The Kubeflow platform of the settings. Raises ConfigurationError."""
+    access = kube_access(settings)
+    kube = KubeClient(access) if access is not None else None
+    connected: list[KubeflowPlatform] = []
+    source = None
+    if kube is not None:
+        source = KubernetesNodes(kube, now=now, is_ours=lambda run: any(one.follows(run) for one in connected))
+
+    async def nodes() -> Sequence[Node]:
+        return (await source.look()).nodes if source is not None else ()
+
+    platform = KubeflowPlatform(
+        client=kfp_client(settings, now),
+        compiler=PlacingCompiler(
+            translate=translate, refusals=refusals, node_of=node_of, mode=PlacementMode(settings.kfp_placement)
+        ),
+        kube=kube,
+        nodes=nodes,
+        options=KubeflowOptions(
+            namespace=settings.kfp_namespace,
+            experiment=settings.kfp_experiment,
+            service_account=settings.kfp_service_account,
+            user_header=settings.kfp_user_header,
+            update_seconds=settings.update_interval,
+            is_annotating=settings.kfp_mode != "observe",
+            mode=settings.kfp_mode,
+        ),
+        folder=state / "kubeflow",
+        now=now,
+        sleep=asyncio.sleep,
+    )
+    connected.append(platform)
+    return Connected(platform, source)
+
+
+def kube_access(settings: Settings) -> Access | None:
+    """The way to Kubernetes; None, and said, where there is none. Raises ConfigurationError for an unusable file."""
+    try:
+        return find_access(settings.kubeconfig, settings.kube_context)
+    except ConfigurationError as error:
+        if settings.kubeconfig is not None:
+            raise
+        log.warning("%s; runs are followed as a whole only, and nothing is placed", error.message)
+        return None
+
+
+def kfp_client(settings: Settings, now: Callable[[], datetime]) -> KfpClient:
+    """The client of the settings. Raises ConfigurationError."""
+    if not settings.kfp_url:
+        raise ConfigurationError("PLATFORM=kubeflow needs the address of Kubeflow Pipelines", hint="set KFP_URL")
+    if not settings.kfp_url.startswith(("http://", "https://")):
+        raise ConfigurationError(f"KFP_URL {settings.kfp_url!r} is no address", hint="it begins with http:// or https://")
+    headers = {settings.kfp_user_header: settings.kfp_user} if settings.kfp_user else {}
+    if settings.kfp_cookie is not None:
+        headers["Cookie"] = settings.kfp_cookie.get_secret_value()
+    identity = Identity(token_file=settings.kfp_token_file, headers=headers)
+    return KfpClient(settings.kfp_url, identity=identity, now=now, verify=_trust(settings))
+
+
+def translate(spec: PipelineSpec, choices: Mapping[str, str]) -> Translated:
+    """A spec in Kubeflow's terms. Raises InvalidSubmissionError."""
+    compiled = compile_spec(spec, choices)
+    return Translated(read_pipeline(compiled.text, spec.name), compiled.paths)
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    if settings.kfp_insecure:
+        return False
+    if settings.kfp_ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(settings.kfp_ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"KFP_CA_FILE {settings.kfp_ca_file} cannot be used: {error}") from error
+
+
+__all__ = ["Connected", "connect_kubeflow", "kfp_client", "kube_access", "translate"]

@@ -1,0 +1,296 @@
+"""Whatever breaks between us and Kubeflow: nothing is lost, nothing runs twice, and each trouble is seen with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mlopx import component, pipeline
+from server.domain.states import TaskState
+from server.testing.kfp import VirtualNode
+
+
+@component
+def step(a: int = 0, b: int = 0) -> int:
+    return a + b
+
+
+@pipeline
+def pair():
+    first = step(a=1, b=1).named("first")
+    step(a=first.output, b=1).named("second")
+
+
+@pipeline
+def tough():
+    step(a=1, b=1).named("only").retry(2)
+
+
+def is_running(run: Any) -> bool:
+    return any(task.state is TaskState.RUNNING for task in run.tasks.values())
+
+
+def started_once(ground: Any) -> bool:
+    counts = Counter(ground.double.world.started)
+    return bool(counts) and set(counts.values()) == {1}
+
+
+async def test_an_api_that_is_down_at_the_start_is_waited_for(make: Any) -> None:
+    async with make() as ground:
+        ground.double.is_down = True
+        async with ground.house() as house:
+            run = await house.submit(pair)
+            run = await house.until(run.id, lambda found: any(task.hold for task in found.tasks.values()))
+            assert "the platform did not take it" in next(iter(run.tasks.values())).hold
+            assert ground.platform.problems()["health"]
+            ground.double.is_down = False
+            run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    assert len(ground.double.runs) == 1
+    assert started_once(ground)
+
+
+async def test_a_create_call_whose_answer_is_lost_makes_no_second_run(make: Any) -> None:
+    async with make() as ground:
+        ground.double.lost_answers = 1
+        async with ground.house() as house:
+            run = await house.ended((await house.submit(pair)).id)
+    assert str(run.state) == "succeeded"
+    assert len(ground.double.runs) == 1
+    assert started_once(ground)
+
+
+async def test_a_create_call_that_never_arrived_is_made_again_after_a_while(make: Any) -> None:
+    async with make() as ground, ground.house(settle_seconds=0.5) as house:
+        real = ground.double.create
+        refused = [True]
+
+        def create(body: Any, **more: Any) -> Any:
+            if refused:
+                refused.clear()
+                ground.double.failing.append(504)
+                raise KeyError("lost on its way")
+            return real(body, **more)
+
+        ground.double.failing = []
+        ground.double.create = create
+        run = await house.ended((await house.submit(pair)).id)
+    assert str(run.state) == "succeeded"
+    assert len(ground.double.runs) == 1
+
+
+async def test_a_server_that_died_after_the_create_call_finds_the_run_again(make: Any) -> None:
+    async with make() as ground:
+        ground.double.world.holding = {"first"}
+        async with ground.house() as house:
+            run = await house.submit(pair)
+            await house.until(run.id, is_running)
+        stored = ground.store.load_run(run.id)
+        assert stored.platform_run_id is not None
+        ground.double.world.holding = set()
+        async with ground.house() as house:
+            await house.pipeline_manager.cancel(run.id)
+            run = await house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert len(ground.double.runs) == 1
+
+
+async def test_what_happened_while_the_server_was_away_is_told_after_its_return(make: Any) -> None:
+    async with make() as ground:
+        async with ground.house() as house:
+            run = await house.submit(pair)
+            run = await house.until(run.id, lambda found: found.platform_run_id is not None)
+        await ground.double.ended(run.platform_run_id)
+        async with ground.house() as house:
+            run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    assert {str(key): task.outputs["output"].value for key, task in run.tasks.items()} == {"first": 2, "second": 3}
+    assert len(ground.double.runs) == 1
+    assert started_once(ground)
+
+
+async def test_an_hour_without_the_api_loses_nothing(make: Any) -> None:
+    async with make() as ground, ground.house(has_kube=False) as house:
+        run = await house.submit(pair)
+        run = await house.until(run.id, lambda found: found.platform_run_id is not None)
+        ground.double.is_down = True
+        ended = await ground.double.ended(run.platform_run_id)
+        ended.finished_at -= timedelta(hours=1)
+        ended.created_at -= timedelta(hours=1)
+        async with asyncio.timeout(10):
+            while "kubeflow" not in ground.platform.problems():
+                await asyncio.sleep(0.01)
+        ground.platform.watcher._poller._looked_at -= timedelta(hours=1)  # as if the last good look was then
+        assert not (await house.journal.run(run.id)).state.is_end
+        ground.double.is_down = False
+        ground.platform.client.breaker.succeeded()
+        run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+
+
+async def test_a_list_that_breaks_between_pages_is_read_again_from_its_start(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        run = await house.submit(pair)
+        run = await house.until(run.id, lambda found: found.platform_run_id is not None)
+        [record] = ground.double.runs.values()
+        for number in range(450):
+            copy = type(record)(f"x{number}", f"other mlopx/x{number}", record.created_at, namespace="kubeflow")
+            copy.state = "RUNNING"
+            ground.double.runs[copy.id] = copy
+        poller = ground.platform.watcher._poller
+        before = len(ground.double.calls)
+        ground.double.failing = []
+        found, gone = await poller.look([record.id])
+        assert record.id in found
+        assert not gone
+        assert len(found) >= 451
+        calls = len(ground.double.calls) - before
+        assert calls <= 6
+        real = ground.double.calls
+
+        class Breaking(list):  # type: ignore[type-arg]
+            def append(self, call: Any) -> None:
+                super().append(call)
+                if len(self) == 2:
+                    ground.double.failing = [500, 500, 500]
+
+        ground.double.calls = Breaking()
+        with pytest.raises(Exception, match="not well"):
+            await poller.look([record.id])
+        ground.double.calls = real
+        ground.double.failing = []
+        found, gone = await poller.look([record.id])
+        assert record.id in found
+        assert not gone
+
+
+async def test_a_credential_that_is_refused_in_the_middle_is_no_end_of_anything(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"second"}
+        run = await house.submit(pair)
+        await house.until(run.id, is_running)
+        ground.double.token = "another"
+        async with asyncio.timeout(10):
+            while "kubeflow" not in ground.platform.problems():
+                await asyncio.sleep(0.01)
+        assert "401" in ground.platform.problems()["kubeflow"]
+        assert not (await house.journal.run(run.id)).state.is_end
+        ground.double.token = None
+        async with asyncio.timeout(10):
+            while "kubeflow" in ground.platform.problems():
+                await asyncio.sleep(0.01)
+        await house.pipeline_manager.cancel(run.id)
+        assert str((await house.ended(run.id)).state) == "cancelled"
+
+
+async def test_a_run_that_was_deleted_by_hand_ends_with_that_reason(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"first"}
+        run = await house.submit(pair)
+        run = await house.until(run.id, is_running)
+        ground.double.delete(run.platform_run_id)
+        run = await house.ended(run.id)
+    assert str(run.state) == "failed"
+    assert "deleted in Kubeflow" in run.error
+
+
+async def test_a_run_that_was_stopped_by_hand_is_cancelled_with_that_reason(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"first"}
+        run = await house.submit(pair)
+        run = await house.until(run.id, is_running)
+        ground.double.terminate(run.platform_run_id)
+        run = await house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert "by somebody else" in run.error
+    [record] = ground.double.runs.values()
+    assert [state for _, state in record.history][-2:] == ["CANCELING", "FAILED"]
+
+
+@pytest.mark.parametrize("has_kube", [True, False])
+async def test_a_workflow_that_was_collected_before_we_looked_leaves_the_run_level_truth(
+    has_kube: bool, make: Any
+) -> None:
+    async with make() as ground:
+        async with ground.house(has_kube=has_kube) as house:
+            run = await house.submit(pair)
+            run = await house.until(run.id, lambda found: found.platform_run_id is not None)
+        await ground.double.ended(run.platform_run_id)
+        ground.double.collect(run.platform_run_id)
+        async with ground.house(has_kube=has_kube) as house:
+            run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    assert {task.reason for task in run.tasks.values() if task.state is TaskState.SKIPPED} <= {"not-reported"}
+
+
+async def test_a_node_that_is_deleted_under_a_task_fails_it_with_that_reason(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"first"}
+        run = await house.submit(pair)
+        run = await house.until(run.id, is_running)
+        [task] = [task for task in run.tasks.values() if task.state is TaskState.RUNNING]
+        ground.double.world.pods.delete_node(task.current.actual_node)
+        run = await house.ended(run.id)
+    error = next(task.current.error for key, task in run.tasks.items() if key.path == "first")
+    assert str(run.state) == "failed"
+    assert error is not None
+    assert (error.kind, "deleted" in error.message) == ("lost", True)
+
+
+async def test_a_retry_by_kubeflow_is_a_new_attempt_with_its_own_node(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"only"}
+        run = await house.submit(tough)
+        run = await house.until(run.id, is_running)
+        first = next(iter(run.tasks.values())).current.actual_node
+        ground.double.world.holding = set()
+        ground.double.world.pods.delete_node(first)
+        run = await house.ended(run.id)
+    [task] = run.tasks.values()
+    assert str(run.state) == "succeeded"
+    assert [str(attempt.state) for attempt in task.attempts] == ["lost", "succeeded"]
+    assert task.attempts[0].actual_node == first
+    assert task.attempts[1].actual_node not in (None, first)
+
+
+@pytest.mark.parametrize(
+    ("order", "word"),
+    [
+        (lambda ground: setattr(ground.double.world, "quota_message", "pods is forbidden: exceeded quota: small"), "quota"),
+        (lambda ground: ground.double.world.pods.broken_images.add("python:3.11"), "image"),
+        (lambda ground: [setattr(node, "cpu", "50m") for node in ground.double.world.pods.nodes], "unschedulable"),
+    ],
+)
+async def test_it_says_why_a_task_waits(order: Any, word: str, make: Any) -> None:
+    async with make() as ground:
+        ground.double.world.has_driver_pods = False
+        async with ground.house() as house:
+            order(ground)
+            run = await house.submit(waiting if word == "unschedulable" else pair)
+            run = await house.until(
+                run.id, lambda found: any(task.hold.startswith(word) for task in found.tasks.values())
+            )
+            if word != "quota":
+                await asyncio.sleep(0.1)
+                notes = [pod["metadata"]["annotations"] for pod in ground.double.kube.objects.all("pods")]
+                assert any(note.get("mlopx.dev/waiting", "").startswith(word) for note in notes)
+
+
+@component(cpu=1)
+def heavy(a: int = 0) -> int:
+    return a
+
+
+@pipeline
+def waiting():
+    heavy(a=1).named("heavy")
+
+
+@pytest.fixture
+def nodes(request: pytest.FixtureRequest) -> list[VirtualNode]:
+    """The double's nodes."""
+    return [VirtualNode("one", cpu="2"), VirtualNode("two", cpu="2")]
