@@ -89,7 +89,9 @@ def kfp_client(settings: Settings, now: Callable[[], datetime]) -> KfpClient:
     if not settings.kfp_url:
         raise ConfigurationError("PLATFORM=kubeflow needs the address of Kubeflow Pipelines", hint="set KFP_URL")
     if not settings.kfp_url.startswith(("http://", "https://")):
-        raise ConfigurationError(f"KFP_URL {settings.kfp_url!r} is no address", hint="it begins with http:// or https://")
+        raise ConfigurationError(
+            f"KFP_URL {settings.kfp_url!r} is no address", hint="it begins with http:// or https://"
+        )
     headers = {settings.kfp_user_header: settings.kfp_user} if settings.kfp_user else {}
     if settings.kfp_cookie is not None:
         headers["Cookie"] = settings.kfp_cookie.get_secret_value()

@@ -54,7 +54,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name in [name for name in os.environ if name.startswith(("KFP_", "KUBE"))]:
         monkeypatch.delenv(name)
-    for name in ( "PROMETHEUS_URL", "PIPELINES_DIR", "PLACER", "PLATFORM", "DATABASE_URL", "STATE_DIR"):
+    for name in ("PROMETHEUS_URL", "PIPELINES_DIR", "PLACER", "PLATFORM", "DATABASE_URL", "STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 

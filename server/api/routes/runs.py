@@ -56,9 +56,7 @@ def task_key(text: str) -> TaskKey:
 
 
 @router.post("/runs", status_code=202, responses=responses(401, 409, 413, 422, 503, 507), summary="Submit a run")
-async def create_run(
-    request: Request, body: RunRequest, parts: Parts, idempotency_key: Key = None
-) -> dict[str, Any]:
+async def create_run(request: Request, body: RunRequest, parts: Parts, idempotency_key: Key = None) -> dict[str, Any]:
     """Take a pipeline for running. The answer comes when it is stored for good."""
     submission = replace(from_json(body), caller=dict(request.headers))
     run = await parts.pipeline_manager.submit(submission, idempotency_key=idempotency_key)
@@ -94,9 +92,7 @@ async def cancel_run(run_id: str, parts: Parts, body: CancelRequest | None = Non
 
 
 @router.post("/runs/{run_id}/retry", status_code=202, responses=responses(401, 404, 409, 422), summary="Run again")
-async def retry_run(
-    request: Request, run_id: str, parts: Parts, body: RetryRequest | None = None
-) -> dict[str, Any]:
+async def retry_run(request: Request, run_id: str, parts: Parts, body: RetryRequest | None = None) -> dict[str, Any]:
     """Run an ended run again, as a new run that reuses what was finished."""
     asked = body or RetryRequest()
     run = await parts.pipeline_manager.retry(

@@ -63,7 +63,8 @@ async def submit(
         files=files,
     )
     run = await parts.pipeline_manager.submit(
-        replace(submission, caller=dict(request.headers)), idempotency_key=idempotency_key)
+        replace(submission, caller=dict(request.headers)), idempotency_key=idempotency_key
+    )
     return {
         "status": "accepted",
         "message": f"pipeline {run.name} is accepted as run {run.id}",

@@ -133,7 +133,7 @@ class KubeflowPlatform(PlatformInterface):
         return self._compiler.refusals(spec)
 
     def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
-        """Only where we may place; in multi-user mode a caller shows its own credential, and the run is made with it."""
+        """Only where we may place. In multi-user mode a caller shows its own credential, with which the run is made."""
         self.modes.require_place()
         if self.health is not None and not self.health.is_multi_user:
             return

@@ -1,4 +1,4 @@
-"""Whatever breaks between us and Kubeflow: nothing is lost, nothing runs twice, and each trouble is seen with its reason."""
+"""Whatever breaks between us and Kubeflow: nothing is lost, nothing runs twice, each trouble is seen with a reason."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_an_hour_without_the_api_loses_nothing(make: Any) -> None:
 
 
 async def test_a_list_that_breaks_between_pages_is_read_again_from_its_start(make: Any) -> None:
-    async with make() as ground, ground.house() as house:
+    async with make() as ground, ground.house(update_seconds=1000) as house:
         run = await house.submit(pair)
         run = await house.until(run.id, lambda found: found.platform_run_id is not None)
         [record] = ground.double.runs.values()
@@ -260,7 +260,10 @@ async def test_a_retry_by_kubeflow_is_a_new_attempt_with_its_own_node(make: Any)
 @pytest.mark.parametrize(
     ("order", "word"),
     [
-        (lambda ground: setattr(ground.double.world, "quota_message", "pods is forbidden: exceeded quota: small"), "quota"),
+        (
+            lambda ground: setattr(ground.double.world, "quota_message", "pods is forbidden: exceeded quota: small"),
+            "quota",
+        ),
         (lambda ground: ground.double.world.pods.broken_images.add("python:3.11"), "image"),
         (lambda ground: [setattr(node, "cpu", "50m") for node in ground.double.world.pods.nodes], "unschedulable"),
     ],
