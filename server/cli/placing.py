@@ -1,0 +1,215 @@
+"""The work of `mlopx-server place`: a pipeline, a cluster from a file, a strategy asked in this process -> a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mlopx.spec import PipelineSpec, merge_hints
+from server.components.decision_unit import DecisionUnit, Outcome
+from server.domain.errors import InvalidRequestError
+from server.domain.feasibility import feasible_nodes, rejection
+from server.domain.node import Node, Snapshot
+from server.domain.placement import DEFAULT_OPTION, Estimates, Placement, PlacementRequest, TaskOption, WaitingTask
+from server.domain.request import kubernetes_defaults, options_of
+from server.domain.states import Binding
+from server.estimators.chain import ChainEstimator
+from server.estimators.table import build_estimates
+from server.platforms.kubeflow.compile import compile_spec
+from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
+from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
+from server.platforms.kubeflow.reading.waiting import Known, waiting_run
+
+RUN_ID = "offline"
+AT = datetime(2000, 1, 1, tzinfo=UTC)
+"""Any instant does: nothing else runs on a cluster that is only described. Fixed, so that answers repeat."""
+
+ALTERNATIVES = 2
+"""How many further nodes are wished for behind the chosen one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is to be placed. `known` and `paths` are there where our own spec was compiled."""
+
+    pipeline: KubeflowPipeline
+    known: Mapping[str, Known] = field(default_factory=dict)
+    environments: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+
+
+def subject_of_spec(spec: PipelineSpec) -> Subject:
+    """Our own spec, compiled. Raises InvalidSubmissionError."""
+    compiled = compile_spec(spec)
+    known: dict[str, Known] = {}
+    environments: dict[tuple[str, str], Mapping[str, str]] = {}
+    for path, task in spec.tasks.items():
+        place = compiled.paths[path]
+        component = spec.components[task.component]
+        hints = merge_hints(task.hints, spec.hints)
+        options = options_of(task, component, kubernetes_defaults)
+        known[place] = Known(options, hints.model_dump(mode="json") if hints else {}, component.name)
+        for option in task.options:
+            environments[place, option.name] = {**option.environment, "MLOPX_OPTION": option.name}
+    return Subject(read_pipeline(compiled.text, f"pipeline {spec.name}"), known, environments)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The placed pipeline, and the report that is printed."""
+
+    pipeline: PlacedPipeline
+    report: dict[str, Any]
+
+
+def place_offline(
+    subject: Subject,
+    nodes: Sequence[Node],
+    *,
+    placer: str,
+    mode: PlacementMode,
+    pins: Mapping[str, str],
+) -> Placed:
+    """Ask the strategy, and write what it answers. Raises InvalidRequestError for pins that make no sense."""
+    pipeline = subject.pipeline
+    by_name = {node.name: node for node in nodes}
+    pins = {_task(pipeline, path): _node(by_name, name) for path, name in pins.items()}
+    real = [node for node in nodes if not node.is_virtual]
+    run = waiting_run(pipeline, nodes, run_id=RUN_ID, at=AT, pins=pins, known=subject.known)
+    tasks = {task.key.path: task for task in run.tasks}
+    estimates = build_estimates([run], real, ChainEstimator())
+    request = PlacementRequest(1, AT, (run,), Snapshot(AT, tuple(real)), estimates)
+    unit = DecisionUnit(placer=placer, new_id=lambda: "", in_process=True, binding=Binding.AT_SUBMISSION)
+    outcome = unit.decide_now(request)
+    planned = {one.key.path: one for one in outcome.plan.placements}
+    chosen = {
+        path: _placement(subject, task, planned.get(path), by_name, estimates, mode, pins.get(path))
+        for path, task in tasks.items()
+    }
+    placements = {path: one for path, one in chosen.items() if one is not None}
+    found = place_pipeline(pipeline, placements, mode=mode)
+    rows = [_row(pipeline, tasks[path], placements.get(path), planned, outcome, found, nodes, pins) for path in tasks]
+    return Placed(found, _report(pipeline, outcome, mode, rows))
+
+
+def _placement(
+    subject: Subject,
+    task: WaitingTask,
+    planned: Placement | None,
+    nodes: Mapping[str, Node],
+    estimates: Estimates,
+    mode: PlacementMode,
+    pin: str | None,
+) -> TaskPlacement | None:
+    if planned is None and pin is None:
+        return None
+    path, name = task.key.path, pin or (planned.node if planned else "")
+    option = next((one for one in task.options if planned and one.name == planned.option), task.options[0])
+    is_choice = option.name != DEFAULT_OPTION
+    ranked = () if pin else _ranked(task, option, name, nodes, estimates)
+    return TaskPlacement(
+        nodes=(nodes[name], *ranked),
+        mode=PlacementMode.REQUIRE if pin else mode,
+        image=option.image if is_choice else None,
+        requests=option.requests if is_choice else None,
+        environment=subject.environments.get((path, option.name), {}),
+    )
+
+
+def _ranked(
+    task: WaitingTask, option: TaskOption, chosen: str, nodes: Mapping[str, Node], estimates: Estimates
+) -> tuple[Node, ...]:
+    """The next best nodes for the same option: quickest first."""
+    others = [
+        node
+        for node in nodes.values()
+        if node.name != chosen and not node.is_virtual and rejection(task, option, node) is None
+    ]
+    others.sort(key=lambda node: (estimates.seconds(task.ref, node.name, option.name), node.name))
+    return tuple(others[:ALTERNATIVES])
+
+
+def _row(
+    pipeline: KubeflowPipeline,
+    task: WaitingTask,
+    placement: TaskPlacement | None,
+    planned: Mapping[str, Placement],
+    outcome: Outcome,
+    found: PlacedPipeline,
+    nodes: Sequence[Node],
+    pins: Mapping[str, str],
+) -> dict[str, Any]:
+    path = task.key.path
+    plan, effect = planned.get(path), found.effects.get(path)
+    notes = list(effect.notes) if effect else []
+    if placement is None:
+        reason = next((one.reason for one in outcome.plan.holds if one.key == task.key), "")
+        groups = [node.group or node.name for node in feasible_nodes(task, nodes) if node.is_virtual]
+        if groups:
+            notes.append(f"left to the autoscaler: node group {', '.join(groups)} could grow a node for it")
+        return {"task": path, "node": None, "reason": reason, "notes": notes}
+    node = placement.nodes[0]
+    if path in pins:
+        reason = "pinned by you"
+        notes += _doubts(pipeline, task, node)
+    else:
+        reason = plan.reason if plan else ""
+    return {
+        "task": path,
+        "node": node.name,
+        "alternatives": [one.name for one in placement.nodes[1:]],
+        "option": None if plan is None or plan.option == DEFAULT_OPTION else plan.option,
+        "mode": str(placement.mode),
+        "reason": reason,
+        "required": list(effect.required) if effect else [],
+        "preferred": list(effect.preferred) if effect else [],
+        "notes": notes,
+    }
+
+
+def _doubts(pipeline: KubeflowPipeline, task: WaitingTask, node: Node) -> list[str]:
+    """Why a pinned task may wait for ever."""
+    own = pipeline.tasks[task.key.path].constraints.rejection(node)
+    reasons = [rejection(task, option, node) for option in task.options]
+    why = own or (reasons[0] if None not in reasons else None)
+    return [f"it may never start there: {why}"] if why else []
+
+
+def _report(
+    pipeline: KubeflowPipeline, outcome: Outcome, mode: PlacementMode, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    left_alone = [{"task": one.path, "reason": one.reason} for one in pipeline.tasks.values() if not one.is_placeable]
+    notes = [*pipeline.notes, *([outcome.problem] if outcome.problem else [])]
+    return {
+        "pipeline": pipeline.name,
+        "placer": outcome.strategy,
+        "mode": str(mode),
+        "tasks": rows,
+        "left_alone": left_alone,
+        "notes": notes,
+    }
+
+
+def _task(pipeline: KubeflowPipeline, wanted: str) -> str:
+    """The path of a task, or of the only one of that name."""
+    known = [task.path for task in pipeline.placeable()]
+    if wanted in known:
+        return wanted
+    named = [path for path in known if path.rsplit("/", 1)[-1] == wanted]
+    if len(named) == 1:
+        return named[0]
+    if wanted in pipeline.tasks:
+        raise InvalidRequestError(f"task {wanted!r} takes no placement: it is {pipeline.tasks[wanted].reason}")
+    said = f"the name {wanted!r} is of several tasks" if named else f"the pipeline has no task {wanted!r}"
+    shown = ", ".join((named or known)[:20])
+    raise InvalidRequestError(said, hint=f"say one of: {shown}")
+
+
+def _node(nodes: Mapping[str, Node], name: str) -> str:
+    if name not in nodes:
+        raise InvalidRequestError(f"the cluster has no node {name!r}", hint=f"it has: {', '.join(list(nodes)[:20])}")
+    return name
+
+
+__all__ = ["Placed", "Subject", "place_offline", "subject_of_spec"]
