@@ -135,7 +135,7 @@ def test_check_looks_at_everything_the_server_needs(command: Command, tmp_path: 
         ({"PLACER": "best_ever"}, "placer", "there is no placer 'best_ever'"),
         ({"PLACER": "nowhere:Placer"}, "placer", "nowhere"),
         ({"CLUSTER_FILE": "gone.toml"}, "nodes", "the cluster file gone.toml cannot be read"),
-        ({"KFP_URL": "http://kubeflow"}, "platform", "cannot drive Kubeflow Pipelines yet"),
+        ({"KFP_URL": "kubeflow"}, "platform", "is no address"),
     ],
 )
 def test_check_says_what_is_wrong_and_ends_with_one(
