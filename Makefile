@@ -68,7 +68,7 @@ bench: $(VENV)/.dev ## Measure the control plane, the stores and the CPU shares 
 
 .PHONY: bench-placement
 bench-placement: $(VENV)/.dev ## Measure the placements against reference results (MLOPX_BENCH_DATA names the data folder)
-	$(PY) -m benchmarks.placement.run
+	$(PY) -m benchmarks.placement.run $(ARGS)
 
 .PHONY: clean
 clean: ## Remove the environment, caches and local state
