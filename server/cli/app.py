@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.estimating import estimate
 from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
 from server.cli.solving import solve
@@ -119,6 +120,7 @@ def version() -> None:
 app.command()(solve)
 app.command("compile")(compile_)
 app.command()(place)
+app.command()(estimate)
 app.add_typer(placer_app, name="placer")
 
 
