@@ -20,10 +20,11 @@ class Builder:
     with them numba) are imported here and not before."""
 
     def __init__(self, problem: Problem) -> None:
-        from server.planning.kernels import batching, decoding, ground, ranks
+        from server.planning.kernels import batching, decoding, ground, listing, ranks
 
         self.problem = problem
-        self._decoding, self._ranks, self._ground, self._batching = decoding, ranks, ground, batching
+        self._decoding, self._ranks, self._ground = decoding, ranks, ground
+        self._batching, self._listing = batching, listing
         self.ground = ground.ground(problem)
         self.lanes = ground.lanes(self.ground, problem)
         self.anywhere = np.full(problem.task_count, UNPLACED, np.int32)
@@ -35,6 +36,22 @@ class Builder:
         if len(order) < self.problem.task_count:
             raise ValueError(f"{self.problem.task_count - len(order)} tasks wait for each other in a circle")
         return order
+
+    @cached_property
+    def receivers(self) -> tuple[Ints, Ints]:
+        """Edges by sender: the dependents of task t are `receivers[1][receivers[0][t]:receivers[0][t + 1]]`."""
+        found: tuple[Ints, Ints] = self._ranks.by_sender(self.ground.first, self.ground.source)
+        return found
+
+    @cached_property
+    def held(self) -> tuple[Ints, Floats, Floats]:
+        """Node, demand and end of what is held, as kernels take them."""
+        held = self.problem.held
+        return (
+            np.require(held.node, np.int32, ["C", "W"]),
+            np.require(held.demand, np.float64, ["C", "W"]),
+            np.require(held.until, np.float64, ["C", "W"]),
+        )
 
     @cached_property
     def level(self) -> Ints:
@@ -72,7 +89,7 @@ class Builder:
 
     def ready_first(self, rank: Floats) -> Ints:
         """Tasks in the order of a queue of ready ones, by level, then by rank, highest first."""
-        start, receivers = self._ranks.by_sender(self.ground.first, self.ground.source)
+        start, receivers = self.receivers
         waits = np.diff(self.ground.first)
         level, rank = self.level, _rounded(rank)
         queue = [(-level[task], -rank[task], task) for task in np.flatnonzero(waits == 0)]
@@ -88,7 +105,7 @@ class Builder:
 
     def critical_path(self, priority: Floats) -> Ints:
         """From the entry task of the highest priority down, always along the highest."""
-        start, receivers = self._ranks.by_sender(self.ground.first, self.ground.source)
+        start, receivers = self.receivers
         waits, priority = np.diff(self.ground.first), _rounded(priority)
         entries = np.flatnonzero(waits == 0)
         path = [entries[np.argmax(priority[entries])]] if len(entries) else []
@@ -98,12 +115,14 @@ class Builder:
 
     def quickest_node(self, tasks: Ints) -> int:
         """The node that runs these tasks one after another quickest; of all that can run most of them."""
+        if not len(tasks):
+            return UNPLACED
         takes = np.array([self._seconds(task) for task in tasks]).reshape(len(tasks), -1)
         can_run = np.isfinite(takes)
         most = can_run.sum(axis=0)
         total = np.where(can_run, takes, 0.0).sum(axis=0)
         total[most < most.max(initial=0)] = np.inf
-        return int(np.argmin(total)) if len(total) else UNPLACED
+        return int(np.argmin(total))
 
     def one_node(self) -> Ints:
         """[n] the node that ends all tasks first if they all ran there, for every task that it can run."""
@@ -121,7 +140,12 @@ class Builder:
     def by_list(self, order: Ints, wanted: Ints | None = None) -> Schedule:
         """Decode an order; `wanted` [n] names a node for some tasks (-1: wherever it ends first)."""
         plan = self._begun()
-        self._decoding.decode(self.ground, self.lanes, plan, order, self.anywhere if wanted is None else wanted)
+        if self.ground.is_shared or self.ground.is_one_port or wanted is not None:
+            self._decoding.decode(self.ground, self.lanes, plan, order, self.anywhere if wanted is None else wanted)
+        elif self.ground.kind in (self._ground.FREE, self._ground.UNIFORM):
+            self._listing.decode_uniform(self.ground, self.lanes, plan, order)
+        else:
+            self._listing.decode_linked(self.ground, self.lanes, plan, order)
         return self.schedule(plan)
 
     def by_outlook(self, order: Ints, outlook: Floats) -> Schedule:
@@ -133,7 +157,7 @@ class Builder:
     def by_batch(self, rule: str) -> Schedule:
         """`min_min`, `max_min` or `sufferage` over whatever is ready."""
         plan = self._begun()
-        _, receivers = self._ranks.by_sender(self.ground.first, self.ground.source)
+        _, receivers = self.receivers
         waits = np.diff(self.ground.first)
         number = ("min_min", "max_min", "sufferage").index(rule)
         self._batching.batch(self.ground, self.lanes, plan, number, self.level, waits, receivers)
@@ -148,14 +172,7 @@ class Builder:
         return Schedule(node, mode, plan.start, plan.finish)
 
     def _begun(self) -> Plan:
-        held = self.problem.held
-        self._decoding.begin(
-            self.ground,
-            self.lanes,
-            np.require(held.node, np.int32, ["C", "W"]),
-            np.require(held.demand, np.float64, ["C", "W"]),
-            np.require(held.until, np.float64, ["C", "W"]),
-        )
+        self._decoding.begin(self.ground, self.lanes, *self.held)
         return self._ground.empty_plan(self.problem.task_count)
 
     def _seconds(self, task: int) -> Floats:

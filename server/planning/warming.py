@@ -8,6 +8,7 @@ import numpy as np
 
 from server.planning.constructors import PORTFOLIO
 from server.planning.problem import Network, exclusive_problem, no_edges
+from server.planning.search import anytime
 
 
 def warm() -> None:
@@ -17,6 +18,10 @@ def warm() -> None:
     for construct in PORTFOLIO.values():
         construct(exclusive)
         construct(shared)
+    linked = replace(exclusive, network=Network(pairs=np.zeros((2, 2))))
+    PORTFOLIO["heft"](linked)
+    for problem in (linked, shared):
+        anytime(problem, seconds=1.0, monotonic=lambda: 0.0, max_steps=2)
 
 
 __all__ = ["warm"]

@@ -34,13 +34,13 @@ def begin(ground: Ground, lanes: Lanes, held_node: Ints, held_demand: Floats, he
 def choose(ground: Ground, lanes: Lanes, plan: Plan, task: int, wanted: int) -> tuple[int, int, float, float]:
     """Where a task ends earliest, or the best that node `wanted` has if that is not -1: (node, mode, start, seconds).
     The node is -1 where nothing can run it."""
-    if wanted < 0:
-        if ground.is_shared:
-            return choose_shared(ground, lanes, plan, task)
-        j, start, takes = choose_exclusive(ground, lanes, plan, task)
-        return j, 0, start, takes
     arrivals(ground, lanes, plan, task)
-    return choose_on(ground, lanes, plan, task, wanted)
+    if wanted >= 0:
+        return choose_on(ground, lanes, plan, task, wanted)
+    if ground.is_shared:
+        return choose_shared(ground, lanes, plan, task)
+    j, start, takes = choose_exclusive(ground, lanes, plan, task)
+    return j, 0, start, takes
 
 
 @part

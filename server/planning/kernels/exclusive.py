@@ -1,7 +1,8 @@
 """Nodes that run one task at a time: the earliest start on a node, gaps included, and entering a task there.
 
 Insertion is that of HEFT (Topcuoglu, Hariri and Wu, IEEE TPDS 13(3), 2002). Two bounds per node (its longest gap and
-where its last gap ends) answer most questions without looking at any gap.
+where its last gap ends) answer most questions without looking at any gap. The inner functions take plain arrays:
+handing whole tuples down costs more than what they compute.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import numpy as np
 
 from server.planning.kernels.compiling import part
 from server.planning.kernels.ground import Ground, Lanes, Plan
-from server.planning.kernels.transfers import arrivals, seconds_between
-from server.planning.problem import Floats
+from server.planning.problem import Floats, Ints
 
 
 @part
@@ -19,25 +19,24 @@ def seconds_of(ground: Ground, lanes: Lanes, row: int) -> Floats:
     """[m] seconds of a row on every node: in place if node j is column j, gathered otherwise."""
     if ground.is_plain:
         return ground.seconds[row]
-    values, buffer = ground.seconds[row], lanes.buffer
+    values, buffer, column = ground.seconds[row], lanes.buffer, ground.column
     for j in range(len(buffer)):
-        buffer[j] = values[ground.column[j]]
+        buffer[j] = values[column[j]]
     return buffer
 
 
 @part
-def earliest_gap(ground: Ground, lanes: Lanes, plan: Plan, j: int, ready: float, takes: float) -> float:
-    """The earliest start of something that takes so long on node j, from `ready` on."""
-    best = max(ready, lanes.ready_at[j])
-    if ready + takes > lanes.gap_end[j] or takes > lanes.gap_most[j]:
-        return best
-    t = lanes.tail[j]
+def walk_gaps(
+    t: int, prev: Ints, start: Floats, finish: Floats, opens: float, ready: float, takes: float, last: float
+) -> float:
+    """The earliest start from `ready` on before task t or in a gap before that, else `last`."""
+    best = last
     while t >= 0:
-        p = lanes.prev[t]
-        free_from = plan.finish[p] if p >= 0 else ground.opens[j]
-        start = max(ready, free_from)
-        if start + takes <= plan.start[t]:
-            best = start
+        p = prev[t]
+        free_from = finish[p] if p >= 0 else opens
+        at = max(ready, free_from)
+        if at + takes <= start[t]:
+            best = at
         if free_from <= ready:
             break
         t = p
@@ -45,108 +44,148 @@ def earliest_gap(ground: Ground, lanes: Lanes, plan: Plan, j: int, ready: float,
 
 
 @part
+def earliest_gap(ground: Ground, lanes: Lanes, plan: Plan, j: int, ready: float, takes: float) -> float:
+    """The earliest start of something that takes so long on node j, from `ready` on."""
+    last = max(ready, lanes.ready_at[j])
+    if ready + takes > lanes.gap_end[j] or takes > lanes.gap_most[j]:
+        return last
+    return walk_gaps(lanes.tail[j], lanes.prev, plan.start, plan.finish, ground.opens[j], ready, takes, last)
+
+
+@part
+def chain(
+    task: int,
+    j: int,
+    at: float,
+    takes: float,
+    tail: Ints,
+    prev: Ints,
+    ready_at: Floats,
+    gap_end: Floats,
+    gap_most: Floats,
+    start: Floats,
+    finish: Floats,
+) -> None:
+    """Enter a task into node j's chain at a start that a search of gaps gave."""
+    start[task] = at
+    finish[task] = at + takes
+    idle_from = ready_at[j]
+    if at >= idle_from:
+        prev[task] = tail[j]
+        tail[j] = task
+        ready_at[j] = at + takes
+        if at > idle_from:
+            gap_end[j] = at
+            gap_most[j] = max(gap_most[j], at - idle_from)
+        return
+    t = tail[j]
+    while prev[t] >= 0 and finish[prev[t]] > at:
+        t = prev[t]
+    prev[task] = prev[t]
+    prev[t] = task
+
+
+@part
 def enter_exclusive(lanes: Lanes, plan: Plan, task: int, j: int, start: float, takes: float) -> None:
     """Put a task on node j at a start that `earliest_gap` gave."""
     plan.node[task] = j
-    plan.start[task] = start
-    plan.finish[task] = start + takes
-    idle_from = lanes.ready_at[j]
-    if start >= idle_from:
-        lanes.prev[task] = lanes.tail[j]
-        lanes.tail[j] = task
-        lanes.ready_at[j] = start + takes
-        if start > idle_from:
-            lanes.gap_end[j] = start
-            lanes.gap_most[j] = max(lanes.gap_most[j], start - idle_from)
-        return
-    t = lanes.tail[j]
-    while lanes.prev[t] >= 0 and plan.finish[lanes.prev[t]] > start:
-        t = lanes.prev[t]
-    lanes.prev[task] = lanes.prev[t]
-    lanes.prev[t] = task
+    chain(
+        task,
+        j,
+        start,
+        takes,
+        lanes.tail,
+        lanes.prev,
+        lanes.ready_at,
+        lanes.gap_end,
+        lanes.gap_most,
+        plan.start,
+        plan.finish,
+    )
+
+
+@part
+def best_of_all(
+    takes: Floats,
+    arrival: Floats,
+    ready_at: Floats,
+    gap_end: Floats,
+    gap_most: Floats,
+    tail: Ints,
+    prev: Ints,
+    start: Floats,
+    finish: Floats,
+    opens: Floats,
+) -> tuple[int, float]:
+    """The node with the earliest finish when data arrives at `arrival` [m]: (node or -1, start)."""
+    limit = np.inf
+    for j in range(len(takes)):
+        limit = min(limit, max(arrival[j], ready_at[j]) + takes[j])
+    where, when, best = -1, np.inf, np.inf
+    for j in range(len(takes)):
+        ready = arrival[j]
+        at = max(ready, ready_at[j])
+        if ready + takes[j] <= min(limit, gap_end[j]) and takes[j] <= gap_most[j]:
+            at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
+        if at + takes[j] < best:
+            best, where, when = at + takes[j], j, at
+    return where, when
+
+
+@part
+def best_elsewhere(
+    takes: Floats,
+    ready: float,
+    ready_at: Floats,
+    gap_end: Floats,
+    gap_most: Floats,
+    tail: Ints,
+    prev: Ints,
+    start: Floats,
+    finish: Floats,
+    opens: Floats,
+    known: float,
+) -> tuple[int, float]:
+    """As `best_of_all` with one arrival for all nodes, and only if it ends before `known`: (node or -1, start)."""
+    limit, count = known, 0
+    for j in range(len(takes)):
+        limit = min(limit, max(ready, ready_at[j]) + takes[j])
+    for j in range(len(takes)):
+        count += ready + takes[j] <= min(limit, gap_end[j])
+    if count == 0:
+        for j in range(len(takes)):
+            if limit < known and max(ready, ready_at[j]) + takes[j] <= limit:
+                return j, max(ready, ready_at[j])
+        return -1, np.inf
+    where, when, best = -1, np.inf, known
+    for j in range(len(takes)):
+        at = max(ready, ready_at[j])
+        if ready + takes[j] <= min(limit, gap_end[j]) and takes[j] <= gap_most[j]:
+            at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
+        if at + takes[j] < best:
+            best, where, when = at + takes[j], j, at
+    return where, when
 
 
 @part
 def choose_exclusive(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> tuple[int, float, float]:
-    """The node with the earliest finish, the lowest number among equals: (node or -1, start, seconds)."""
-    if ground.kind <= 1 and not ground.is_one_port:
-        return _choose_uniform(ground, lanes, plan, task)
-    arrivals(ground, lanes, plan, task)
+    """The node with the earliest finish given `lanes.arrival`, the lowest number among equals: (node or -1, start,
+    seconds)."""
     takes = seconds_of(ground, lanes, ground.row[task])
-    arrival, ready_at, gap_end = lanes.arrival, lanes.ready_at, lanes.gap_end
-    limit = np.inf
-    for j in range(len(arrival)):
-        limit = min(limit, max(arrival[j], ready_at[j]) + takes[j])
-    best, where, when = np.inf, -1, np.inf
-    for j in range(len(arrival)):
-        earliest = arrival[j] + takes[j]
-        if earliest <= limit and (earliest <= gap_end[j] or max(arrival[j], ready_at[j]) + takes[j] <= limit):
-            start = earliest_gap(ground, lanes, plan, j, arrival[j], takes[j])
-            if start + takes[j] < best:
-                best, where, when = start + takes[j], j, start
-                limit = min(limit, best)
-    if where < 0:
-        return -1, np.inf, np.inf
-    return where, when, float(takes[where])
+    where, when = best_of_all(
+        takes,
+        lanes.arrival,
+        lanes.ready_at,
+        lanes.gap_end,
+        lanes.gap_most,
+        lanes.tail,
+        lanes.prev,
+        plan.start,
+        plan.finish,
+        ground.opens,
+    )
+    return where, when, float(takes[where]) if where >= 0 else np.inf
 
 
-@part
-def _choose_uniform(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> tuple[int, float, float]:
-    """On a uniform network data is everywhere at one time, save on nodes that hold some of it: those are looked at
-    one by one, all others in two plain loops over the row of seconds."""
-    elsewhere = ground.release[task]
-    for e in range(ground.first[task], ground.first[task + 1]):
-        cost = seconds_between(ground, -1, -2, ground.bytes[e])
-        elsewhere = max(elsewhere, plan.finish[ground.source[e]] + cost)
-    for e in range(ground.input_first[task], ground.input_first[task + 1]):
-        elsewhere = max(elsewhere, seconds_between(ground, -1, -2, ground.input_bytes[e]))
-    if elsewhere == np.inf:
-        return -1, np.inf, np.inf
-    takes = seconds_of(ground, lanes, ground.row[task])
-    best, where, when = _best_host(ground, lanes, plan, task, takes)
-    limit = best
-    ready_at, gap_end = lanes.ready_at, lanes.gap_end
-    for j in range(len(takes)):
-        limit = min(limit, max(elsewhere, ready_at[j]) + takes[j])
-    for j in range(len(takes)):
-        earliest = elsewhere + takes[j]
-        if earliest <= limit and (earliest <= gap_end[j] or max(elsewhere, ready_at[j]) + takes[j] <= limit):
-            start = earliest_gap(ground, lanes, plan, j, elsewhere, takes[j])
-            if start + takes[j] < best:
-                best, where, when = start + takes[j], j, start
-                limit = min(limit, best)
-    if where < 0:
-        return -1, np.inf, np.inf
-    return where, when, float(takes[where])
-
-
-@part
-def _best_host(ground: Ground, lanes: Lanes, plan: Plan, task: int, takes: Floats) -> tuple[float, int, float]:
-    """The earliest finish among the nodes that hold some of the task's data."""
-    best, where, when = np.inf, -1, np.inf
-    begin, middle = ground.first[task], ground.first[task + 1]
-    inputs = ground.input_first[task + 1] - ground.input_first[task]
-    for e in range(begin, middle + inputs):
-        j = plan.node[ground.source[e]] if e < middle else ground.input_node[ground.input_first[task] + e - middle]
-        ready = arrival_on(ground, plan, task, j)
-        if ready + takes[j] < best:
-            start = earliest_gap(ground, lanes, plan, j, ready, takes[j])
-            if start + takes[j] < best:
-                best, where, when = start + takes[j], j, start
-    return best, where, when
-
-
-@part
-def arrival_on(ground: Ground, plan: Plan, task: int, j: int) -> float:
-    """When a task is released and its data is on node j; transfers have the network for themselves."""
-    there = ground.release[task]
-    for e in range(ground.first[task], ground.first[task + 1]):
-        sender = ground.source[e]
-        cost = seconds_between(ground, plan.node[sender], j, ground.bytes[e])
-        there = max(there, plan.finish[sender] + cost)
-    for e in range(ground.input_first[task], ground.input_first[task + 1]):
-        there = max(there, seconds_between(ground, ground.input_node[e], j, ground.input_bytes[e]))
-    return there
-
-
-__all__ = ["arrival_on", "choose_exclusive", "earliest_gap", "enter_exclusive", "seconds_of"]
+__all__ = ["best_elsewhere", "best_of_all", "chain", "choose_exclusive", "earliest_gap", "enter_exclusive"]
+__all__ += ["seconds_of", "walk_gaps"]

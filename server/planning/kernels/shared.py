@@ -7,7 +7,6 @@ import numpy as np
 
 from server.planning.kernels.compiling import part
 from server.planning.kernels.ground import Ground, Lanes, Plan
-from server.planning.kernels.transfers import arrivals
 from server.planning.problem import Floats, Ints
 
 
@@ -97,8 +96,8 @@ def skip_full(lanes: Lanes, j: int) -> None:
 
 @part
 def choose_shared(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> tuple[int, int, float, float]:
-    """The mode and node with the earliest finish, the first among equals: (node or -1, mode, start, seconds)."""
-    arrivals(ground, lanes, plan, task)
+    """The mode and node with the earliest finish, the first among equals: (node or -1, mode, start, seconds).
+    `arrivals` goes before it."""
     best, where, how, when, long = np.inf, -1, 0, np.inf, np.inf
     for q in range(ground.first_mode[task], ground.first_mode[task + 1]):
         row, demand = ground.seconds[ground.row[q]], ground.demand[q]

@@ -20,24 +20,25 @@ def seconds_between(ground: Ground, sender: int, receiver: int, size: float) -> 
 
 
 @part
-def arrive(ground: Ground, sender: int, since: float, size: float, arrival: Floats) -> None:
+def raise_arrival(
+    kind: int, rate: Floats, latency: float, sender: int, since: float, size: float, arrival: Floats
+) -> None:
     """Raise each node's arrival time to that of data that lies on `sender` from `since` on."""
     if sender < 0:
         arrival[:] = since
         return
     own = max(arrival[sender], since)
-    if ground.kind == 2:
-        row = ground.rate[sender]
-        late = since + ground.latency
+    late = since + latency
+    if kind == 2:
+        row = rate[sender]
         for j in range(len(arrival)):
             arrival[j] = max(arrival[j], late + size * row[j])
-    elif ground.kind == 3:
-        card = ground.rate[0, sender]
-        late = since + ground.latency
+    elif kind == 3:
+        card, cards = rate[0, sender], rate[0]
         for j in range(len(arrival)):
-            arrival[j] = max(arrival[j], late + size * max(card, ground.rate[0, j]))
+            arrival[j] = max(arrival[j], late + size * max(card, cards[j]))
     else:
-        late = since + ground.latency * ground.kind + size * ground.rate[0, 0]
+        late = since + latency * kind + size * rate[0, 0]
         for j in range(len(arrival)):
             arrival[j] = max(arrival[j], late)
     arrival[sender] = own
@@ -47,16 +48,18 @@ def arrive(ground: Ground, sender: int, since: float, size: float, arrival: Floa
 def arrivals(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> None:
     """Fill `lanes.arrival`: when the task is released and all it needs is there, for every node."""
     arrival = lanes.arrival
-    arrival[:] = ground.release[task]
     if ground.is_one_port:
         for j in range(len(arrival)):
             arrival[j] = through_ports(ground, lanes, plan, task, j, False)
         return
+    kind, rate, latency = ground.kind, ground.rate, ground.latency
+    source, size, input_node, input_size = ground.source, ground.bytes, ground.input_node, ground.input_bytes
+    node, finish = plan.node, plan.finish
+    arrival[:] = ground.release[task]
     for e in range(ground.first[task], ground.first[task + 1]):
-        sender = ground.source[e]
-        arrive(ground, plan.node[sender], plan.finish[sender], ground.bytes[e], arrival)
+        raise_arrival(kind, rate, latency, node[source[e]], finish[source[e]], size[e], arrival)
     for e in range(ground.input_first[task], ground.input_first[task + 1]):
-        arrive(ground, ground.input_node[e], 0.0, ground.input_bytes[e], arrival)
+        raise_arrival(kind, rate, latency, input_node[e], 0.0, input_size[e], arrival)
 
 
 @part
@@ -101,4 +104,4 @@ def next_upstream(ground: Ground, plan: Plan, begin: int, end: int, done_at: flo
     return best
 
 
-__all__ = ["arrivals", "arrive", "next_upstream", "seconds_between", "through_ports"]
+__all__ = ["arrivals", "next_upstream", "raise_arrival", "seconds_between", "through_ports"]

@@ -1,0 +1,158 @@
+"""Search by reinsertion, for the last finish on exclusive nodes with a contention-free network: see
+`server.planning.kernels.reinsertion`. `search.anytime` runs it where it can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from server.planning.problem import Floats, Ints, Problem, Sharing
+from server.planning.schedule import UNPLACED, Schedule
+
+if TYPE_CHECKING:
+    from server.planning.kernels.ground import Ground
+
+HOT, COLD = 0.3, 0.01
+"""Heat at the beginning and end of a cycle, in mean seconds of running plus mean seconds of a transfer."""
+PULL, CRITICAL, GROUPED = 0.2, 0.75, 0.3
+CYCLE = 300
+"""Steps per task of one cooling."""
+GRAIN = 20_000
+"""Tasks looked at, about, between two looks at the clock."""
+
+
+def can_anneal(problem: Problem, start: Schedule) -> bool:
+    """Whether webs can hold this problem and this schedule of it."""
+    from server.planning.kernels.ground import DENSE_LIMIT, ground
+
+    network = problem.network
+    return (
+        len(np.unique(problem.runs.priority)) < 2
+        and (network.sharing is Sharing.CONTENTION_FREE or network.is_free)
+        and problem.task_count * problem.node_count <= DENSE_LIMIT
+        and bool((start.node != UNPLACED).all())
+        and not ground(problem).is_shared
+    )
+
+
+class Annealer:
+    """The web of one problem, and the best one so far. Heats are given as shares, see HOT."""
+
+    def __init__(self, problem: Problem, *, seed: int = 0) -> None:
+        from server.planning.kernels import ground, ranks, reinsertion, web
+
+        self._kernels = reinsertion
+        self.problem = problem
+        seconds, self._mode = ground.dense_seconds(problem)
+        fixed = ground.ground(problem)
+        out_first, target = ranks.by_sender(fixed.first, fixed.source)
+        kind, rate = fixed.kind, fixed.rate
+        if kind == ground.CARDS:
+            kind, rate = ground.PAIRS, np.maximum(rate[0][:, None], rate[0][None, :])
+        self.land = web.Land(
+            seconds=seconds,
+            first=fixed.first,
+            source=fixed.source,
+            bytes=fixed.bytes,
+            out_first=out_first,
+            out_edge=np.argsort(fixed.source, kind="stable").astype(np.int32),
+            target=target,
+            kind=kind,
+            rate=rate,
+            rate_back=np.ascontiguousarray(rate.T),
+            latency=fixed.latency,
+            floor=_floor(problem, fixed),
+        )
+        self.web = web.empty_web(problem.task_count, problem.node_count, len(fixed.source))
+        self.heat_unit = _heat_unit(seconds, fixed)
+        self._topological = ranks.topological(fixed.first, fixed.source)
+        self._state = seeded(seed)
+        self.best = np.inf
+        self._best_order = np.zeros(problem.task_count, np.int32)
+        self._best_node = np.zeros(problem.task_count, np.int32)
+
+    @property
+    def cycle(self) -> int:
+        """Steps of one cooling."""
+        return CYCLE * self.problem.task_count
+
+    @property
+    def grain(self) -> int:
+        """Steps between two looks at the clock."""
+        return max(1, GRAIN // max(1, self.problem.task_count))
+
+    def start(self, schedule: Schedule) -> None:
+        """Go on from a schedule in which every task is placed."""
+        position = np.empty(len(self._topological))
+        position[self._topological] = np.arange(len(position))
+        order = np.lexsort((position, schedule.start)).astype(np.int32)
+        self._lay(order, np.require(schedule.node, np.int32, ["C", "W"]))
+
+    def restart(self) -> None:
+        """Go on from the best."""
+        self._lay(self._best_order.copy(), self._best_node.copy())
+
+    def run(self, steps: int, progress: float) -> None:
+        """Move so many tasks, `progress` (0 to 1) into a cooling."""
+        heat = self.heat_unit * HOT * (COLD / HOT) ** progress
+        self.anneal(steps, heat, PULL, CRITICAL, GROUPED)
+
+    def anneal(self, steps: int, heat: float, pull: float, critical: float, grouped: float) -> None:
+        """Move so many tasks at a heat in seconds."""
+        self.best = self._kernels.anneal(
+            self.land,
+            self.web,
+            steps,
+            heat,
+            pull,
+            critical,
+            grouped,
+            self._state,
+            self.best,
+            self._best_order,
+            self._best_node,
+        )
+
+    def schedule(self) -> Schedule:
+        """The best found."""
+        self.restart()
+        web = self.web
+        mode = self._mode[np.arange(len(web.node)), web.node]
+        return Schedule(web.node.copy(), mode, web.head.copy(), web.head + web.takes)
+
+    def _lay(self, order: Ints, node: Ints) -> None:
+        makespan = float(self._kernels.start_web(self.land, self.web, order, node))
+        if makespan < self.best:
+            self.best, self._best_order[:], self._best_node[:] = makespan, order, node
+
+
+def seeded(seed: int) -> Ints:
+    """The state of a kernel's series of random numbers."""
+    mixed: Ints = np.array([(seed * 2654435761 + 88172645463325252) & (2**48 - 1)], np.int64)
+    return mixed
+
+
+def _floor(problem: Problem, fixed: Ground) -> Floats:
+    """[n, m] the earliest start by release, opening and data of finished tasks; one row of zeros if all are."""
+    from server.planning.links import alone_seconds
+
+    if not (fixed.release.any() or fixed.opens.any() or len(fixed.input_node)):
+        return np.zeros((1, problem.node_count))
+    floor: Floats = np.maximum(fixed.release[:, None], fixed.opens[None, :])
+    receivers = np.repeat(np.arange(problem.task_count), np.diff(fixed.input_first))
+    nodes = np.arange(problem.node_count, dtype=np.int32)
+    came = alone_seconds(problem.network, fixed.input_bytes[:, None], fixed.input_node[:, None], nodes)
+    np.maximum.at(floor, receivers, came)
+    return floor
+
+
+def _heat_unit(seconds: Floats, fixed: Ground) -> float:
+    """Seconds: a mean run time and a mean transfer."""
+    can_run = seconds[np.isfinite(seconds)]
+    running = float(can_run.mean()) if len(can_run) else 0.0
+    moved = float(fixed.bytes.mean()) * fixed.mean_rate + fixed.latency if len(fixed.bytes) and fixed.kind else 0.0
+    return running + moved
+
+
+__all__ = ["Annealer", "can_anneal", "seeded"]
