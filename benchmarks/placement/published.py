@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from server.planning.search import anytime
-
 from benchmarks.measure import Measure
 from benchmarks.placement.table import Context, Table
 from server.planning.constructors import cpop, heft, peft
 from server.planning.problem import Problem
 from server.planning.schedule import Schedule
+from server.planning.search import anytime
 from server.testing.random_problems import arabnejad, topcuoglu
 
 PUBLISHED: tuple[tuple[str, Problem, Callable[[Problem], Schedule], float], ...] = (

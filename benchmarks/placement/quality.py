@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any
 
-from server.planning.search import anytime
-
 from benchmarks.measure import Measure
 from benchmarks.placement import reference
 from benchmarks.placement.instances import Graph, graphs, layered, workflow
@@ -16,6 +14,7 @@ from benchmarks.placement.table import Context, Table, geometric_mean
 from server.planning.constructors import cpop, heft, max_min, min_min, peft, sufferage
 from server.planning.problem import Problem
 from server.planning.schedule import Schedule
+from server.planning.search import anytime
 
 SMALL = 100
 """Tasks: up to here a graph is small."""

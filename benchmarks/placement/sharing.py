@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from server.planning.search import anytime
 
 from benchmarks.measure import Measure
 from benchmarks.placement.instances import graphs, with_cards
@@ -19,6 +18,7 @@ from server.planning.constructors import heft
 from server.planning.prediction import predict
 from server.planning.problem import Problem, Sharing
 from server.planning.schedule import Schedule
+from server.planning.search import anytime
 
 REFEREE = Path(__file__).with_name("simgrid_referee.py")
 SYSTEM_PYTHON = "/usr/bin/python3"
