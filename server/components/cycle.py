@@ -5,17 +5,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from server.components.decision_unit import Outcome
-from server.domain.events import Event, TaskHeld, TaskPlaced
+from server.components.live_view import LiveView
+from server.domain.events import (
+    Event,
+    PlannedTask,
+    RunPlaced,
+    RunReturned,
+    RunSubmitted,
+    TaskBecameReady,
+    TaskCancelled,
+    TaskFailed,
+    TaskHeld,
+    TaskLost,
+    TaskPlaced,
+    TaskSucceeded,
+    TaskUnbound,
+)
 from server.domain.node import Snapshot
 from server.domain.placement import Estimates, PlacementRequest, WaitingRun, WaitingTask
-from server.domain.request import Defaults, waiting_run
 from server.domain.run import Run
 from server.domain.states import Binding, RunState
+
+WAKING = (
+    RunSubmitted,
+    TaskBecameReady,
+    TaskUnbound,
+    TaskSucceeded,
+    TaskFailed,
+    TaskCancelled,
+    TaskLost,
+    RunReturned,
+)
+"""Events after which another cycle can decide something new: work arrived, or room was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +53,40 @@ class CycleSettings:
     time_limit_seconds: float = 5.0
 
 
-def waiting_runs(runs: Iterable[Run], now: datetime, defaults: Defaults) -> tuple[WaitingRun, ...]:
+def waiting_runs(runs: Iterable[Run], now: datetime, live_view: LiveView) -> tuple[WaitingRun, ...]:
     """The live runs in which a task waits for a node; tasks that must not start yet (backoff) are not ready."""
     found = []
     for run in runs:
         is_unsent = run.options.binding is Binding.WHEN_READY or run.state is RunState.WAITING
         if run.state is RunState.CANCELLING or not is_unsent:
             continue
-        view = waiting_run(run, defaults)
+        view = live_view.waiting(run)
         if view.tasks or run.options.binding is Binding.AT_SUBMISSION:
-            found.append(replace(view, tasks=tuple(_as_of(run, task, now) for task in view.tasks)))
+            found.append(_as_of(run, view, now))
     return tuple(found)
 
 
-def _as_of(run: Run, task: WaitingTask, now: datetime) -> WaitingTask:
+def _as_of(run: Run, view: WaitingRun, now: datetime) -> WaitingRun:
+    """The view with what depends on the hour; the same object where nothing does."""
     if run.options.binding is Binding.AT_SUBMISSION:  # the first tasks of a run that is handed over whole
-        return replace(task, is_ready=not task.waits_for)
-    return _after_backoff(run, task, now)
+        return replace(view, tasks=tuple(replace(task, is_ready=not task.waits_for) for task in view.tasks))
+    if any(task.is_ready and _is_backing_off(run, task, now) for task in view.tasks):
+        tasks = (replace(task, is_ready=False) if _is_backing_off(run, task, now) else task for task in view.tasks)
+        return replace(view, tasks=tuple(tasks))
+    return view
 
 
-def _after_backoff(run: Run, task: WaitingTask, now: datetime) -> WaitingTask:
+def _is_backing_off(run: Run, task: WaitingTask, now: datetime) -> bool:
     not_before = run.tasks[task.key].current.not_before
-    return replace(task, is_ready=False) if not_before is not None and not_before > now else task
+    return not_before is not None and not_before > now
+
+
+def is_worth_deciding(runs: Sequence[WaitingRun], live: Mapping[str, Run]) -> bool:
+    """Whether a task is ready, or a whole run waits to be handed over."""
+    return any(
+        live[run.run_id].options.binding is Binding.AT_SUBMISSION or any(task.is_ready for task in run.tasks)
+        for run in runs
+    )
 
 
 def next_wake(runs: Iterable[Run], now: datetime) -> datetime | None:
@@ -105,3 +143,64 @@ def answers(request: PlacementRequest, outcome: Outcome) -> list[tuple[str, Even
         run_id, key = ref
         found.append((run_id, TaskHeld(at=request.now, key=key, attempt=attempts[ref], reason=reason)))
     return found
+
+
+def unsaid(events: Iterable[tuple[str, Event]], live: Mapping[str, Run]) -> Iterator[tuple[str, Event]]:
+    """The events without the holds that a run's tasks carry already, word for word."""
+    for run_id, event in events:
+        run = live.get(run_id) if isinstance(event, TaskHeld) else None
+        if run is None or not _says_already(run, event):
+            yield run_id, event
+
+
+def _says_already(run: Run, event: Event) -> bool:
+    return isinstance(event, TaskHeld) and event.key in run.tasks and run.tasks[event.key].hold == event.reason
+
+
+def whole_runs(
+    runs: Sequence[WaitingRun], outcome: Outcome, now: datetime, *, max_hold_seconds: float | None = None
+) -> list[tuple[str, Event]]:
+    """Binding at submission: a run goes as soon as its first tasks can start, with a node for every task.
+
+    Where nothing at all was placed, every run goes without nodes: the platform's own scheduler decides. After
+    `max_hold_seconds` a run goes in any case, and waits in the platform's own queue.
+    """
+    chosen = {(placement.run_id, placement.key): placement for placement in outcome.plan.placements}
+    starting = {placement.run_id for placement in outcome.bind_now}
+    decisions = {(decision.run_id, decision.key): decision.id for decision in outcome.decisions}
+    found: list[tuple[str, Event]] = []
+    for run in runs:
+        is_held = bool(run.tasks) and run.run_id not in starting and bool(outcome.plan.placements)
+        if is_held and (max_hold_seconds is None or now < _latest(run, max_hold_seconds)):
+            found.extend(_whole_holds(run, now, max_hold_seconds))
+            continue
+        planned = []
+        for task in run.tasks:
+            placement = chosen.get(task.ref)
+            planned.append(
+                PlannedTask(
+                    key=task.key,
+                    node=placement.node if placement else None,
+                    option=placement.option if placement else None,
+                    decision_id=decisions.get(task.ref),
+                    planned_start_at=placement.planned_start_at if placement else None,
+                    planned_finish_at=placement.planned_finish_at if placement else None,
+                )
+            )
+        found.append((run.run_id, RunPlaced(at=now, tasks=tuple(planned))))
+    return found
+
+
+def _latest(run: WaitingRun, max_hold_seconds: float) -> datetime:
+    return run.submitted_at + timedelta(seconds=max_hold_seconds)
+
+
+def _whole_holds(run: WaitingRun, now: datetime, max_hold_seconds: float | None) -> Iterator[tuple[str, TaskHeld]]:
+    """What the first tasks of a run are told that waits here, and not in the platform's own queue."""
+    if max_hold_seconds is None:
+        return
+    until = f"it goes at {_latest(run, max_hold_seconds):%H:%M:%S} UTC at the latest"
+    reason = f"held until its first tasks have room, to be placed on what is free then; {until}"
+    for task in run.tasks:
+        if task.is_ready:
+            yield run.run_id, TaskHeld(at=now, key=task.key, attempt=task.attempt, reason=reason)

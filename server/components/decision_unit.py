@@ -71,8 +71,8 @@ class DecisionUnit:
     """Decides with one strategy.
 
     `fallback` names the strategy that stands in when it fails; None leaves the cycle to the platform's own scheduler.
-    `binding` says how the platform binds, and so what is recorded. `in_process` asks the strategy
-    here instead of in a worker. Raises ConfigurationError for an unknown placer or fallback.
+    `binding` says how the platform binds, and so what is recorded. `in_process` asks the strategy here instead of in a
+    worker. Without `is_recording` no decision records are made. Raises ConfigurationError for an unknown name.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class DecisionUnit:
         time_limit_seconds: float = 5.0,
         in_process: bool = False,
         binding: Binding = Binding.WHEN_READY,
+        is_recording: bool = True,
         start_limit_seconds: float = 30.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -96,6 +97,7 @@ class DecisionUnit:
         self.failures: Counter[str] = Counter()
         self.decided = 0
         self._new_id, self._monotonic, self._binding = new_id, monotonic, binding
+        self._is_recording = is_recording
         self._is_in_process = in_process
         self._process = PlacerProcess(path, start_limit_seconds=start_limit_seconds, monotonic=monotonic)
         self._local: PlacerInterface | None = None
@@ -226,19 +228,22 @@ class DecisionUnit:
     ) -> Outcome:
         now = bind_ready(request, plan, table)
         fallback_from = self._name() if problem is not None else None
-        recorder = Recorder(
-            request,
-            table,
-            strategy=strategy,
-            fallback_from=fallback_from,
-            new_id=self._new_id,
-            version=self._version(strategy),
-        )
+        decisions: Sequence[Decision] = ()
+        if self._is_recording:
+            recorder = Recorder(
+                request,
+                table,
+                strategy=strategy,
+                fallback_from=fallback_from,
+                new_id=self._new_id,
+                version=self._version(strategy),
+            )
+            decisions = self._records(recorder, request, plan, now.bind_now, now.holds)
         return Outcome(
             plan=plan,
             bind_now=now.bind_now,
             holds=now.holds,
-            decisions=tuple(self._records(recorder, request, plan, now.bind_now, now.holds)),
+            decisions=tuple(decisions),
             strategy=strategy,
             fallback_from=fallback_from,
             problem=problem,

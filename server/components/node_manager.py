@@ -12,11 +12,11 @@ from datetime import datetime
 
 from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.components.clock import Clock
+from server.components.live_view import LiveView
 from server.domain.errors import MlopxError
 from server.domain.node import Node, Occupancy, Snapshot
-from server.domain.request import Defaults, requests_of
+from server.domain.request import Defaults
 from server.domain.run import Run
-from server.domain.states import BOUND
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ class NodeManager:
         clock: Clock,
         refresh_seconds: float,
     ) -> None:
-        self._sources, self._live, self._defaults, self._clock = sources, live, defaults, clock
+        self._sources, self._live, self._clock = sources, live, clock
+        self._live_view = LiveView(defaults)
         self._refresh_seconds = refresh_seconds
         self._seen: dict[str, NodesSeen] = {}
         self._problems: dict[str, str] = {}
@@ -111,15 +112,9 @@ class NodeManager:
         return tuple(found.values())
 
     def _own(self) -> list[Occupancy]:
-        held = []
-        for run in self._live():
-            for key, attempt in run.attempts_in(*BOUND):
-                node = attempt.actual_node or attempt.node
-                if node is None:
-                    continue
-                requests = requests_of(run, key, attempt.option, self._defaults)
-                held.append(Occupancy(node, requests, run.id, str(key), attempt.planned_finish_at))
-        return held
+        runs = self._live()
+        self._live_view.keep_only(run.id for run in runs)
+        return self._live_view.held(runs)
 
     def _picture(self) -> set[tuple[str, bool, bool]]:
         return {(node.name, node.is_ready, node.is_schedulable) for look in self._seen.values() for node in look.nodes}

@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from server.components.caching import cache_key
 from server.components.clock import Clock
-from server.components.cycle import CycleSettings, answers, next_wake, question, waiting_runs
+from server.components.cycle import (
+    WAKING,
+    CycleSettings,
+    answers,
+    is_worth_deciding,
+    next_wake,
+    question,
+    unsaid,
+    waiting_runs,
+    whole_runs,
+)
 from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.journal import Journal
+from server.components.live_view import LiveView
 from server.components.node_manager import NodeManager
 from server.domain import events as happened
 from server.domain.errors import MlopxError
@@ -31,18 +42,6 @@ from server.stores.interface import RunStoreInterface
 log = logging.getLogger(__name__)
 
 Estimate = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
-
-WAKING = (
-    happened.RunSubmitted,
-    happened.TaskBecameReady,
-    happened.TaskUnbound,
-    happened.TaskSucceeded,
-    happened.TaskFailed,
-    happened.TaskCancelled,
-    happened.TaskLost,
-    happened.RunReturned,
-)
-"""Events after which another cycle can decide something new: work arrived, or room was made."""
 
 QUIET_PARTS = 5
 """A cycle begins when nothing happened for this part of the debounce time."""
@@ -86,7 +85,8 @@ class Scheduler:
     ) -> None:
         self._journal, self._store = journal, store
         self._decision_unit, self._node_manager = decision_unit, node_manager
-        self._estimate, self._defaults, self._clock, self._settings = estimate, defaults, clock, settings
+        self._estimate, self._clock, self._settings = estimate, clock, settings
+        self._live_view = LiveView(defaults)
         self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
         self._max_hold_seconds = max_hold_seconds
         self._wake = asyncio.Event()
@@ -143,8 +143,10 @@ class Scheduler:
         """Decide once about everything that waits. None when nothing did."""
         await self._use_cache()
         now = self._clock.now()
-        runs = waiting_runs(self._journal.live(), now, self._defaults)
-        if not any(task.is_ready for run in runs for task in run.tasks) and not self._has_unsent(runs):
+        live = {run.id: run for run in self._journal.live()}
+        self._live_view.keep_only(live)
+        runs = waiting_runs(live.values(), now, self._live_view)
+        if not is_worth_deciding(runs, live):
             return None
         snapshot = self._node_manager.current()
         self.cycles += 1
@@ -161,16 +163,21 @@ class Scheduler:
         self.last_decision_seconds, self.last_problem = outcome.seconds, outcome.problem
         self.plan = {(one.run_id, one.key): one for one in outcome.plan.placements}
         await self._record(outcome.decisions)
-        at_submission = {run.id for run in self._journal.live() if run.options.binding is Binding.AT_SUBMISSION}
-        await self._write(answers(request, outcome), at_submission)
-        await self._place_whole_runs([run for run in runs if run.run_id in at_submission], outcome, now)
+        live = {run.id: run for run in self._journal.live()}
+        at_submission = {run.id for run in live.values() if run.options.binding is Binding.AT_SUBMISSION}
+        await self._write(unsaid(answers(request, outcome), live), at_submission)
+        whole = whole_runs(
+            [run for run in runs if run.run_id in at_submission], outcome, now, max_hold_seconds=self._max_hold_seconds
+        )
+        for run_id, event in unsaid(whole, live):
+            await self._journal.apply(run_id, event)
         return outcome
 
     async def _record(self, decisions: Sequence[Decision]) -> None:
         if decisions:
             await asyncio.to_thread(self._store.add_decisions, decisions)
 
-    async def _write(self, events: Sequence[tuple[str, happened.Event]], at_submission: set[str]) -> None:
+    async def _write(self, events: Iterable[tuple[str, happened.Event]], at_submission: set[str]) -> None:
         by_run: dict[str, list[happened.Event]] = {}
         for run_id, event in events:
             if run_id not in at_submission:
@@ -187,45 +194,6 @@ class Scheduler:
             for event in result.events:
                 if isinstance(event, happened.TaskPlaced):
                     self._node_manager.count_assignment(event.node)
-
-    async def _place_whole_runs(self, runs: Sequence[WaitingRun], outcome: Outcome, now: datetime) -> None:
-        """Binding at submission: a run goes as soon as its first tasks can start, with a node for every task."""
-        chosen = {(placement.run_id, placement.key): placement for placement in outcome.plan.placements}
-        starting = {placement.run_id for placement in outcome.bind_now}
-        decisions = {(decision.run_id, decision.key): decision.id for decision in outcome.decisions}
-        for run in runs:
-            if run.tasks and run.run_id not in starting and outcome.plan.placements and await self._is_held(run, now):
-                continue
-            planned = []
-            for task in run.tasks:
-                placement = chosen.get(task.ref)
-                planned.append(
-                    happened.PlannedTask(
-                        key=task.key,
-                        node=placement.node if placement else None,
-                        option=placement.option if placement else None,
-                        decision_id=decisions.get(task.ref),
-                        planned_start_at=placement.planned_start_at if placement else None,
-                        planned_finish_at=placement.planned_finish_at if placement else None,
-                    )
-                )
-            await self._journal.apply(run.run_id, happened.RunPlaced(at=now, tasks=tuple(planned)))
-
-    async def _is_held(self, run: WaitingRun, now: datetime) -> bool:
-        """Whether a run whose first tasks have no room yet still waits here, and not in the platform's own queue."""
-        if self._max_hold_seconds is None:
-            return True
-        latest = run.submitted_at + timedelta(seconds=self._max_hold_seconds)
-        if now >= latest:
-            return False
-        until = f"it goes at {latest:%H:%M:%S} UTC at the latest"
-        reason = f"held until its first tasks have room, to be placed on what is free then; {until}"
-        firsts = [task for task in run.tasks if task.is_ready]
-        await self._journal.apply(
-            run.run_id,
-            *(happened.TaskHeld(at=now, key=task.key, attempt=task.attempt, reason=reason) for task in firsts),
-        )
-        return True
 
     async def _use_cache(self) -> None:
         """Finish ready tasks whose work an earlier task already did; each attempt is looked up once."""
@@ -257,10 +225,6 @@ class Scheduler:
                 )
         if entries:
             await self._use_cache()
-
-    def _has_unsent(self, runs: Sequence[WaitingRun]) -> bool:
-        binding = {run.id: run.options.binding for run in self._journal.live()}
-        return any(binding.get(run.run_id) is Binding.AT_SUBMISSION for run in runs)
 
     def _idle_seconds(self) -> float:
         now = self._clock.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from server.domain.node import Node
@@ -20,30 +21,61 @@ _MARSHAL_WITHOUT_REFERENCES = 2
 
 def build_estimates(runs: Iterable[WaitingRun], nodes: Sequence[Node], estimator: EstimatorInterface) -> Estimates:
     """Estimates for every option of every unbound task of the runs on every node."""
-    rows: dict[Hashable, int] = {}
-    profiles: list[Profile] = []
-    profile_of: dict[tuple[str, TaskKey, str], int] = {}
-    for run in runs:
-        for task in run.tasks:
-            hints = _identity(task.workload)
-            for option in task.options:
-                requests = option.requests
-                key = (
-                    task.component_digest,
-                    task.component,
-                    option.name,
-                    requests.cpu_millicores,
-                    requests.accelerators,
-                    task.input_bytes,
-                    hints,
-                )
-                row = rows.get(key)
+    return EstimateTable(estimator).of(runs, nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one run's tasks ask for: (look-up key, identity of the profile, profile) each."""
+
+    run: WaitingRun
+    rows: tuple[tuple[tuple[str, TaskKey, str], Hashable, Profile], ...]
+
+
+class EstimateTable:
+    """Builds tables of estimates, cycle after cycle; profiles are made again only for runs that changed."""
+
+    def __init__(self, estimator: EstimatorInterface) -> None:
+        self._estimator = estimator
+        self._asked: dict[str, _Asked] = {}
+
+    def of(self, runs: Iterable[WaitingRun], nodes: Sequence[Node]) -> Estimates:
+        """Estimates for every option of every unbound task of the runs on every node."""
+        rows: dict[Hashable, int] = {}
+        profiles: list[Profile] = []
+        profile_of: dict[tuple[str, TaskKey, str], int] = {}
+        asked: dict[str, _Asked] = {}
+        for run in runs:
+            known = self._asked.get(run.run_id)
+            asked[run.run_id] = known = known if known is not None and known.run is run else _asked(run)
+            for key, identity, profile in known.rows:
+                row = rows.get(identity)
                 if row is None:
-                    row = rows[key] = len(profiles)
-                    profiles.append(profile_of_task(task, option))
-                profile_of[task.run_id, task.key, option.name] = row
-    table = tuple(_known(row) for row in estimator.estimate(profiles, nodes)) if profiles else ()
-    return Estimates(profile_of, {node.name: column for column, node in enumerate(nodes)}, table)
+                    row = rows[identity] = len(profiles)
+                    profiles.append(profile)
+                profile_of[key] = row
+        self._asked = asked
+        table = tuple(_known(row) for row in self._estimator.estimate(profiles, nodes)) if profiles else ()
+        return Estimates(profile_of, {node.name: column for column, node in enumerate(nodes)}, table)
+
+
+def _asked(run: WaitingRun) -> _Asked:
+    rows = []
+    for task in run.tasks:
+        hints = _identity(task.workload)
+        for option in task.options:
+            requests = option.requests
+            identity = (
+                task.component_digest,
+                task.component,
+                option.name,
+                requests.cpu_millicores,
+                requests.accelerators,
+                task.input_bytes,
+                hints,
+            )
+            rows.append(((task.run_id, task.key, option.name), identity, profile_of_task(task, option)))
+    return _Asked(run, tuple(rows))
 
 
 def profile_of_task(task: WaitingTask, option: TaskOption) -> Profile:
@@ -70,4 +102,4 @@ def _identity(workload: Mapping[str, Any]) -> Hashable:
     return marshal.dumps(dict(workload), _MARSHAL_WITHOUT_REFERENCES) if workload else b""
 
 
-__all__ = ["build_estimates", "profile_of_task"]
+__all__ = ["EstimateTable", "build_estimates", "profile_of_task"]

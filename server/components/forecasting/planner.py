@@ -20,6 +20,7 @@ from server.components.forecasting.changes import Changes, changed_runs, changed
 from server.components.forecasting.report import PlanReport, make_report
 from server.components.forecasting.whole_run import whole_run
 from server.components.journal import Journal
+from server.components.live_view import LiveView
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager, Submission
 from server.components.placer_process import PlacerFailure, PlacerProcess
@@ -128,7 +129,7 @@ class Planner:
     async def _forecast(self, submission: Submission | None, changes: Changes) -> Forecasts:
         live = self._journal.live()
         moment = _Moment(self._clock.now(), live, self._node_manager.current())
-        queue = waiting_runs(live, moment.now, self._defaults)
+        queue = waiting_runs(live, moment.now, LiveView(self._defaults))
         names = {run.id: run.name for run in live}
         assumptions: tuple[str, ...] = ()
         new: tuple[WaitingRun, ...] = ()

@@ -1,0 +1,70 @@
+"""What live runs mean for a decision, worked out again only for the runs that changed since the last time.
+
+Runs are frozen values, so an unchanged run is the same object. The live server and the simulator both ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from server.domain.node import Occupancy
+from server.domain.placement import WaitingRun
+from server.domain.request import Defaults, requests_of, waiting_run
+from server.domain.run import Run
+from server.domain.states import BOUND
+
+
+@dataclass(slots=True)
+class _Seen:
+    run: Run
+    view: WaitingRun | None = None
+    held: tuple[Occupancy, ...] | None = None
+
+
+class LiveView:
+    """Remembers, for every live run, how a strategy sees it and what its bound tasks hold."""
+
+    def __init__(self, defaults: Defaults) -> None:
+        self._defaults = defaults
+        self._seen: dict[str, _Seen] = {}
+
+    def waiting(self, run: Run) -> WaitingRun:
+        """The run as a strategy sees it (`domain.request.waiting_run`)."""
+        seen = self._of(run)
+        if seen.view is None:
+            seen.view = waiting_run(run, self._defaults)
+        return seen.view
+
+    def held(self, runs: Iterable[Run]) -> list[Occupancy]:
+        """What the bound tasks of the runs hold on nodes."""
+        found: list[Occupancy] = []
+        for run in runs:
+            seen = self._of(run)
+            if seen.held is None:
+                seen.held = tuple(_occupancies(run, self._defaults))
+            found.extend(seen.held)
+        return found
+
+    def keep_only(self, run_ids: Iterable[str]) -> None:
+        """Forget runs that are not among these, once they are many."""
+        live = set(run_ids)
+        if len(self._seen) > 2 * len(live) + 16:
+            self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in live}
+
+    def _of(self, run: Run) -> _Seen:
+        seen = self._seen.get(run.id)
+        if seen is None or seen.run is not run:
+            seen = self._seen[run.id] = _Seen(run)
+        return seen
+
+
+def _occupancies(run: Run, defaults: Defaults) -> Iterable[Occupancy]:
+    for key, attempt in run.attempts_in(*BOUND):
+        node = attempt.actual_node or attempt.node
+        if node is not None:
+            requests = requests_of(run, key, attempt.option, defaults)
+            yield Occupancy(node, requests, run.id, str(key), attempt.planned_finish_at)
+
+
+__all__ = ["LiveView"]
