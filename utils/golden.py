@@ -20,6 +20,7 @@ from mlopx import Pipeline
 from mlopx.spec import json_schema, to_json
 from server.api.app import build_app
 from server.api.services import Services
+from server.exchange.document import schema as problem_schema
 from server.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,12 @@ def spec_schema() -> Made:
     yield ROOT / "docs" / "pipeline-spec.schema.json", text
 
 
+def problem_file_schema() -> Made:
+    """The published JSON Schema of a problem file."""
+    text = json.dumps(problem_schema(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    yield ROOT / "docs" / "problem.schema.json", text
+
+
 def pictures() -> Made:
     """The pictures of the README."""
     for name, picture in load_module(ROOT / "images" / "draw.py").pictures().items():
@@ -113,7 +120,7 @@ def load_module(path: Path) -> ModuleType:
     return module
 
 
-MAKERS: list[Callable[[], Made]] = [example_specs, spec_schema, pictures, settings_page, openapi]
+MAKERS: list[Callable[[], Made]] = [example_specs, spec_schema, problem_file_schema, pictures, settings_page, openapi]
 
 
 if __name__ == "__main__":

@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from server.exchange.errors import UnreadableError
 from server.placers.kubernetes.reading import MalformedError
 from server.placers.kubernetes.recorded import Recording, read_recording
 from server.placers.kubernetes.replaying import Difference, Replayed, replay
 
 WHAT = {"feasible": "feasible sets", "score": "plug-in scores", "final": "final scores", "choice": "choices"}
 """What is compared."""
-
-
-class UnreadableError(Exception):
-    """The file cannot be replayed; the message names it and the place."""
 
 
 def compare(path: Path) -> dict[str, Any]:
@@ -89,4 +86,4 @@ def _no_number(text: str) -> None:
     raise MalformedError(f"{text} is no number that JSON knows")
 
 
-__all__ = ["UnreadableError", "compare", "lines"]
+__all__ = ["compare", "lines"]
