@@ -62,6 +62,10 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 golden: $(VENV)/.dev ## Rewrite the golden files (specs of the examples, schemas, OpenAPI, settings page)
 	$(PY) utils/golden.py
 
+.PHONY: ui
+ui: ## Build the dashboard (needs Node.js); the result is committed, so that installing needs none
+	cd server/ui/web && npm install --no-package-lock --no-audit --no-fund && npm run build
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure the control plane, the stores and the CPU shares (ratios, printed and kept in results/)
 	$(PY) -m benchmarks.run $(ARGS)

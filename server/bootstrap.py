@@ -35,6 +35,7 @@ from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
 from server.components.supervisor import Check, Supervisor
+from server.components.timeline import Timeline
 from server.components.tracker import Tracker
 from server.connecting import connect_kubeflow, kfp_client, kube_access
 from server.domain.errors import ConfigurationError, MlopxError
@@ -126,14 +127,15 @@ async def _compose(
     )
     supervisor = Supervisor(clock)
     stack.push_async_callback(_stop, platform, supervisor, dispatcher, decision_unit, settings.agent_grace_seconds == 0)
-    for listener in (dispatcher.notice, historian.notice, scheduler.notice):
+    timeline = Timeline(store=store, live=journal.live)
+    for listener in (dispatcher.notice, historian.notice, scheduler.notice, timeline.notice):
         journal.listen(listener)
     node_manager.on_change(scheduler.wake)
     owner = f"{socket.gethostname()}:{os.getpid()}" if is_shared else str(state)
     leadership = Leadership(store, clock, owner=owner, seconds=LEASE_SECONDS)
     await leadership.require()
     stack.push_async_callback(leadership.give_up)
-    await asyncio.gather(decision_unit.start(), platform.start(), historian.load())
+    await asyncio.gather(decision_unit.start(), platform.start(), historian.load(), timeline.load())
     await asyncio.to_thread(estimator.settle)
     await node_manager.refresh()
     await _resume(journal, platform, dispatcher)
@@ -208,6 +210,7 @@ async def _compose(
             defaults=platform.defaults,
         ),
         planner=planner,
+        timeline=timeline,
         platform=platform,
         estimator=estimator,
         checks=checks,

@@ -18,6 +18,7 @@ from server.api.services import Services
 from server.bootstrap import running
 from server.domain.errors import ConfigurationError
 from server.settings import Settings, load
+from server.ui.pages import add_dashboard
 
 log = logging.getLogger("server")
 
@@ -87,7 +88,7 @@ class Advice:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings are read at start unless given."""
-    app = build_app(lambda: life(settings))
+    app = add_dashboard(build_app(lambda: life(settings)))
     app.add_middleware(Advice)
     return app
 

@@ -275,7 +275,7 @@ ANSWERS: dict[str, Any] = {
         "platform": "local",
         "runs": {"succeeded": 1},
         "pipelines": ["churn"],
-        "ui": None,
+        "ui": "/ui/",
     },
     "POST /submit/": {
         "status": "accepted",

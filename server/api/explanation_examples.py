@@ -116,6 +116,23 @@ ANSWERS: dict[str, Any] = {
     "GET /api/v1/runs/{run_id}/explain": RUN,
     "GET /api/v1/runs/{run_id}/explain/task": TASK,
     "POST /api/v1/plan": PLAN,
+    "GET /api/v1/timeline": {
+        "at": examples.FINISHED,
+        "stretches": [
+            {
+                "run_id": examples.RUN_ID,
+                "name": "churn",
+                "task": "greet",
+                "node": "quick",
+                "state": "succeeded",
+                "started_at": examples.STARTED,
+                "ended_at": examples.FINISHED,
+                "planned_start_at": examples.PLACED,
+                "planned_finish_at": examples.FINISHED,
+                "ends": None,
+            }
+        ],
+    },
 }
 BODIES: dict[str, Any] = {
     "POST /api/v1/plan": {"spec": examples.SPEC, "parameters": {"name": "world"}, "add_nodes": ["quick"]},

@@ -8,6 +8,7 @@ from typing import Any
 from server.api.views import decision_view, instant
 from server.components.explaining.placed import chosen_of, margin_of
 from server.components.explaining.values import Band, Hindsight, NodeVerdict, RunExplanation, TaskExplanation, Waiting
+from server.components.timeline import Stretch
 from server.domain.placement import Candidate, Decision
 
 
@@ -113,6 +114,22 @@ def hindsight_view(found: Hindsight | None) -> dict[str, Any] | None:
     }
 
 
+def stretch_view(one: Stretch, ends: Band | None) -> dict[str, Any]:
+    """An attempt on a node."""
+    return {
+        "run_id": one.run_id,
+        "name": one.run_name,
+        "task": one.key,
+        "node": one.node,
+        "state": one.state,
+        "started_at": instant(one.started_at),
+        "ended_at": instant(one.ended_at),
+        "planned_start_at": instant(one.planned_start_at),
+        "planned_finish_at": instant(one.planned_finish_at),
+        "ends": band_view(ends),
+    }
+
+
 def _candidate(one: Candidate, decision: Decision, finish: float | None) -> dict[str, Any]:
     is_comparable = finish is not None and one.finish_seconds is not None
     return {
@@ -134,4 +151,4 @@ def _age(at: datetime, taken_at: datetime) -> float:
     return round(max((at - taken_at).total_seconds(), 0.0), 3)
 
 
-__all__ = ["band_view", "run_explanation", "task_explanation"]
+__all__ = ["band_view", "run_explanation", "stretch_view", "task_explanation"]

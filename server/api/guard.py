@@ -12,6 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.domain.errors import ForbiddenError, MlopxError, TooLargeError, UnauthorizedError
 
 OPEN_PATHS = ("/healthz", "/readyz")
+OPEN_FOLDERS = ("/ui/",)
+"""Pages that hold no data; they ask for the token and send it themselves."""
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 DRAINED_BYTES = 256 * 2**20
@@ -102,7 +105,7 @@ class Guard:
 
     def _check_caller(self, scope: Scope, headers: dict[str, str]) -> None:
         token = self._token()
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS or (scope["path"].startswith(OPEN_FOLDERS) and scope["method"] in SAFE_METHODS):
             return
         if token is not None:
             scheme, _, rest = headers.get("authorization", "").partition(" ")

@@ -16,6 +16,7 @@ from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
 from server.components.supervisor import Check
+from server.components.timeline import Timeline
 from server.estimators.chain import ChainEstimator
 from server.platforms.interface import PlatformInterface
 from server.stores.interface import ArtifactStoreInterface, RunStoreInterface
@@ -36,6 +37,7 @@ class Services:
     scheduler: Scheduler
     explainer: Explainer
     planner: Planner
+    timeline: Timeline
     platform: PlatformInterface
     estimator: ChainEstimator
     checks: Callable[[], Awaitable[dict[str, Check]]]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from server.api import views
 from server.api.access import Parts
-from server.api.explanation_views import band_view
+from server.api.explanation_views import band_view, stretch_view
+from server.api.problems import responses
+from server.domain.run import TaskKey
 
 router = APIRouter(prefix="/api/v1", tags=["cluster"])
 
@@ -41,6 +44,20 @@ async def nodes(parts: Parts) -> dict[str, Any]:
         "nodes": views.nodes_view(snapshot, parts.node_manager.assignments()),
         "problems": dict(parts.node_manager.problems()),
     }
+
+
+@router.get("/timeline", responses=responses(422), summary="What ran where lately, and what is on its way")
+async def timeline(parts: Parts, seconds: Annotated[float, Query(gt=0, le=7 * 86_400)] = 900.0) -> dict[str, Any]:
+    """Attempts that ended within the last `seconds`, and those placed or running with their expected end."""
+    now = parts.scheduler.now()
+    scene = await parts.explainer.scene()
+    found = parts.timeline.since(now - timedelta(seconds=seconds))
+    stretches = []
+    for one in found:
+        is_shown = one.ended_at is None and one.run_id not in scene.silent
+        ends = scene.ends.get((one.run_id, TaskKey.parse(one.key))) if is_shown else None
+        stretches.append(stretch_view(one, ends))
+    return {"at": views.instant(now), "stretches": stretches}
 
 
 @router.get("/placers", summary="The strategies there are")

@@ -31,7 +31,7 @@ async def status(parts: Parts) -> dict[str, Any]:
         **parts.settings_view,
         "runs": {state.value: count for state, count in counts.items()},
         "pipelines": await asyncio.to_thread(_definitions, parts.pipelines_dir),
-        "ui": None,
+        "ui": "/ui/",
     }
 
 

@@ -1,0 +1,115 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { call, type Run } from "../api";
+import { useEvents, useNow } from "../live";
+import { Broken, Card, Empty, Loading, State } from "../parts/basics";
+import { link, replaceQuery, type Route } from "../route";
+import type { Problem } from "../api";
+import { ago, clock, span } from "../words";
+
+const STATES = ["waiting", "dispatched", "running", "succeeded", "failed", "cancelled"];
+const ROW = 45;
+const PAGE = 500;
+const MOST = 5000;
+
+/** All runs that match, page by page, and the newest of them again when something happens. */
+function useRuns(state: string | null): { runs: Run[] | null; problem: Problem | null; load: () => void } {
+  const [runs, set] = useState<Run[] | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const box = useRef({ timer: 0, turn: 0 });
+  const query = state ? `&state=${state}` : "";
+  const load = async (): Promise<void> => {
+    const turn = ++box.current.turn;
+    try {
+      let found: Run[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: { runs: Run[]; next: string | null } = await call(`/api/v1/runs?limit=${PAGE}${query}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+        found = found.concat(page.runs);
+        cursor = page.next;
+        if (turn !== box.current.turn) return;
+        if (cursor && found.length === PAGE) set(found);
+      } while (cursor && found.length < MOST);
+      set(found);
+      setProblem(null);
+    } catch (error) {
+      setProblem(error as Problem);
+    }
+  };
+  const refresh = async (): Promise<void> => {
+    const page: { runs: Run[] } | null = await call<{ runs: Run[] }>(`/api/v1/runs?limit=100${query}`).catch(() => null);
+    if (page) set((old) => {
+      const fresh = new Set(page.runs.map((run) => run.id));
+      return [...page.runs, ...(old ?? []).filter((run) => !fresh.has(run.id) && (!state || run.state === state))];
+    });
+  };
+  useEffect(() => { set(null); void load(); }, [state]);
+  useEvents((event) => {
+    if (event && !event.kind.startsWith("run-")) return;
+    clearTimeout(box.current.timer);
+    box.current.timer = window.setTimeout(() => void refresh(), 500);
+  });
+  return { runs, problem, load: () => void load() };
+}
+
+export function Runs({ route }: { route: Route }): JSX.Element {
+  const state = route.query.get("state");
+  const text = route.query.get("text") ?? "";
+  const [chosen, choose] = useState<string[]>([]);
+  const { runs, problem, load } = useRuns(state);
+  const shown = (runs ?? []).filter((run) => !text || `${run.id} ${run.project}`.toLowerCase().includes(text.toLowerCase()));
+  const pick = (id: string): void => choose(chosen.includes(id) ? chosen.filter((one) => one !== id) : [...chosen.slice(-1), id]);
+  return (
+    <>
+      <h1>Runs</h1>
+      <Card wide>
+        <div class="tools">
+          <label class="field"><span>Find</span><input type="search" value={text} placeholder="name, id or project" onInput={(event) => replaceQuery(route, { text: event.currentTarget.value })} /></label>
+          <label class="field"><span>State</span>
+            <select value={state ?? ""} onChange={(event) => replaceQuery(route, { state: event.currentTarget.value })}>
+              <option value="">all</option>{STATES.map((one) => <option key={one} value={one}>{one}</option>)}
+            </select>
+          </label>
+          <span class="quiet grow" role="status">{runs ? `${shown.length} run${shown.length === 1 ? "" : "s"}` : ""}</span>
+          {chosen.length === 2
+            ? <a class="button" href={link(["compare"], { a: chosen[0], b: chosen[1] })}>Compare the two</a>
+            : <span class="quiet">tick two runs to compare them</span>}
+        </div>
+        {problem && !runs ? <Broken problem={problem} retry={load} /> : !runs ? <Loading /> : shown.length === 0
+          ? <Empty>{runs.length || state || text ? "No run matches." : "No runs yet."}</Empty>
+          : <List runs={shown} chosen={chosen} pick={pick} />}
+      </Card>
+    </>
+  );
+}
+
+/** Only the rows in sight are in the page, however many runs there are. */
+function List({ runs, chosen, pick }: { runs: Run[]; chosen: string[]; pick: (id: string) => void }): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  const now = useNow(5000);
+  const tall = Math.min(runs.length * ROW, Math.max(window.innerHeight - 300, 300));
+  const first = Math.max(0, Math.floor(top / ROW) - 5);
+  const rows = runs.slice(first, first + Math.ceil(tall / ROW) + 10);
+  return (
+    <div role="table" aria-label="Runs" aria-rowcount={runs.length + 1} class="list">
+      <div role="row" class="list-head" aria-rowindex={1}>
+        {["", "run", "state", "submitted", "waited", "turnaround"].map((name) => <span key={name} role="columnheader">{name || <span class="hidden">compare</span>}</span>)}
+      </div>
+      <div ref={box} class="list-body" tabIndex={0} role="rowgroup" style={{ height: `${tall}px` }} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+        <div role="presentation" style={{ height: `${runs.length * ROW}px`, position: "relative" }}>
+          {rows.map((run, index) => (
+            <div role="row" class="list-row" key={run.id} aria-rowindex={first + index + 2} style={{ top: `${(first + index) * ROW}px` }}>
+              <span role="cell"><input type="checkbox" aria-label={`Compare ${run.id}`} checked={chosen.includes(run.id)} onChange={() => pick(run.id)} /></span>
+              <span role="cell"><a class="strong" href={link(["runs", run.id])}>{run.id}</a>{run.project !== "default" && <span class="quiet"> {run.project}</span>}</span>
+              <span role="cell"><State name={run.state} /></span>
+              <span role="cell" title={clock(run.submitted_at)}>{ago(run.submitted_at, now)}</span>
+              <span role="cell">{span(run.waiting_seconds)}</span>
+              <span role="cell">{span(run.turnaround_seconds)}</span>
+            </div>
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}

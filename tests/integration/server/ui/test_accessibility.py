@@ -1,0 +1,99 @@
+"""Every page for everybody: names, headings, contrast (WCAG AA), keyboard, narrow screens, light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs("chromium")
+
+PAGES = (
+    "#/",
+    "#/runs",
+    "#/nodes",
+    "#/plan",
+    "#/strategies",
+    "#/compare?a={done}&b={again}",
+    "#/runs/{done}",
+    "#/runs/{done}?task=train.1",
+    "#/runs/{running}/gantt",
+    "#/runs/{failed}/tasks?task=a",
+    "#/runs/{running}/logs",
+    "#/runs/{done}/data",
+    "#/runs/{done}/events",
+    "#/runs/{done}/tasks/load",
+    "#/runs/{waiting}/tasks/nap",
+)
+
+AUDIT = (Path(__file__).parent / "audit.js").read_text()
+
+
+def opened(browser: Any, server: Any, **more: Any) -> Any:
+    context = browser.new_context(base_url=f"{server.url}/ui/", reduced_motion="reduce", **more)
+    context.set_default_timeout(10_000)
+    return context.new_page()
+
+
+def visit(page: Any, address: str) -> None:
+    page.goto(address)
+    page.locator("h1").first.wait_for()
+    page.locator(".loading").first.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_has_names_one_heading_and_enough_contrast(
+    browser: Any, server: Any, runs: dict[str, str], scheme: str
+) -> None:
+    page = opened(browser, server, color_scheme=scheme, viewport={"width": 1300, "height": 850})
+    problems = {}
+    for address in PAGES:
+        visit(page, address.format(**runs))
+        if found := page.evaluate(AUDIT):
+            problems[address] = found
+    page.context.close()
+    assert problems == {}
+
+
+def test_no_page_is_wider_than_a_narrow_screen(browser: Any, server: Any, runs: dict[str, str]) -> None:
+    page = opened(browser, server, viewport={"width": 360, "height": 740})
+    wide = {}
+    for address in PAGES:
+        visit(page, address.format(**runs))
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            wide[address] = width
+    page.context.close()
+    assert wide == {}
+
+
+def test_everything_can_be_reached_and_used_with_the_keyboard(browser: Any, server: Any, runs: dict[str, str]) -> None:
+    page = opened(browser, server, viewport={"width": 1300, "height": 850})
+    visit(page, "#/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.get_by_role("link", name="Nodes", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Nodes").wait_for()
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.title() == "Nodes · MLOpX"
+    outline = "element => getComputedStyle(element).outlineStyle"
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        assert page.locator(":focus").evaluate(outline) != "none"
+    page.context.close()
+
+
+def test_the_colours_can_be_chosen_and_stay(browser: Any, server: Any, runs: dict[str, str]) -> None:
+    page = opened(browser, server, color_scheme="light")
+    visit(page, "#/strategies")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_label("Colours").select_option("dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.reload()
+    page.locator("h1").wait_for()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark != light
+    page.context.close()

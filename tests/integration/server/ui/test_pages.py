@@ -1,0 +1,259 @@
+"""Each page of the dashboard in a real browser: what it says, that it moves, and that it comes back."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs("chromium")
+
+
+def until(page: Any, expression: str) -> None:
+    """Until an expression holds in the page, whose policy lets nobody evaluate text in it."""
+    end = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
+
+
+def text_of(page: Any, selector: str = "main") -> str:
+    return str(page.inner_text(selector))
+
+
+def test_the_overview_answers_where_since_when_why_and_when_done(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/")
+    page.get_by_role("link", name=re.compile(r"nap of sleeper.* on quick: running since")).wait_for()
+    waiting = page.get_by_role("region", name="Waiting")
+    waiting.get_by_text("nap waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").wait_for()
+    assert page.get_by_role("link", name=re.compile(r"Running runs")).inner_text().startswith("1")
+    assert page.get_by_role("link", name=re.compile(r"Failed runs")).inner_text().startswith("1")
+    assert page.get_by_text("fifo_greedy").is_visible()
+    recent = page.get_by_role("region", name="Runs")
+    assert recent.get_by_role("link", name=runs["failed"]).is_visible()
+
+
+def test_an_empty_server_says_what_to_do(browser: Any, real_server: Any, tmp_path: Path) -> None:
+    server = real_server(tmp_path)
+    server.start()
+    try:
+        page = browser.new_page()
+        page.goto(f"{server.url}/ui/")
+        page.get_by_text("No runs yet.").wait_for()
+        page.get_by_text(re.compile("mlopx submit ")).wait_for()
+        page.get_by_text("Nothing waits").wait_for()
+        page.goto(f"{server.url}/ui/#/runs")
+        page.get_by_text("No runs yet.").wait_for()
+        page.goto(f"{server.url}/ui/#/plan")
+        page.get_by_text("Nothing to draw").wait_for()
+        page.close()
+    finally:
+        server.kill()
+        server.http.close()
+
+
+def test_a_run_shows_its_graph_with_loops_folded_and_a_task_beside_it(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/runs/{runs['done']}")
+    page.get_by_role("button", name="train: loop · 3 of 3 done").click()
+    side = page.get_by_role("complementary", name=re.compile("Task train"))
+    side.get_by_text(re.compile(r"train.0 ran on (quick|slow) for")).wait_for()
+    side.get_by_label("Iteration").select_option("train.2")
+    page.get_by_role("complementary", name="Task train.2").wait_for()
+    assert f"{runs['done']}?task=train.2" in page.url
+    page.get_by_role("button", name="load: succeeded", exact=False).press("Enter")
+    page.get_by_role("complementary", name="Task load").wait_for()
+
+
+def test_the_timeline_has_a_bar_per_task_and_a_lane_per_node(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/runs/{runs['done']}/gantt")
+    page.locator("[data-bar='train.1:1']").wait_for()
+    assert page.locator("[data-bar]").count() == 4
+    assert page.locator(".planned").count() == 4
+    page.get_by_role("button", name="by node").click()
+    page.locator("[data-lane='quick']").wait_for()
+    assert set(page.eval_on_selector_all("[data-lane]", "all => all.map(one => one.dataset.lane)")) <= {"quick", "slow"}
+
+
+def test_logs_follow_a_running_task(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/runs/{runs['running']}/logs")
+    log = page.get_by_role("log")
+    log.get_by_text("turn 0", exact=False).wait_for()
+    before = len(log.inner_text())
+    until(page, f"document.querySelector('.log').innerText.length > {before}")
+
+
+def test_data_events_and_tasks_are_told(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/runs/{runs['again']}/data")
+    page.get_by_role("region", name="Parameters").get_by_text("4").wait_for()
+    assert "accuracy" in text_of(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("Model, ")).first.click()
+    assert Path(download.value.path()).read_text() == "4"
+    page.goto(f"#/runs/{runs['again']}/events")
+    page.get_by_text("task-started").first.wait_for()
+    page.goto(f"#/runs/{runs['failed']}/tasks")
+    page.get_by_text(re.compile(r"a failed on (quick|slow) after .*bad luck")).wait_for()
+
+
+def test_the_decision_page_begins_with_the_sentence_and_shows_the_evidence(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/runs/{runs['done']}/tasks/load")
+    page.get_by_text(re.compile(r"^load ran on (quick|slow) for")).wait_for()
+    rows = page.get_by_role("region", name="Candidates").get_by_role("row")
+    assert rows.count() == 3
+    assert "chosen" in rows.nth(1).inner_text()
+    assert page.get_by_text("fifo_greedy version 1").is_visible()
+    assert page.get_by_role("region", name="Predicted and actual").is_visible()
+    page.goto(f"#/runs/{runs['waiting']}/tasks/nap")
+    said = page.get_by_role("region", name="What each node says now")
+    said.get_by_text("too little nvidia.com/gpu (asks 1, the node has 0)").first.wait_for()
+    assert said.get_by_text("can be added").is_visible()
+
+
+def test_nodes_show_what_they_have_and_what_runs_there(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/nodes")
+    card = page.get_by_role("region", name="Node quick")
+    card.get_by_role("link", name="nap").wait_for()
+    assert "1 of 2" in card.inner_text()
+    assert "can be added" in page.get_by_role("region", name="Node rented").inner_text()
+    assert page.get_by_role("img", name=re.compile("Tasks at a time on each node")).is_visible()
+
+
+def test_what_if_compares_a_change_with_how_it_is(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/plan?run={runs['done']}")
+    page.get_by_text(re.compile(r"churn would be done in .* with fifo_greedy")).wait_for()
+    page.get_by_label("Strategy").select_option("random_random")
+    page.get_by_label("One more node like").select_option("quick")
+    page.get_by_role("button", name="Plan it").click()
+    page.get_by_text(re.compile(r"with random_random, .*(without the change|sooner|later)")).wait_for()
+    table = page.get_by_role("table").first
+    assert "with the change" in table.inner_text()
+    assert page.get_by_role("region", name="Critical path").get_by_text("load").is_visible()
+    page.get_by_label("Without node").select_option("quick")
+    page.get_by_role("button", name="Do not add quick").click()
+    assert page.get_by_role("button", name="Keep quick").is_visible()
+
+
+def test_strategies_are_listed_with_the_one_in_use(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/strategies")
+    row = page.get_by_role("listitem").filter(has_text="fifo_greedy").filter(has_text="in use")
+    row.wait_for()
+    assert page.get_by_text("mlopx plan --strategy random_random").is_visible()
+
+
+def test_two_runs_are_compared_in_parameters_values_nodes_and_code(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/runs")
+    for name in ("done", "again"):
+        page.get_by_label(f"Compare {runs[name]}").check()
+    page.get_by_role("link", name="Compare the two").click()
+    row = page.get_by_role("region", name="Parameters").get_by_role("row").filter(has_text="depth")
+    row.wait_for()
+    assert "differs" in row.inner_text()
+    assert page.get_by_text("The code of all components is the same.").is_visible()
+    assert page.get_by_role("region", name="Tasks: node and run time").get_by_text("train.2").is_visible()
+
+
+def test_a_new_run_appears_by_itself_and_moves_to_its_end(page: Any, server: Any, make: Any) -> None:
+    page.goto("#/runs")
+    page.get_by_role("table", name="Runs").wait_for()
+    new = server.submit(make["churn"](7))
+    page.get_by_role("row").filter(has_text=new).filter(has_text="succeeded").wait_for()
+
+
+def test_cancelling_asks_first_and_a_retry_leads_to_the_new_run(page: Any, server: Any, make: Any) -> None:
+    run = server.submit(make["sleeper"]("nap", resources=make["gpu"]))
+    page.goto(f"#/runs/{run}")
+    page.get_by_role("button", name="Cancel run").click()
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Cancel run").click()
+    page.get_by_role("button", name="Yes, cancel").click()
+    page.get_by_text("cancelled", exact=False).first.wait_for()
+    page.get_by_role("button", name="Retry").click()
+    until(page, f"!location.hash.includes('{run}')")
+    page.get_by_text("retry of").wait_for()
+
+
+def test_what_is_wrong_is_said_in_the_servers_own_sentence(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/runs/nobody-here")
+    page.get_by_role("alert").get_by_text("nobody-here").wait_for()
+    page.goto("#/no/such/page")
+    page.get_by_role("heading", name="Nothing here").wait_for()
+    page.complaints.clear()
+
+
+def test_a_server_with_a_token_asks_for_it(browser: Any, real_server: Any, tmp_path: Path) -> None:
+    server = real_server(tmp_path, MLOPX_TOKEN="sesame")
+    server.start()
+    try:
+        page = browser.new_page()
+        page.goto(f"{server.url}/ui/")
+        page.get_by_label("Token").fill("sesame")
+        page.get_by_role("button", name="Open").click()
+        page.get_by_text("No runs yet.").wait_for()
+        page.get_by_text("live", exact=True).wait_for()
+        page.close()
+    finally:
+        server.kill()
+        server.http.close()
+
+
+def test_when_the_server_goes_away_the_page_says_so_and_catches_up_when_it_is_back(
+    browser: Any, real_server: Any, make: Any, tmp_path: Path
+) -> None:
+    server = real_server(tmp_path)
+    server.start()
+    try:
+        page = browser.new_page()
+        page.goto(f"{server.url}/ui/#/runs")
+        page.get_by_text("live", exact=True).wait_for()
+        server.kill()
+        page.get_by_role("alert").get_by_text("The server does not answer.").wait_for()
+        server.start()
+        new = server.submit(make["churn"]())
+        page.get_by_text("live", exact=True).wait_for()
+        page.get_by_role("row").filter(has_text=new).filter(has_text="succeeded").wait_for()
+        assert page.get_by_role("alert").count() == 0
+        page.close()
+    finally:
+        server.kill()
+        server.http.close()
+
+
+def test_five_hundred_tasks_are_drawn_folded_and_unfold(page: Any, server: Any, make: Any) -> None:
+    run = server.submit(make["chain"](500))
+    page.goto(f"#/runs/{run}")
+    page.get_by_text("26 boxes, 500 tasks").wait_for()
+    page.get_by_role("button", name="Unfold").click()
+    page.get_by_text("500 boxes, 500 tasks").wait_for()
+    until(page, "document.querySelectorAll('[data-box]').length === 500")
+
+
+def test_of_many_runs_only_those_in_sight_are_in_the_page(page: Any, runs: dict[str, str]) -> None:
+    many = [{**row, "id": f"many-{number}"} for number, row in enumerate([ROW] * 1000)]
+    page.route(re.compile(r"/api/v1/runs\?limit=500"), lambda route: route.fulfill(json={"runs": many, "next": None}))
+    page.goto("#/runs")
+    page.get_by_text("1000 runs").wait_for()
+    assert page.locator(".list-row").count() < 60
+    page.locator(".list-body").evaluate("box => { box.scrollTop = box.scrollHeight }")
+    page.get_by_role("link", name="many-999").wait_for()
+    page.get_by_label("Find").fill("many-512")
+    page.get_by_text("1 run", exact=True).wait_for()
+
+
+ROW = {
+    "id": "",
+    "name": "many",
+    "state": "succeeded",
+    "project": "default",
+    "priority": 0,
+    "submitted_at": "2026-01-31T12:00:00+00:00",
+    "started_at": "2026-01-31T12:00:01+00:00",
+    "finished_at": "2026-01-31T12:00:09+00:00",
+    "waiting_seconds": 1.0,
+    "execution_seconds": 8.0,
+    "turnaround_seconds": 9.0,
+    "error": "",
+    "retry_of": None,
+}
