@@ -12,13 +12,14 @@ from server.exchange.errors import UnreadableError
 from server.exchange.reading import Question
 from server.planning.bounds import makespan_bound, mean_turnaround, turnaround_bound
 from server.planning.checking import flaws
-from server.planning.constructors import CONSTRUCTORS, PORTFOLIO
+from server.planning.constructors import CONSTRUCTORS
 from server.planning.exact import PROVED, Goal, MissingSolverError, prove
 from server.planning.prediction import predict
 from server.planning.problem import Problem, Sharing
 from server.planning.schedule import UNPLACED, Schedule
+from server.planning.search import OBJECTIVES, Objective, anytime
+from server.planning.warming import warm
 
-OBJECTIVES = ("makespan", "turnaround")
 SEARCHES = ("anytime", "exact")
 HINT_SHARE = 0.2
 """Of the time limit, what `exact` gives to `anytime` for a schedule to start from."""
@@ -29,7 +30,7 @@ class Wish:
     """How to solve: `placer`, `objective`, `seconds` at most (searches only), `seed`, and a clock that only goes on."""
 
     placer: str
-    objective: str
+    objective: Objective
     seconds: float
     seed: int
     monotonic: Callable[[], float]
@@ -62,6 +63,8 @@ def solve(question: Question, wish: Wish) -> Answer:
     """Solve it. Raises UnreadableError where that cannot be asked."""
     problem = question.problem
     _require_solvable(problem, wish)
+    if wish.placer in SEARCHES:
+        warm()  # compiling is not searching
     began = wish.monotonic()
     schedule, bound = _solved(problem, wish)
     used = wish.monotonic() - began
@@ -145,11 +148,10 @@ def _solved(problem: Problem, wish: Wish) -> tuple[Schedule, float | None]:
 
 
 def _searched(problem: Problem, wish: Wish, seconds: float) -> Schedule:
-    found = [construct(problem) for construct in PORTFOLIO.values()]
-    return min(found, key=lambda schedule: _value(problem, wish.objective, schedule))
+    return anytime(problem, seconds=seconds, monotonic=wish.monotonic, seed=wish.seed, objective=wish.objective)
 
 
-def _value(problem: Problem, objective: str, schedule: Schedule) -> float:
+def _value(problem: Problem, objective: Objective, schedule: Schedule) -> float:
     return schedule.makespan if objective == "makespan" else mean_turnaround(problem, schedule)
 
 
