@@ -20,6 +20,7 @@ define install
 	  echo "installing MLOpX and what it needs into $(VENV) (once) ..."; \
 	  $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e client -e ".[$(1)]"; \
 	fi
+	@$(PY) -m server.placers.warming || true
 	@touch $@
 endef
 

@@ -69,7 +69,7 @@ class Settings(BaseModel):
         description="Seconds: the longest time new runs wait for a plan while nothing fits, and the idle re-plan.",
     )
     update_interval: float = Field(5.0, gt=0, description="Seconds between two looks at nodes and polled platforms.")
-    placer: str = Field("custom", description="The placement strategy: a name, or package.module:Class.")
+    placer: str = Field("online", description="The placement strategy: a name, or package.module:Class.")
     platform: Literal["local", "kubeflow"] | None = Field(
         None, description="What runs tasks; by default kubeflow when KFP_URL is set, else local."
     )

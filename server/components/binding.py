@@ -93,7 +93,8 @@ def _awaited(node: Node, placement: Placement, has_room: bool, is_behind: bool, 
         return f"waits {line}for a new node of group {node.group or node.name}{when}"
     if has_room:
         return f"waits {line}for node {node.name}, whose room is kept for a task planned before it{when}"
-    return f"waits {line}for room on node {node.name}{when}"
+    gain = f", where it {placement.reason}" if placement.gain_seconds is not None else ""
+    return f"waits {line}for room on node {node.name}{gain}{when}"
 
 
 class _Shortages:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from server.components.binding import bind_ready
 from server.components.decision_records import Memory, Recorder
-from server.components.placer_process import Hello, PlacerFailure, PlacerProcess
+from server.components.placer_process import START_PATIENCE_SECONDS, Hello, PlacerFailure, PlacerProcess
 from server.components.placer_registry import (
     DEFAULT_PLACER,
     ENTRY_POINT_GROUP,
@@ -85,7 +85,8 @@ class DecisionUnit:
         in_process: bool = False,
         binding: Binding = Binding.WHEN_READY,
         is_recording: bool = True,
-        start_limit_seconds: float = 30.0,
+        start_limit_seconds: float = 120.0,
+        start_patience_seconds: float = START_PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if fallback is not None and fallback not in placers:
@@ -99,7 +100,12 @@ class DecisionUnit:
         self._new_id, self._monotonic, self._binding = new_id, monotonic, binding
         self._is_recording = is_recording
         self._is_in_process = in_process
-        self._process = PlacerProcess(path, start_limit_seconds=start_limit_seconds, monotonic=monotonic)
+        self._process = PlacerProcess(
+            path,
+            start_limit_seconds=start_limit_seconds,
+            start_patience_seconds=start_patience_seconds,
+            monotonic=monotonic,
+        )
         self._local: PlacerInterface | None = None
         self._stand_in: PlacerInterface | None = None
         self._hello: Hello | None = None
@@ -118,7 +124,10 @@ class DecisionUnit:
         return sum(self.failures.values())
 
     async def start(self) -> None:
-        """Warm the worker. Raises ConfigurationError if the strategy cannot be loaded."""
+        """Load the strategy in its worker, and give it a while to get warm: until it is, the fallback answers.
+
+        Raises ConfigurationError if it cannot be loaded.
+        """
         if self._is_in_process:
             return
         try:

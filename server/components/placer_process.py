@@ -43,6 +43,9 @@ FailureKind = Literal["raised", "late", "died", "unusable", "cold", "invalid"]
 TOLD_SHARE = 0.8
 """The share of the time limit that the strategy is told; the rest is for sending request and plan."""
 
+START_PATIENCE_SECONDS = 10.0
+"""How long the start of the server waits for a strategy that is loaded to be warm as well."""
+
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.5, 60.0
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "DATABASE_URL")
 MANY_RUNS = 50
@@ -78,16 +81,19 @@ class PlacerProcess:
         self,
         placer: str,
         *,
-        start_limit_seconds: float = 30.0,
+        start_limit_seconds: float = 120.0,
+        start_patience_seconds: float = START_PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.placer = placer
         self.start_limit_seconds = start_limit_seconds
+        self.start_patience_seconds = start_patience_seconds
         self.starts = 0
         self._monotonic = monotonic
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._warming: asyncio.Task[Hello] | None = None
+        self._heating: asyncio.Task[None] | None = None
         self._failures = 0
         self._retry_at = 0.0
         self._serial = 0
@@ -99,8 +105,14 @@ class PlacerProcess:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def start(self) -> Hello:
-        """Start the worker and wait until it is warm. Raises PlacerFailure (`unusable`, `late`, `died`)."""
-        return await asyncio.shield(self._warm())
+        """Start the worker and wait until its strategy is loaded, and a while for it to be warm, too.
+
+        Raises PlacerFailure (`unusable`, `late`, `died`).
+        """
+        hello = await asyncio.shield(self._warm())
+        if self._heating is not None:
+            await asyncio.wait([self._heating], timeout=self.start_patience_seconds)
+        return hello
 
     async def aclose(self) -> None:
         """End the worker; nothing of it is left."""
@@ -119,7 +131,7 @@ class PlacerProcess:
                     await self._await_warm()
                     return await self._exchange(request, limit_seconds)
             except TimeoutError:
-                if self._is_warming():
+                if self._is_warming() or self._is_heating():
                     raise PlacerFailure("cold", f"its worker was not ready within {limit_seconds:g} s") from None
                 await self._replace()
                 raise PlacerFailure(
@@ -143,12 +155,18 @@ class PlacerProcess:
         return unflatten(*answer[1:])
 
     async def _await_warm(self) -> None:
-        """Wait for the worker, starting one if there is none and its last failure is not too recent."""
+        """Wait for the worker to be warm, starting one if there is none and its last failure is not too recent."""
         if self.pid is not None and not self._is_warming():
+            await self._await_heat()
             return
         if not self._is_warming() and self._monotonic() < self._retry_at:
             raise PlacerFailure("unusable", "its worker could not be started; it is tried again soon")
         await asyncio.shield(self._warm())
+        await self._await_heat()
+
+    async def _await_heat(self) -> None:
+        if self._heating is not None:
+            await asyncio.wait([self._heating])
 
     def _warm(self) -> asyncio.Task[Hello]:
         if self._warming is None or self._warming.done():
@@ -158,6 +176,9 @@ class PlacerProcess:
 
     def _is_warming(self) -> bool:
         return self._warming is not None and not self._warming.done()
+
+    def _is_heating(self) -> bool:
+        return self._heating is not None and not self._heating.done()
 
     async def _spawn(self) -> Hello:
         try:
@@ -191,7 +212,19 @@ class PlacerProcess:
         _, answer = await self._receive()
         if answer[0] != "ready":
             raise PlacerFailure("unusable", f"{self.placer} cannot be loaded: {answer[1]}", trace=answer[2])
+        self._heating = asyncio.create_task(self._heat(), name="placer-worker-warm-up")
+        self._heating.add_done_callback(_retrieve)
         return Hello(*answer[1:])
+
+    async def _heat(self) -> None:
+        """Wait until the strategy is ready to answer quickly: it may have to compile first."""
+        process = self._process
+        try:
+            async with asyncio.timeout(self.start_limit_seconds):
+                await self._receive()
+        except (OSError, EOFError, TimeoutError):
+            if process is self._process:
+                await self._kill()
 
     async def _send(self, frame: bytes) -> None:
         writer = self._living().stdin
@@ -228,6 +261,9 @@ class PlacerProcess:
 
     async def _kill(self) -> int | None:
         process, self._process = self._process, None
+        if self._heating is not None and self._heating is not asyncio.current_task():
+            self._heating.cancel()
+            self._heating = None
         if process is None:
             return None
         if process.returncode is None:
@@ -283,7 +319,7 @@ _REDUCERS: dict[type[Any], Callable[[Any], Any]] = {
 }
 
 
-def _retrieve(task: asyncio.Task[Hello]) -> None:
+def _retrieve(task: asyncio.Task[Any]) -> None:
     """Mark a failed start as seen: the next request meets it again, so nothing is lost."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.warning("the placer's worker could not be started: %s", error)

@@ -53,7 +53,7 @@ placers: dict[str, type[PlacerInterface]] = {
 """Every strategy that comes with the server. Others join by the entry-point group, or by `PLACER="module:Class"`."""
 
 ENTRY_POINT_GROUP = "mlopx.placers"
-DEFAULT_PLACER = "custom"
+DEFAULT_PLACER = "online"
 SHOWN = ("random_random", "fifo_random", "fifo_round_robin", "custom", "online")
 """What a short list of strategies shows; the rest with `all`."""
 

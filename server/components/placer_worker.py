@@ -42,6 +42,8 @@ def main() -> None:
     frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_frames, args=(requests, frames), daemon=True).start()
     placer = _say_hello(pickle.loads(frames.get()), answers)
+    if placer is not None:
+        _get_warm(placer, answers)
     while placer is not None:
         write_frame(answers, _answer(placer, frames.get()))
 
@@ -80,6 +82,7 @@ def flatten(plan: PlacementPlan) -> tuple[list[tuple[Any, ...]], list[tuple[Any,
             _flat_instant(placed.planned_finish_at),
             None if placed.score is None else float(placed.score),
             str(placed.reason),
+            None if placed.gain_seconds is None else float(placed.gain_seconds),
         )
         for placed in _all(plan.placements, Placement)
     ]
@@ -91,8 +94,8 @@ def unflatten(placements: list[tuple[Any, ...]], holds: list[tuple[Any, ...]]) -
     """The plan that `flatten` took apart."""
     return PlacementPlan(
         tuple(
-            Placement(run_id, TaskKey(path, iteration), node, option, _instant(start), _instant(finish), score, reason)
-            for run_id, path, iteration, node, option, start, finish, score, reason in placements
+            Placement(run_id, TaskKey(path, iteration), node, option, _instant(start), _instant(finish), *rest)
+            for run_id, path, iteration, node, option, start, finish, *rest in placements
         ),
         tuple(Hold(run_id, TaskKey(path, iteration), reason) for run_id, path, iteration, reason in holds),
     )
@@ -153,6 +156,15 @@ def _say_hello(order: dict[str, Any], answers: BinaryIO) -> PlacerInterface | No
         return None
     write_frame(answers, (0, ("ready", found.name, found.summary, found.source, found.version)))
     return placer
+
+
+def _get_warm(placer: PlacerInterface, answers: BinaryIO) -> None:
+    """Let the strategy get ready; one that cannot will say why when it is asked."""
+    try:
+        placer.warm()
+    except BaseException as error:
+        sys.stderr.write(f"{placer.name} could not get ready: {_trace(error)}\n")
+    write_frame(answers, (0, ("warm",)))
 
 
 def _answer(placer: PlacerInterface, frame: bytes) -> tuple[int, tuple[Any, ...]]:

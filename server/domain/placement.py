@@ -169,7 +169,8 @@ class Placement:
     """A task gets a node and an option, with planned times. For a task that is not ready, or whose node has no room
     now, it is a plan: the task is bound when its time has come, or planned anew.
 
-    `score` is the strategy's own figure (lower is better); `reason` one sentence for people.
+    `score` is the strategy's own figure (lower is better); `reason` one sentence for people. `gain_seconds`: the task
+    waits although it could start elsewhere now, and ends so much sooner for it; `reason` then says so.
     """
 
     run_id: str
@@ -180,6 +181,7 @@ class Placement:
     planned_finish_at: datetime | None = None
     score: float | None = None
     reason: str = ""
+    gain_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

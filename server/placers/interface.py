@@ -29,6 +29,9 @@ class PlacerInterface(ABC):
     source: ClassVar[str] = ""
     version: ClassVar[str] = "1"
 
+    def warm(self) -> None:  # noqa: B027 - most strategies have nothing to get ready
+        """Get ready for the first request: load or compile what takes long. Called once in the worker, before it."""
+
     @abstractmethod
     def place(self, request: PlacementRequest) -> PlacementPlan:
         """Answer the request. May raise: the server then uses its fallback for this cycle, and says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,9 @@ STARTS = "ends first there, by the whole plan"
 PLANNED = "planned there"
 
 
-def reasons_of(statement: Statement, schedule: Schedule, starts: str = STARTS) -> Saying:
-    """Words for each task: that it starts now, or what waiting gains over the best node with room now."""
+def reasons_of(statement: Statement, schedule: Schedule, starts: str = STARTS) -> tuple[Saying, Mapping[int, float]]:
+    """Words for each task: that it starts now, or what waiting gains over the best node with room now; and by task the
+    seconds gained."""
     problem = statement.problem
     waiting = [
         task
@@ -42,7 +44,7 @@ def reasons_of(statement: Statement, schedule: Schedule, starts: str = STARTS) -
         node, seconds = found
         return f"ends about {in_words(seconds)} sooner than if it started on {names[node]} now"
 
-    return say
+    return say, {task: seconds for task, (_, seconds) in gains.items()}
 
 
 def in_words(seconds: float) -> str:
@@ -74,7 +76,8 @@ def _gains(statement: Statement, schedule: Schedule, tasks: list[int]) -> dict[i
                 at = int(np.argmin(np.where(can, seconds, np.inf)))
                 if seconds[at] < best:
                     best, node = float(seconds[at]), at
-        gain = best - float(schedule.finish[task])
+        row = problem.row_of_mode[problem.first_mode[task] + schedule.mode[task]]
+        gain = best - float(schedule.start[task] + statement.medians[row, schedule.node[task]])
         if node >= 0 and gain > 0:
             found[task] = (node, gain)
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from server.domain.placement import PlacementPlan, PlacementRequest
 from server.placers.interface import PlacerInterface
 from server.placers.saying import STARTS, reasons_of
+from server.placers.warming import small_requests
 from server.planning.answering import plan_of
 from server.planning.problem import Floats
 from server.planning.queue import Queue
@@ -28,7 +29,12 @@ class WholeQueuePlacer(PlacerInterface):
         if not statement.tasks or not request.snapshot.nodes:
             return plan_of(statement, nowhere(len(statement.tasks)), str)
         schedule = self.schedule(statement, Queue(statement.problem, statement.finish_of_bound))
-        return plan_of(statement, schedule, reasons_of(statement, schedule, self.starts))
+        return plan_of(statement, schedule, *reasons_of(statement, schedule, self.starts))
+
+    def warm(self) -> None:
+        """Place small requests, so that the kernels are loaded from their cache or compiled."""
+        for request in small_requests():
+            self.place(request)
 
     @abstractmethod
     def schedule(self, statement: Statement, queue: Queue) -> Schedule:

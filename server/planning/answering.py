@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -15,11 +15,18 @@ from server.planning.stating import Statement
 Saying = Callable[[int], str]
 """Why a task, by number, got its place, in words for people."""
 
+NO_GAINS: Mapping[int, float] = {}
+
 NO_ROOM = "waits for room that is held by others without a known end"
 
 
-def plan_of(statement: Statement, schedule: Schedule, say: Saying) -> PlacementPlan:
-    """The plan, in order of planned start, by priority and then by number where tasks start together."""
+def plan_of(
+    statement: Statement, schedule: Schedule, say: Saying, gains: Mapping[int, float] = NO_GAINS
+) -> PlacementPlan:
+    """The plan, in order of planned start, by priority and then by number where tasks start together.
+
+    `gains`: by task, how much sooner it ends for waiting although it could start elsewhere now.
+    """
     request, problem = statement.request, statement.problem
     names = problem.node_names
     level = -problem.runs.priority[problem.runs.of_task]
@@ -42,6 +49,7 @@ def plan_of(statement: Statement, schedule: Schedule, say: Saying) -> PlacementP
                 planned_finish_at=request.now + timedelta(seconds=finishes[task]),
                 score=round(finishes[task], 3),
                 reason=say(task),
+                gain_seconds=gains.get(task),
             )
         )
     return PlacementPlan(tuple(placements), tuple(_holds(statement, schedule)))

@@ -122,7 +122,7 @@ class Queue:
         problem = self.problem
         demand = self._amounts[0]
         return self._ordering.Work(
-            seconds=np.ascontiguousarray(problem.seconds),
+            seconds=_floats(problem.seconds),
             column=np.ascontiguousarray(problem.column_of_node, np.int32),
             first_mode=np.ascontiguousarray(problem.first_mode, np.int32),
             row=np.ascontiguousarray(problem.row_of_mode, np.int32),

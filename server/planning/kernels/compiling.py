@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 try:
-    from numba import njit
+    from numba import config, njit
 except ImportError:
     njit = None
 
@@ -15,6 +19,28 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 IS_COMPILED = njit is not None
 FASTMATH = {"nnan", "nsz", "reassoc", "arcp", "contract"}
 """Everything but `ninf`: infinite seconds say that a node cannot run a task, so infinities must stay exact."""
+
+
+def _choose_cache() -> None:
+    """Keep machine code in a folder named after the kernels' sources, beside them or in the user's cache.
+
+    numba looks at a kernel's own file only, and would go on using code into which an older version of another file was
+    compiled. Where neither folder can be written, numba looks for one itself, and failing that compiles every time.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "mlopx"
+    for base in (here / "__pycache__", user):
+        folder = base / f"compiled-{digest}"
+        with contextlib.suppress(OSError, RuntimeError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                config.CACHE_DIR = str(folder)
+                return
+
+
+if njit is not None and not os.environ.get("NUMBA_CACHE_DIR"):
+    _choose_cache()
 
 
 def compiled(kernel: Kernel) -> Kernel:

@@ -99,6 +99,16 @@ class SlowToLoad(Good):
         time.sleep(1.5)
 
 
+class SlowToWarm(Good):
+    def warm(self):
+        time.sleep(2.0)
+
+
+class CannotGetWarm(Good):
+    def warm(self):
+        raise OSError("no disk to write to")
+
+
 class CannotBeMade(Good):
     def __init__(self):
         raise RuntimeError("no licence")
@@ -151,12 +161,34 @@ def a_question(cycle: int = 1) -> Any:
 @pytest.mark.parametrize("name", placers)
 def test_the_worker_answers_as_the_same_strategy_does_here(name: str) -> None:
     async def scenario() -> None:
-        async with started(name) as unit:
+        async with started(name, start_patience_seconds=300.0, start_limit_seconds=300.0) as unit:
             for build in REQUESTS.values():
                 there, here = await unit.decide(build()), unit.decide_now(build())
                 assert there.plan == here.plan
                 assert there.bind_now == here.bind_now
                 assert there.problem is None
+
+    run(scenario())
+
+
+def test_until_a_strategy_is_warm_the_fallback_answers_and_it_goes_on_getting_warm(strategies: str) -> None:
+    async def scenario() -> None:
+        more = {"start_patience_seconds": 0.1, "time_limit_seconds": 0.2}
+        async with started(f"{strategies}:SlowToWarm", **more) as unit:
+            worker = unit.worker_pid
+            cold = await unit.decide(REQUESTS["chains_on_unequal_nodes"]())
+            assert (cold.strategy, unit.failures) == ("fifo_greedy", {"cold": 1})
+            await asyncio.sleep(2.5)
+            assert (await unit.decide(REQUESTS["chains_on_unequal_nodes"]())).strategy == "good"
+            assert unit.worker_pid == worker
+
+    run(scenario())
+
+
+def test_a_strategy_that_cannot_get_warm_is_asked_all_the_same(strategies: str) -> None:
+    async def scenario() -> None:
+        async with started(f"{strategies}:CannotGetWarm") as unit:
+            assert (await unit.decide(REQUESTS["chains_on_unequal_nodes"]())).problem is None
 
     run(scenario())
 

@@ -1,0 +1,68 @@
+"""Gets compiled strategies ready: small requests to place once, and `python -m server.placers.warming`, which fills the
+cache of compiled code ahead of need (some thirty seconds of one core, once)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from server.domain.node import Node, Occupancy, Snapshot
+from server.domain.placement import (
+    DEFAULT_OPTION,
+    Estimate,
+    Estimates,
+    PlacementRequest,
+    TaskOption,
+    WaitingRun,
+    WaitingTask,
+)
+from server.domain.resources import Resources
+from server.domain.run import TaskKey
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_FIRST, _SECOND = TaskKey("first"), TaskKey("second")
+
+
+def small_requests() -> Iterator[PlacementRequest]:
+    """Two runs of two tasks on nodes that run one task at a time, and on nodes that run several."""
+    for cpu_millicores in (1000, 4000):
+        yield _request(cpu_millicores)
+
+
+def _request(cpu_millicores: int) -> PlacementRequest:
+    nodes = tuple(Node(name, Resources.of(cpu_millicores=cpu_millicores, pods=9)) for name in ("a", "b"))
+    asked = Resources.of(cpu_millicores=1000, pods=1)
+    taken = Occupancy("a", asked, None, None, _NOW + timedelta(seconds=5))
+    runs = tuple(_run(name, asked) for name in ("one", "two"))
+    profiles = {(task.run_id, task.key, DEFAULT_OPTION): 0 for run in runs for task in run.tasks}
+    estimate = Estimate(10.0, 8.0, 12.0)
+    estimates = Estimates(profiles, {"a": 0, "b": 1}, ((estimate, estimate),))
+    return PlacementRequest(1, _NOW, runs, Snapshot(_NOW, nodes, (taken,)), estimates)
+
+
+def _run(name: str, asked: Resources) -> WaitingRun:
+    options = (TaskOption(DEFAULT_OPTION, asked),)
+    first = WaitingTask(name, _FIRST, "c", "d", True, options)
+    second = WaitingTask(name, _SECOND, "c", "d", False, options, waits_for=(_FIRST,))
+    return WaitingRun(name, name, _NOW, (first, second))
+
+
+def main() -> None:
+    """Compile for the strategies that need it, or say why that is left to the first start."""
+    from server.placers.heft import Heft
+    from server.placers.online import Online
+    from server.placers.srpt_eft import SrptEft
+
+    for placer in (Online(), SrptEft(), Heft()):
+        try:
+            placer.warm()
+        except Exception as error:
+            sys.stderr.write(f"the strategy {placer.name} will be compiled when it is first used: {error}\n")
+
+
+if __name__ == "__main__":
+    main()
+
+
+__all__ = ["small_requests"]
