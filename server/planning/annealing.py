@@ -93,9 +93,11 @@ class Annealer:
         """Go on from the best."""
         self._lay(self._best_order.copy(), self._best_node.copy())
 
-    def run(self, steps: int, progress: float) -> None:
-        """Move so many tasks, `progress` (0 to 1) into a cooling."""
-        heat = self.heat_unit * HOT * (COLD / HOT) ** progress
+    def run(self, steps: int, progress: float, fullness: float) -> None:
+        """Move so many tasks, `progress` (0 to 1) into a cooling that has only a share `fullness` of the steps that a
+        whole one wants, and so begins less hot."""
+        hot = max(COLD, HOT * min(1.0, fullness) ** 0.5)
+        heat = self.heat_unit * hot * (COLD / hot) ** progress
         self.anneal(steps, heat, PULL, CRITICAL, GROUPED)
 
     def anneal(self, steps: int, heat: float, pull: float, critical: float, grouped: float) -> None:

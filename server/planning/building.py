@@ -154,13 +154,19 @@ class Builder:
         self._decoding.decode_with_outlook(self.ground, self.lanes, plan, order, outlook)
         return self.schedule(plan)
 
-    def by_batch(self, rule: str) -> Schedule:
-        """`min_min`, `max_min` or `sufferage` over whatever is ready."""
+    def by_batch(self, rule: str, *, by_wave: bool) -> Schedule:
+        """`min_min`, `max_min` or `sufferage` over whatever is ready; `by_wave`: over all that was ready together,
+        before any task that became ready meanwhile."""
         plan = self._begun()
         _, receivers = self.receivers
         waits = np.diff(self.ground.first)
         number = ("min_min", "max_min", "sufferage").index(rule)
-        self._batching.batch(self.ground, self.lanes, plan, number, self.level, waits, receivers)
+        level = self.level
+        if by_wave:
+            depth = np.zeros_like(level)
+            self._ranks.depths(self.ground.first, self.ground.source, self.topological, depth)
+            level = np.unique(level, return_inverse=True)[1] * (depth.max(initial=0) + 1) - depth
+        self._batching.batch(self.ground, self.lanes, plan, number, level.astype(np.int32), waits, receivers)
         return self.schedule(plan)
 
     def schedule(self, plan: Plan) -> Schedule:

@@ -62,26 +62,32 @@ def cpop(problem: Problem) -> Schedule:
 
 
 def min_min(problem: Problem) -> Schedule:
-    """Of all ready tasks, place the one that would end first, there; repeat.
+    """Of all tasks of a wave, place the one that would end first, there; repeat. A wave is what is ready once the wave
+    before it is placed.
 
     Ibarra and Kim, "Heuristic algorithms for scheduling independent tasks on nonidentical processors", Journal of the
-    ACM 24(2), 1977; over ready tasks as in Maheswaran et al. (see `sufferage`).
+    ACM 24(2), 1977; in waves (meta-tasks) as in Maheswaran et al. (see `sufferage`).
     """
-    return Builder(problem).by_batch("min_min")
+    return Builder(problem).by_batch("min_min", by_wave=True)
 
 
 def max_min(problem: Problem) -> Schedule:
-    """Of all ready tasks, each at its earliest finish, place the one that ends last. Sources as for `min_min`."""
-    return Builder(problem).by_batch("max_min")
+    """Of all tasks of a wave, each at its earliest finish, place the one that ends last. Sources as for `min_min`."""
+    return Builder(problem).by_batch("max_min", by_wave=True)
 
 
 def sufferage(problem: Problem) -> Schedule:
-    """Of all ready tasks, place the one that would lose most if it had to take its second best node.
+    """Of all tasks of a wave, place the one that would lose most if it had to take its second best node.
 
     Maheswaran, Ali, Siegel, Hensgen and Freund, "Dynamic matching and scheduling of a class of independent tasks onto
     heterogeneous computing systems", Heterogeneous Computing Workshop, 1999.
     """
-    return Builder(problem).by_batch("sufferage")
+    return Builder(problem).by_batch("sufferage", by_wave=True)
+
+
+def eager_sufferage(problem: Problem) -> Schedule:
+    """`sufferage` over all ready tasks at any time, not wave by wave."""
+    return Builder(problem).by_batch("sufferage", by_wave=False)
 
 
 def best_single_node(problem: Problem) -> Schedule:
@@ -103,9 +109,10 @@ CONSTRUCTORS: dict[str, Constructor] = {
 }
 PORTFOLIO: dict[str, Constructor] = {
     **CONSTRUCTORS,
+    "eager_sufferage": eager_sufferage,
     "heft_with_outlook": heft_with_outlook,
     "best_single_node": best_single_node,
 }
 
-__all__ = ["CONSTRUCTORS", "PORTFOLIO", "Constructor", "best_single_node", "cpop", "heft", "heft_with_outlook"]
-__all__ += ["max_min", "min_min", "peft", "sufferage"]
+__all__ = ["CONSTRUCTORS", "PORTFOLIO", "Constructor", "best_single_node", "cpop", "eager_sufferage", "heft"]
+__all__ += ["heft_with_outlook", "max_min", "min_min", "peft", "sufferage"]

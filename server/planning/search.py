@@ -35,8 +35,8 @@ class Searcher(Protocol):
     def restart(self) -> None:
         """Go on from the best."""
 
-    def run(self, steps: int, progress: float) -> None:
-        """So many steps, `progress` (0 to 1) into a cooling."""
+    def run(self, steps: int, progress: float, fullness: float) -> None:
+        """So many steps, `progress` (0 to 1) into a cooling with a share `fullness` of its full length."""
 
 
 def anytime(
@@ -90,23 +90,33 @@ def _best_start(problem: Problem, lists: Shuffler, objective: Objective, is_time
 
 def _search(searcher: Searcher, monotonic: Callable[[], float], deadline: float, max_steps: int | None) -> None:
     """Cool down once, or several times if there is time for several coolings of full length."""
-    begun = now = monotonic()
-    steps, cycle_begun, cycle_steps, cycles = 0, begun, 0, 1
-    while now < deadline and (max_steps is None or steps < max_steps):
-        slice_steps = searcher.grain if max_steps is None else min(searcher.grain, max_steps - steps)
-        if max_steps is not None:
-            progress = min(1.0, cycle_steps / min(searcher.cycle, max_steps))
-        else:
-            progress = min(1.0, (now - cycle_begun) * cycles / max(deadline - begun, 1e-9))
-        searcher.run(slice_steps, progress)
-        steps, cycle_steps, now = steps + slice_steps, cycle_steps + slice_steps, monotonic()
-        if max_steps is None and cycles == 1 and steps == slice_steps:
-            possible = steps * (deadline - begun) / max(now - begun, 1e-9)
-            cycles = max(1, round(possible / searcher.cycle))
-        is_over = progress >= 1.0 if max_steps is None else cycle_steps >= searcher.cycle
-        if is_over and now < deadline:
+    if max_steps is None:
+        _search_for(searcher, monotonic, deadline)
+        return
+    steps, cycle = 0, min(searcher.cycle, max_steps)
+    while steps < max_steps and monotonic() < deadline:
+        if steps and steps % cycle == 0:
             searcher.restart()
-            cycle_begun, cycle_steps = now, 0
+        count = min(searcher.grain, max_steps - steps, cycle - steps % cycle)
+        searcher.run(count, (steps % cycle) / cycle, cycle / searcher.cycle)
+        steps += count
+
+
+def _search_for(searcher: Searcher, monotonic: Callable[[], float], deadline: float) -> None:
+    """As many coolings as fit, judged by the first steps, equally long."""
+    begun = monotonic()
+    searcher.run(searcher.grain, 1.0, 0.0)
+    now = monotonic()
+    possible = searcher.grain * (deadline - now) / max(now - begun, 1e-9)
+    coolings = max(1, round(possible / searcher.cycle))
+    cooling_begun, cooling_seconds = now, max((deadline - now) / coolings, 1e-9)
+    while now < deadline:
+        progress = (now - cooling_begun) / cooling_seconds
+        if progress >= 1.0:
+            searcher.restart()
+            cooling_begun, progress = now, 0.0
+        searcher.run(searcher.grain, progress, possible / searcher.cycle)
+        now = monotonic()
 
 
 __all__ = ["OBJECTIVES", "Objective", "anytime"]

@@ -71,8 +71,10 @@ class Shuffler:
         self._order, self._wanted = self._best_order.copy(), self._best_wanted.copy()
         self._value[:] = self._best_value
 
-    def run(self, steps: int, progress: float) -> None:
-        """Try so many moves, `progress` (0 to 1) into a cooling."""
+    def run(self, steps: int, progress: float, fullness: float) -> None:
+        """Try so many moves, `progress` (0 to 1) into a cooling that has only a share `fullness` of the steps that a
+        whole one wants, and so begins less hot."""
+        hot = max(COLD, HOT * min(1.0, fullness) ** 0.5)
         self._kernels.shuffle(
             self.build.ground,
             self.build.lanes,
@@ -89,7 +91,7 @@ class Shuffler:
             self._wanted,
             self._value,
             steps,
-            HOT * (COLD / HOT) ** progress,
+            hot * (COLD / hot) ** progress,
             self._state,
             self._best_order,
             self._best_wanted,

@@ -166,6 +166,15 @@ def optimistic_costs(ground: Ground, lanes: Lanes, order: Ints, table: Floats) -
 
 
 @compiled
+def depths(first: Ints, source: Ints, order: Ints, depth: Ints) -> None:
+    """Fill how many edges lead to each task at most."""
+    depth[:] = 0
+    for t in order:
+        for e in range(first[t], first[t + 1]):
+            depth[t] = max(depth[t], depth[source[e]] + 1)
+
+
+@compiled
 def highest_below(first: Ints, source: Ints, order: Ints, level: Ints) -> None:
     """Raise each task's level to the highest among its dependents, so that no level waits for a lower one."""
     for i in range(len(order) - 1, -1, -1):
@@ -174,4 +183,4 @@ def highest_below(first: Ints, source: Ints, order: Ints, level: Ints) -> None:
             level[source[e]] = max(level[source[e]], level[t])
 
 
-__all__ = ["by_sender", "downward", "highest_below", "optimistic_costs", "quickest", "topological", "upward"]
+__all__ = ["by_sender", "depths", "downward", "highest_below", "optimistic_costs", "quickest", "topological", "upward"]
