@@ -12,6 +12,7 @@ import typer
 from server.cli.estimating import estimate
 from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
+from server.cli.profiling import profile_node
 from server.cli.solving import solve
 from server.domain.errors import MlopxError
 
@@ -121,6 +122,7 @@ app.command()(solve)
 app.command("compile")(compile_)
 app.command()(place)
 app.command()(estimate)
+app.command()(profile_node)
 app.add_typer(placer_app, name="placer")
 
 
