@@ -37,10 +37,11 @@ from server.components.leadership import Leadership
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
+from server.components.shadowing import Shadowing
 from server.components.supervisor import Check, Supervisor
 from server.components.timeline import Timeline
 from server.components.tracker import Tracker
-from server.connecting import connect_kubeflow, kfp_client, kube_access
+from server.connecting import Connected, connect_kubeflow, kfp_client, kube_access, make_observer
 from server.domain.errors import ConfigurationError, MlopxError
 from server.domain.node import Node
 from server.domain.placement import Estimates, WaitingRun
@@ -49,6 +50,7 @@ from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.platforms.interface import PlatformInterface
+from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.platforms.local.platform import LocalPlatform
 from server.settings import Settings
@@ -155,6 +157,17 @@ async def _compose(
     }
     if isinstance(source, KubernetesNodes):
         parts["kubernetes"] = source.run_forever
+    if isinstance(platform, KubeflowPlatform):
+        observer = make_observer(
+            Connected(platform, None),
+            settings,
+            state,
+            now=clock.now,
+            keep=historian.keep,
+            node_of=lambda name: node_manager.current().node(name),
+            shadow=Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings).nodes,
+        )
+        parts["observer"] = observer.observe_forever
     for name, part in parts.items():
         supervisor.start(name, part)
 

@@ -60,6 +60,11 @@ class Historian:
         if finished or entries:
             self._waiting.put_nowait((finished, entries))
 
+    async def keep(self, finished: Sequence[FinishedAttempt]) -> None:
+        """Keep what was learned elsewhere, and teach it."""
+        await asyncio.to_thread(self._store.add_finished, finished)
+        self._learn(finished)
+
     async def write_forever(self) -> None:
         """Write what was noted, until cancelled."""
         while True:
