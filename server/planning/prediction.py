@@ -52,6 +52,12 @@ def predict(problem: Problem, schedule: Schedule) -> Schedule:
     return Schedule(schedule.node, schedule.mode, state.start, state.finish)
 
 
+def replayable(problem: Problem, schedule: Schedule) -> tuple[Replayed, Moving]:
+    """A plan as the replay kernel takes it, at second 0: for a search that changes it and replays it again."""
+    ground = _ground(problem, schedule)
+    return ground, _state(problem, schedule, ground)
+
+
 def _require(problem: Problem, is_fine: npt.NDArray[np.bool_], said: str) -> None:
     for task in np.flatnonzero(~is_fine):
         name = problem.task_names[task] if problem.task_names else task
@@ -151,4 +157,4 @@ def _caps(problem: Problem, sender: Ints, receiver: Ints) -> Floats:
     return np.minimum(1.0 / np.asarray(problem.network.pairs, np.float64)[sender, receiver], FASTEST)
 
 
-__all__ = ["planned_order", "predict"]
+__all__ = ["planned_order", "predict", "replayable"]

@@ -1,7 +1,8 @@
 """Placement by search within a time limit: many constructors first, then local search from the best of them.
 
 Never worse than its best start, and better the longer it may run. What it searches depends on the problem: webs
-(`annealing`) for the last finish on exclusive nodes, lists (`shuffling`) for everything else.
+(`annealing`) for the last finish on exclusive nodes, replays (`contending`) where transfers share cards, lists
+(`shuffling`) for everything else.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from typing import Literal, Protocol
 
 from server.planning.annealing import Annealer, can_anneal
 from server.planning.constructors import PORTFOLIO, Constructor, heft
+from server.planning.contending import Contender, can_contend
 from server.planning.problem import Problem
-from server.planning.schedule import Schedule
+from server.planning.schedule import UNPLACED, Schedule
 from server.planning.shuffling import Shuffler, by_run
 
 Objective = Literal["makespan", "turnaround"]
 OBJECTIVES: tuple[Objective, ...] = ("makespan", "turnaround")
 PORTFOLIO_SHARE = 0.3
 """Of the time limit, what the constructors may take after the first."""
+
+SURCHARGED_SHARE = 0.5
+"""Of the time left after them, what searches at surcharges may take where transfers share cards."""
 
 
 class Searcher(Protocol):
@@ -52,7 +57,9 @@ def anytime(
     time enough, equal seeds give equal schedules.
 
     `makespan` is the last finish; `turnaround` the mean of finish minus submission over runs, by `runs.weight`. Under
-    both, runs of higher priority count first, and nothing of lower priority delays them.
+    both, runs of higher priority count first, and nothing of lower priority delays them on a node. Where transfers
+    share network cards (`ONE_PORT` or `MAX_MIN`), plans are judged, and the answer is timed, by a replay with fair
+    sharing.
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"there is no objective {objective!r}; there are {', '.join(OBJECTIVES)}")
@@ -63,6 +70,8 @@ def anytime(
     best = _best_start(problem, lists, objective, lambda: monotonic() < latest)
     if not problem.task_count or not problem.node_count or monotonic() >= deadline:
         return best
+    if can_contend(problem) and bool((best.node != UNPLACED).all()):
+        return _contended(problem, best, objective, seed, monotonic, deadline, max_steps)
     if objective == "makespan" and can_anneal(problem, best):
         webs = Annealer(problem, seed=seed)
         webs.start(best)
@@ -73,6 +82,26 @@ def anytime(
         _search(lists, monotonic, deadline, max_steps)
         found = lists.schedule()
     return found if lists.value(found) < lists.value(best) else best
+
+
+def _contended(
+    problem: Problem,
+    start: Schedule,
+    objective: Objective,
+    seed: int,
+    monotonic: Callable[[], float],
+    deadline: float,
+    max_steps: int | None,
+) -> Schedule:
+    contender = Contender(problem, is_makespan=objective == "makespan", seed=seed)
+    latest = deadline - (1 - SURCHARGED_SHARE) * (deadline - monotonic()) if max_steps is None else deadline
+    for plan in contender.offers(start):
+        contender.offer(plan)
+        if monotonic() >= latest:
+            break
+    contender.begin()
+    _search(contender, monotonic, deadline, max_steps)
+    return contender.schedule()
 
 
 def _best_start(problem: Problem, lists: Shuffler, objective: Objective, is_time: Callable[[], bool]) -> Schedule:

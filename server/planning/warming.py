@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from server.planning.constructors import PORTFOLIO
-from server.planning.problem import Network, exclusive_problem, no_edges
+from server.planning.problem import Network, Sharing, exclusive_problem, no_edges
 from server.planning.search import anytime
 
 
@@ -20,7 +20,8 @@ def warm() -> None:
         construct(shared)
     linked = replace(exclusive, network=Network(pairs=np.zeros((2, 2))))
     PORTFOLIO["heft"](linked)
-    for problem in (linked, shared):
+    ported = replace(exclusive, network=Network(cards=np.ones(2), sharing=Sharing.ONE_PORT))
+    for problem in (linked, shared, ported):
         anytime(problem, seconds=1.0, monotonic=lambda: 0.0, max_steps=2)
 
 

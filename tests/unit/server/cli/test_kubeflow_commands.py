@@ -19,7 +19,7 @@ CLUSTER = """
 name = "small"
 cpus = 2
 memory = "4Gi"
-zone = "b"
+zone = "a"
 speed = 0.5
 
 [[node]]
