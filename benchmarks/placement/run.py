@@ -26,10 +26,11 @@ TABLES = {
     "workflows": "benchmarks.placement.quality:workflows",
     "links": "benchmarks.placement.sharing:shared_links",
     "proofs": "benchmarks.placement.quality:proofs",
+    "cycles": "benchmarks.placement.cycles:cycles",
 }
 """By name, the function that measures a table: `module:function`, called with a `Context`."""
 
-NEED_NO_DATA = ("published", "proofs")
+NEED_NO_DATA = ("published", "proofs", "cycles")
 """Tables that are measured without `MLOPX_BENCH_DATA`."""
 
 

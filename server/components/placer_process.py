@@ -23,6 +23,7 @@ from typing import Any, Literal
 from server.components.placer_worker import HEADER, LARGEST_FRAME_BYTES, loads_plain, unflatten
 from server.domain.errors import PlacerError
 from server.domain.node import Load, Node, Occupancy, Snapshot, Taint
+from server.domain.packing import packed, unpacked
 from server.domain.placement import (
     BoundTask,
     Estimate,
@@ -300,7 +301,6 @@ def _by_constructor(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
 _FREQUENT = (
     BoundTask,
     Estimate,
-    Estimates,
     Load,
     Node,
     Occupancy,
@@ -316,6 +316,7 @@ _FREQUENT = (
 _REDUCERS: dict[type[Any], Callable[[Any], Any]] = {
     **copyreg.dispatch_table,
     **{kind: _by_constructor(kind) for kind in _FREQUENT},
+    Estimates: lambda value: (unpacked, (value.profile_of, value.column_of, *packed(value))),
 }
 
 

@@ -6,7 +6,7 @@ A request can be sent to another process: plain values only. Its two faces are t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -122,7 +122,7 @@ class Estimates:
 
     profile_of: Mapping[tuple[str, TaskKey, str], int]
     column_of: Mapping[str, int]
-    table: tuple[tuple[Estimate, ...], ...]
+    table: Sequence[tuple[Estimate, ...]]
 
     def of(self, ref: TaskRef, node: str, option: str = DEFAULT_OPTION) -> Estimate:
         """The estimate of one task with one option on one node. Raises KeyError if it was not asked for."""

@@ -1,0 +1,91 @@
+"""A table of estimates as columns of numbers: what travels to the placer's worker instead of a million small objects.
+
+Whoever asks for a row gets the same `Estimate` values as before; who wants the numbers takes the columns.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import overload
+
+from server.domain.placement import Estimate, Estimates
+from server.domain.run import TaskKey
+
+Row = tuple[Estimate, ...]
+Columns = tuple[bytes, bytes, bytes, bytes, bytes]
+
+
+class PackedTable(Sequence[Row]):
+    """The rows of `Estimates.table`, each made when it is first asked for.
+
+    `p10`, `p50`, `p90` hold all rows one after the other, `width` figures each.
+    """
+
+    __slots__ = ("_peaks", "_rows", "_said", "_sources", "p10", "p50", "p90", "width")
+
+    def __init__(self, width: int, columns: Columns, sources: Sequence[str]) -> None:
+        figures = [array("d", column) for column in columns[:4]]
+        self.p10, self.p50, self.p90, self._peaks = figures
+        self._said, self._sources, self.width = array("I", columns[4]), tuple(sources), width
+        self._rows: dict[int, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self.p50) // self.width if self.width else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        if at not in self._rows:
+            self._rows[at] = tuple(self._cells(at * self.width, (at + 1) * self.width))
+        return self._rows[at]
+
+    def __reduce__(self) -> tuple[type[PackedTable], tuple[int, Columns, tuple[str, ...]]]:
+        figures = (self.p10.tobytes(), self.p50.tobytes(), self.p90.tobytes())
+        return PackedTable, (self.width, (*figures, self._peaks.tobytes(), self._said.tobytes()), self._sources)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash((len(self), self.width))
+
+    def _cells(self, begin: int, end: int) -> Iterator[Estimate]:
+        for i in range(begin, end):
+            peak = None if math.isnan(self._peaks[i]) else self._peaks[i]
+            yield Estimate(self.p50[i], self.p10[i], self.p90[i], self._sources[self._said[i]], peak)
+
+
+def packed(estimates: Estimates) -> tuple[int, Columns, tuple[str, ...]]:
+    """The arguments of `PackedTable` for a table."""
+    cells = list(chain.from_iterable(estimates.table))
+    numbers: dict[str, int] = {}
+    said = array("I", [numbers.setdefault(source, len(numbers)) for source in map(attrgetter("source"), cells)])
+    peaks = array("d", [math.nan if peak is None else peak for peak in map(attrgetter("peak_memory_bytes"), cells)])
+    figures = [array("d", map(attrgetter(name), cells)).tobytes() for name in ("p10", "p50", "p90")]
+    width = len(estimates.table[0]) if len(estimates.table) else 0
+    return width, (figures[0], figures[1], figures[2], peaks.tobytes(), said.tobytes()), tuple(numbers)
+
+
+def unpacked(
+    profile_of: Mapping[tuple[str, TaskKey, str], int],
+    column_of: Mapping[str, int],
+    width: int,
+    columns: Columns,
+    sources: Sequence[str],
+) -> Estimates:
+    """The estimates that `packed` took apart."""
+    return Estimates(profile_of, column_of, PackedTable(width, columns, sources))
+
+
+__all__ = ["PackedTable", "packed", "unpacked"]
