@@ -25,16 +25,17 @@ class PackedTable(Sequence[Row]):
     `p10`, `p50`, `p90` hold all rows one after the other, `width` figures each.
     """
 
-    __slots__ = ("_peaks", "_rows", "_said", "_sources", "p10", "p50", "p90", "width")
+    __slots__ = ("_count", "_peaks", "_rows", "_said", "_sources", "p10", "p50", "p90", "width")
 
-    def __init__(self, width: int, columns: Columns, sources: Sequence[str]) -> None:
+    def __init__(self, count: int, width: int, columns: Columns, sources: Sequence[str]) -> None:
         figures = [array("d", column) for column in columns[:4]]
         self.p10, self.p50, self.p90, self._peaks = figures
-        self._said, self._sources, self.width = array("I", columns[4]), tuple(sources), width
+        self._said, self._sources = array("I", columns[4]), tuple(sources)
+        self._count, self.width = count, width
         self._rows: dict[int, Row] = {}
 
     def __len__(self) -> int:
-        return len(self.p50) // self.width if self.width else 0
+        return self._count
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -50,9 +51,14 @@ class PackedTable(Sequence[Row]):
             self._rows[at] = tuple(self._cells(at * self.width, (at + 1) * self.width))
         return self._rows[at]
 
-    def __reduce__(self) -> tuple[type[PackedTable], tuple[int, Columns, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[PackedTable], tuple[int, int, Columns, tuple[str, ...]]]:
         figures = (self.p10.tobytes(), self.p50.tobytes(), self.p90.tobytes())
-        return PackedTable, (self.width, (*figures, self._peaks.tobytes(), self._said.tobytes()), self._sources)
+        return PackedTable, (
+            self._count,
+            self.width,
+            (*figures, self._peaks.tobytes(), self._said.tobytes()),
+            self._sources,
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -66,7 +72,7 @@ class PackedTable(Sequence[Row]):
             yield Estimate(self.p50[i], self.p10[i], self.p90[i], self._sources[self._said[i]], peak)
 
 
-def packed(estimates: Estimates) -> tuple[int, Columns, tuple[str, ...]]:
+def packed(estimates: Estimates) -> tuple[int, int, Columns, tuple[str, ...]]:
     """The arguments of `PackedTable` for a table."""
     cells = list(chain.from_iterable(estimates.table))
     numbers: dict[str, int] = {}
@@ -74,18 +80,24 @@ def packed(estimates: Estimates) -> tuple[int, Columns, tuple[str, ...]]:
     peaks = array("d", [math.nan if peak is None else peak for peak in map(attrgetter("peak_memory_bytes"), cells)])
     figures = [array("d", map(attrgetter(name), cells)).tobytes() for name in ("p10", "p50", "p90")]
     width = len(estimates.table[0]) if len(estimates.table) else 0
-    return width, (figures[0], figures[1], figures[2], peaks.tobytes(), said.tobytes()), tuple(numbers)
+    return (
+        len(estimates.table),
+        width,
+        (figures[0], figures[1], figures[2], peaks.tobytes(), said.tobytes()),
+        tuple(numbers),
+    )
 
 
 def unpacked(
     profile_of: Mapping[tuple[str, TaskKey, str], int],
     column_of: Mapping[str, int],
+    count: int,
     width: int,
     columns: Columns,
     sources: Sequence[str],
 ) -> Estimates:
     """The estimates that `packed` took apart."""
-    return Estimates(profile_of, column_of, PackedTable(width, columns, sources))
+    return Estimates(profile_of, column_of, PackedTable(count, width, columns, sources))
 
 
 __all__ = ["PackedTable", "packed", "unpacked"]

@@ -25,7 +25,7 @@ ESTIMATES = st.builds(
 @st.composite
 def tables(draw: st.DrawFn) -> Estimates:
     """Any small table."""
-    width = draw(st.integers(1, 4))
+    width = draw(st.integers(0, 4))
     rows = draw(st.lists(st.lists(ESTIMATES, min_size=width, max_size=width).map(tuple), max_size=4))
     profile_of = {("run", TaskKey(f"task-{row}"), "default"): row for row in range(len(rows))}
     return Estimates(profile_of, {f"node-{column}": column for column in range(width)}, tuple(rows))
