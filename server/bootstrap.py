@@ -20,6 +20,9 @@ from server.api.services import Services
 from server.cluster.embedded import EmbeddedNodes
 from server.cluster.interface import NodeSourceInterface
 from server.cluster.kubernetes import KubernetesNodes
+from server.cluster.profiles import read_profiles
+from server.cluster.prometheus import PrometheusLoads, prometheus_client
+from server.cluster.promql import queries
 from server.components.bus import Bus
 from server.components.clock import SteadyClock
 from server.components.cycle import CycleSettings
@@ -28,30 +31,31 @@ from server.components.decision_unit import DecisionUnit
 from server.components.dispatcher import Dispatcher
 from server.components.explaining.explainer import Explainer
 from server.components.forecasting.planner import Planner
-from server.components.historian import Historian
+from server.components.historian import Historian, observation_of
 from server.components.journal import Journal
 from server.components.leadership import Leadership
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
+from server.components.shadowing import Shadowing
 from server.components.supervisor import Check, Supervisor
 from server.components.timeline import Timeline
 from server.components.tracker import Tracker
-from server.connecting import connect_kubeflow, kfp_client, kube_access
+from server.connecting import Connected, connect_kubeflow, kfp_client, kube_access, make_observer
 from server.domain.errors import ConfigurationError, MlopxError
 from server.domain.node import Node
 from server.domain.placement import Estimates, WaitingRun
 from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
-from server.estimators.interface import Observation, Profile
 from server.estimators.table import build_estimates
 from server.platforms.interface import PlatformInterface
+from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.platforms.local.platform import LocalPlatform
 from server.settings import Settings
 from server.stores.files import FileArtifactStore
-from server.stores.interface import FinishedAttempt, RunStoreInterface
+from server.stores.interface import RunStoreInterface
 from server.stores.sql import SqlRunStore
 
 log = logging.getLogger(__name__)
@@ -87,11 +91,15 @@ async def _compose(
     )
     estimator = ChainEstimator()
     node_manager = NodeManager(
-        sources=[source or EmbeddedNodes(platform.name, platform.nodes, clock.now)],
+        sources=[
+            source or EmbeddedNodes(platform.name, platform.nodes, clock.now),
+            *measured_loads(settings, clock, stack, known=lambda: [node.name for node in node_manager.current().nodes]),
+        ],
         live=journal.live,
         defaults=platform.defaults,
         clock=clock,
         refresh_seconds=settings.update_interval,
+        profiles=read_profiles(settings.node_profiles) if settings.node_profiles is not None else None,
     )
     decision_unit = DecisionUnit(
         placer=settings.placer,
@@ -121,7 +129,7 @@ async def _compose(
     tracker = Tracker(journal=journal, platform=platform)
     historian = Historian(
         store=store,
-        learn=lambda attempts: estimator.observe([_observation(one) for one in attempts]),
+        learn=lambda attempts: estimator.observe([observation_of(one) for one in attempts]),
         node_of=lambda name: node_manager.current().node(name),
         defaults=platform.defaults,
     )
@@ -149,6 +157,17 @@ async def _compose(
     }
     if isinstance(source, KubernetesNodes):
         parts["kubernetes"] = source.run_forever
+    if isinstance(platform, KubeflowPlatform):
+        observer = make_observer(
+            Connected(platform, None),
+            settings,
+            state,
+            now=clock.now,
+            keep=historian.keep,
+            node_of=lambda name: node_manager.current().node(name),
+            shadow=Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings).nodes,
+        )
+        parts["observer"] = observer.observe_forever
     for name, part in parts.items():
         supervisor.start(name, part)
 
@@ -239,11 +258,22 @@ def make_platform(
     return _local_platform(settings, state, artifacts, clock), None
 
 
+def measured_loads(
+    settings: Settings, clock: SteadyClock, stack: contextlib.AsyncExitStack, *, known: Callable[[], Sequence[str]]
+) -> list[NodeSourceInterface]:
+    """The source of measured loads, where PROMETHEUS_URL is set. Raises ConfigurationError."""
+    if settings.prometheus_url is None:
+        return []
+    token = settings.prometheus_token.get_secret_value() if settings.prometheus_token else None
+    client = prometheus_client(settings.prometheus_url, token=token, ca_file=settings.prometheus_ca_file)
+    stack.push_async_callback(client.aclose)
+    texts = queries(settings.prometheus_window, settings.prometheus_queries)
+    return [PrometheusLoads(client, queries=texts, known=known, now=clock.now, label=settings.prometheus_node_label)]
+
+
 def _local_platform(
     settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
 ) -> PlatformInterface:
-    if settings.prometheus_url is not None:
-        log.warning("PROMETHEUS_URL is set, but the local platform's nodes need no metrics: nobody asks it")
     if settings.cluster_file is not None:
         cluster = read_cluster(settings.cluster_file, usable_cores())
     else:
@@ -357,29 +387,3 @@ async def _stop(
             await step()
         except Exception:
             log.exception("a part did not stop cleanly")
-
-
-def _observation(one: FinishedAttempt) -> Observation:
-    profile = Profile(
-        component=one.component,
-        component_digest=one.component_digest,
-        option=one.option,
-        cpu_millicores=one.cpu_millicores,
-        accelerators=one.accelerators,
-        input_bytes=one.input_bytes,
-        workload=one.workload,
-        parameters=one.parameters,
-    )
-    return Observation(
-        profile=profile,
-        node=one.node,
-        node_class=one.node_class,
-        node_speed=one.node_speed,
-        run_seconds=one.run_seconds,
-        state=one.state,
-        finished_at=one.finished_at,
-        peak_memory_bytes=one.peak_memory_bytes,
-        node_speeds=one.node_speeds,
-        node_cores=one.node_cores,
-        start_seconds=one.start_seconds,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +14,20 @@ from mlopx.spec import PipelineSpec
 from server.cluster.kubernetes import KubernetesNodes
 from server.domain.errors import ConfigurationError
 from server.domain.node import Node
+from server.domain.placement import DEFAULT_OPTION
+from server.estimators.classes import node_class
 from server.kube.access import Access, find_access
 from server.kube.client import KubeClient
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
+from server.platforms.kubeflow.observer import Observer, Shadow
+from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.placing import PlacementMode
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
 from server.settings import Settings
+from server.stores.interface import FinishedAttempt
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +78,63 @@ def connect_kubeflow(
     return Connected(platform, source)
 
 
+def make_observer(
+    connected: Connected,
+    settings: Settings,
+    state: Path,
+    *,
+    now: Callable[[], datetime],
+    keep: Callable[[Sequence[FinishedAttempt]], Awaitable[None]],
+    node_of: Callable[[str], Node | None],
+    shadow: Shadow | None,
+) -> Observer:
+    """What learns from everybody's runs; `keep` stores what was learned and teaches the estimators."""
+
+    async def teach(lessons: Sequence[Lesson]) -> None:
+        await keep([finished_of(one, node_of(one.node)) for one in lessons])
+
+    platform = connected.platform
+    return Observer(
+        platform.client,
+        namespace=settings.kfp_namespace,
+        file=observed_file(state),
+        sights=platform.watcher.sights,
+        teach=teach,
+        shadow=shadow,
+        now=now,
+        update_seconds=settings.update_interval,
+    )
+
+
+def observed_file(state: Path) -> Path:
+    """Where what was observed is kept."""
+    return state / "kubeflow" / "observed.jsonl"
+
+
+def finished_of(lesson: Lesson, node: Node | None) -> FinishedAttempt:
+    """What somebody's task teaches, as the estimators learn it."""
+    return FinishedAttempt(
+        id=0,
+        run_id=lesson.run_id,
+        task=lesson.task,
+        component=lesson.component,
+        component_digest=lesson.component_digest,
+        option=DEFAULT_OPTION,
+        node=lesson.node,
+        node_class=node_class(node) if node else "",
+        node_speed=node.speed if node else 1.0,
+        cpu_millicores=lesson.requests.cpu_millicores,
+        accelerators=lesson.requests.accelerators,
+        input_bytes=0.0,
+        run_seconds=lesson.run_seconds,
+        state=lesson.state,
+        finished_at=lesson.finished_at,
+        node_speeds=node.speeds if node else {},
+        node_cores=node.allocatable.cpu_millicores / 1000 if node else 0.0,
+        start_seconds=(lesson.queue_seconds or 0.0) + (lesson.pull_seconds or 0.0) or None,
+    )
+
+
 def kube_access(settings: Settings) -> Access | None:
     """The way to Kubernetes; None, and said, where there is none. Raises ConfigurationError for an unusable file."""
     try:
@@ -116,4 +178,13 @@ def _trust(settings: Settings) -> ssl.SSLContext | bool:
         raise ConfigurationError(f"KFP_CA_FILE {settings.kfp_ca_file} cannot be used: {error}") from error
 
 
-__all__ = ["Connected", "connect_kubeflow", "kfp_client", "kube_access", "translate"]
+__all__ = [
+    "Connected",
+    "connect_kubeflow",
+    "finished_of",
+    "kfp_client",
+    "kube_access",
+    "make_observer",
+    "observed_file",
+    "translate",
+]

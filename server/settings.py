@@ -58,7 +58,19 @@ class Settings(BaseModel):
     )
     kube_context: str | None = Field(None, description="Context of the kubeconfig; by default its current one.")
     prometheus_url: str | None = Field(
-        None, description="Address of Prometheus, for metrics of a cluster's nodes; the local platform needs none."
+        None, description="Address of Prometheus, for the load of the nodes; a user and password may stand in it."
+    )
+    prometheus_token: SecretStr | None = Field(None, description="Bearer token for Prometheus, if it wants one.")
+    prometheus_ca_file: Path | None = Field(None, description="Certificates to trust for Prometheus, as a PEM file.")
+    prometheus_node_label: str | None = Field(
+        None, description="Label of the series that names the node, where neither `node` nor `instance` does."
+    )
+    prometheus_window: str = Field(
+        "2m", pattern=r"^\d+[smh]$", description="Window of rates; at least four scrape intervals."
+    )
+    prometheus_queries: Path | None = Field(None, description="JSON file with PromQL of your own (docs/nodes.md).")
+    node_profiles: Path | None = Field(
+        None, description="Folder with node profiles (`mlopx-server profile-node --out`): measured speeds of the nodes."
     )
     pipelines_dir: Path = Field(
         Path("pipelines"), description="Folder with pipeline definitions; `GET /` names them, none is ever run."
@@ -109,6 +121,11 @@ class Settings(BaseModel):
         "kubeconfig",
         "kube_context",
         "prometheus_url",
+        "prometheus_token",
+        "prometheus_ca_file",
+        "prometheus_node_label",
+        "prometheus_queries",
+        "node_profiles",
         "cluster_file",
         "mlopx_token",
         mode="before",

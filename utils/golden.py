@@ -20,7 +20,10 @@ from mlopx import Pipeline
 from mlopx.spec import json_schema, to_json
 from server.api.app import build_app
 from server.api.services import Services
+from server.cli.placing import place_offline, subject_of_spec
+from server.cluster.static_file import read_nodes
 from server.exchange.document import schema as problem_schema
+from server.platforms.kubeflow.placing import PlacementMode
 from server.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +65,16 @@ def example_specs() -> Made:
     """The spec that each file in `pipelines/` builds to."""
     for path in sorted((ROOT / "pipelines").glob("*.py")):
         yield path.parent / "golden" / f"{path.stem}.json", to_json(load_example(path).build())
+
+
+def kubeflow_files() -> Made:
+    """What each example becomes for Kubeflow, placed on the cluster that is kept beside them."""
+    folder = ROOT / "pipelines" / "golden"
+    nodes = read_nodes(folder / "cluster.toml")
+    for path in sorted((ROOT / "pipelines").glob("*.py")):
+        subject = subject_of_spec(load_example(path).build())
+        placed = place_offline(subject, nodes, placer="custom", mode=PlacementMode.DEFAULT, pins={})
+        yield folder / f"{path.stem}.kubeflow.yaml", placed.pipeline.text
 
 
 def spec_schema() -> Made:
@@ -120,7 +133,15 @@ def load_module(path: Path) -> ModuleType:
     return module
 
 
-MAKERS: list[Callable[[], Made]] = [example_specs, spec_schema, problem_file_schema, pictures, settings_page, openapi]
+MAKERS: list[Callable[[], Made]] = [
+    example_specs,
+    kubeflow_files,
+    spec_schema,
+    problem_file_schema,
+    pictures,
+    settings_page,
+    openapi,
+]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ LINE: dict[str, Any] = {
     "sentence": "greet ran on quick for 4.3 s, where it was expected to finish first, 30 s before slow. "
     "Predicted were 31 s; it ended below the band of 7.4 s to 2 min 21 s.",
     "node": "quick",
+    "planned_node": None,
     "position": None,
     "waiting": None,
     "starts": None,

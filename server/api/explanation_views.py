@@ -42,6 +42,7 @@ def task_line(found: TaskExplanation) -> dict[str, Any]:
         "state": found.state.value,
         "sentence": found.sentence,
         "node": found.node,
+        "planned_node": found.planned_node,
         "position": found.position,
         "waiting": waiting_view(found.waiting),
         "starts": band_view(found.starts),

@@ -69,6 +69,16 @@ def _nodes(registry: CollectorRegistry, snapshot: Snapshot) -> None:
     allocatable_gauge = Gauge(
         "kube_node_status_allocatable", "What tasks may be given", ["node", "resource"], registry=registry
     )
+    ready = Gauge("kube_node_status_condition", "Readiness", ["node", "condition", "status"], registry=registry)
+    cordoned = Gauge("kube_node_spec_unschedulable", "Whether it takes no new tasks", ["node"], registry=registry)
+    loads = Gauge("mlopx_node_load", "Measured load, where it is known", ["node", "figure"], registry=registry)
+    for node in snapshot.nodes:
+        ready.labels(node.name, "Ready", "true").set(node.is_ready)
+        cordoned.labels(node.name).set(not node.is_schedulable)
+        if (load := snapshot.loads.get(node.name)) is not None:
+            for figure, value in {"cpu": load.cpu_fraction, "memory": load.memory_fraction, **load.figures}.items():
+                if value is not None:
+                    loads.labels(node.name, figure).set(value)
     allocated_gauge = Gauge("mlopx_node_allocated", "What is promised", ["node", "resource"], registry=registry)
     for node in snapshot.nodes:
         for gauge, amounts in ((allocatable_gauge, node.allocatable), (allocated_gauge, allocated[node.name])):

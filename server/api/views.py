@@ -246,6 +246,7 @@ def _node_view(
             "memory_fraction": load.memory_fraction,
             "measured_at": instant(load.measured_at),
             "source": load.source,
+            "figures": dict(load.figures),
         },
         "running": running,
         "assignments": assignments.get(node.name, 0),

@@ -12,6 +12,8 @@ import typer
 from server.cli.estimating import estimate
 from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
+from server.cli.observing import learn, observed
+from server.cli.profiling import profile_node
 from server.cli.solving import solve
 from server.domain.errors import MlopxError
 
@@ -78,11 +80,18 @@ def config(json: Json = False) -> None:
 
 
 @app.command()
-def check(json: Json = False) -> None:
+def check(
+    json: Json = False,
+    rbac: Annotated[
+        bool, typer.Option("--rbac", help="Each permission in Kubernetes, and what is lost without.")
+    ] = False,
+) -> None:
     """Check that the server could start here: settings, state folder, database, nodes, strategy."""
     from server.cli.checking import check_all
+    from server.cli.rbac import check_rbac
+    from server.settings import load
 
-    found = check_all()
+    found = check_rbac(load()[0]) if rbac else check_all()
     if json:
         typer.echo(
             json_module.dumps([{"what": what, "ok": ok, "detail": detail} for what, ok, detail in found], indent=2)
@@ -118,9 +127,12 @@ def version() -> None:
 
 
 app.command()(solve)
+app.command()(learn)
+app.command()(observed)
 app.command("compile")(compile_)
 app.command()(place)
 app.command()(estimate)
+app.command()(profile_node)
 app.add_typer(placer_app, name="placer")
 
 

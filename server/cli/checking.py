@@ -63,6 +63,8 @@ def _placer(settings: Settings) -> str:
 
 
 def _nodes(settings: Settings) -> list[Row]:
+    if settings.platform_name != "local":
+        return []
     try:
         if settings.cluster_file is not None:
             cluster = read_cluster(settings.cluster_file, usable_cores())

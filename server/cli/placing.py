@@ -19,6 +19,7 @@ from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.platforms.kubeflow.compile import compile_spec
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
+from server.platforms.kubeflow.placing.configs import is_same_kind, stable_labels
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
 from server.platforms.kubeflow.reading.waiting import Known, waiting_run
 
@@ -107,7 +108,8 @@ def _placement(
     path, name = task.key.path, pin or (planned.node if planned else "")
     option = next((one for one in task.options if planned and one.name == planned.option), task.options[0])
     is_choice = option.name != DEFAULT_OPTION
-    ranked = () if pin else _ranked(task, option, name, nodes, estimates)
+    labels = stable_labels(bool(option.requests.accelerators)) if mode is PlacementMode.DEFAULT else ()
+    ranked = () if pin else _ranked(task, option, nodes[name], nodes, estimates, labels)
     return TaskPlacement(
         nodes=(nodes[name], *ranked),
         mode=PlacementMode.REQUIRE if pin else mode,
@@ -118,13 +120,19 @@ def _placement(
 
 
 def _ranked(
-    task: WaitingTask, option: TaskOption, chosen: str, nodes: Mapping[str, Node], estimates: Estimates
+    task: WaitingTask,
+    option: TaskOption,
+    chosen: Node,
+    nodes: Mapping[str, Node],
+    estimates: Estimates,
+    labels: Sequence[str],
 ) -> tuple[Node, ...]:
-    """The next best nodes for the same option: quickest first."""
+    """The next best nodes for the same option, of the same kind where that is required: quickest first."""
     others = [
         node
         for node in nodes.values()
-        if node.name != chosen and not node.is_virtual and rejection(task, option, node) is None
+        if node.name != chosen.name and not node.is_virtual and is_same_kind(chosen, node, labels)
+        if rejection(task, option, node) is None
     ]
     others.sort(key=lambda node: (estimates.seconds(task.ref, node.name, option.name), node.name))
     return tuple(others[:ALTERNATIVES])

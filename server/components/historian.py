@@ -17,6 +17,7 @@ from server.domain.placement import TaskOption
 from server.domain.request import Defaults, options_of, waiting_task
 from server.domain.run import Attempt, Run, TaskKey
 from server.estimators.classes import node_class
+from server.estimators.interface import Observation, Profile
 from server.stores.interface import CacheEntry, FinishedAttempt, RunStoreInterface
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,11 @@ class Historian:
                 finished.extend(self._finished(change.run, event.key, event.attempt, state))
         if finished or entries:
             self._waiting.put_nowait((finished, entries))
+
+    async def keep(self, finished: Sequence[FinishedAttempt]) -> None:
+        """Keep what was learned elsewhere, and teach it."""
+        await asyncio.to_thread(self._store.add_finished, finished)
+        self._learn(finished)
 
     async def write_forever(self) -> None:
         """Write what was noted, until cancelled."""
@@ -126,3 +132,30 @@ def _cache_entry(run: Run, event: happened.TaskSucceeded) -> list[CacheEntry]:
     if found is None:
         return []
     return [CacheEntry(found, run.id, str(event.key), dict(event.outputs), event.at)]
+
+
+def observation_of(one: FinishedAttempt) -> Observation:
+    """What the estimators learn of a finished attempt."""
+    profile = Profile(
+        component=one.component,
+        component_digest=one.component_digest,
+        option=one.option,
+        cpu_millicores=one.cpu_millicores,
+        accelerators=one.accelerators,
+        input_bytes=one.input_bytes,
+        workload=one.workload,
+        parameters=one.parameters,
+    )
+    return Observation(
+        profile=profile,
+        node=one.node,
+        node_class=one.node_class,
+        node_speed=one.node_speed,
+        run_seconds=one.run_seconds,
+        state=one.state,
+        finished_at=one.finished_at,
+        peak_memory_bytes=one.peak_memory_bytes,
+        node_speeds=one.node_speeds,
+        node_cores=one.node_cores,
+        start_seconds=one.start_seconds,
+    )

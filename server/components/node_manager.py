@@ -5,20 +5,27 @@ Sources are looked at in the background; `current` joins their last word with th
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from server.cluster.interface import NodeSourceInterface, NodesSeen
+from server.cluster.profiles import Profiles
 from server.components.clock import Clock
 from server.components.live_view import LiveView
 from server.domain.errors import MlopxError
-from server.domain.node import Node, Occupancy, Snapshot
-from server.domain.request import Defaults
+from server.domain.load import with_placements
+from server.domain.node import Load, Node, Occupancy, Snapshot
+from server.domain.request import Defaults, requests_of
 from server.domain.run import Run
+from server.domain.states import BOUND
 
 log = logging.getLogger(__name__)
+
+LOAD_LASTS = timedelta(seconds=120)
+"""A load that was measured longer ago is unknown."""
 
 
 class NodeManager:
@@ -32,10 +39,13 @@ class NodeManager:
         defaults: Defaults,
         clock: Clock,
         refresh_seconds: float,
+        profiles: Profiles | None = None,
     ) -> None:
         self._sources, self._live, self._clock = sources, live, clock
-        self._live_view = LiveView(defaults)
+        self._live_view, self._defaults = LiveView(defaults), defaults
         self._refresh_seconds = refresh_seconds
+        self._profiles = profiles or Profiles()
+        self._profiled: dict[str, tuple[Node, Node]] = {}
         self._seen: dict[str, NodesSeen] = {}
         self._problems: dict[str, str] = {}
         self._assignments: Counter[str] = Counter()
@@ -48,17 +58,28 @@ class NodeManager:
     async def refresh(self) -> None:
         """Look at every source once. A source that fails keeps its last word, and its problem is remembered."""
         before = self._picture()
-        for source in self._sources:
-            try:
-                self._seen[source.name] = await source.look()
-                self._problems.pop(source.name, None)
-            except MlopxError as error:
-                if source.name not in self._problems:
-                    log.warning("node source %s failed: %s", source.name, error)
-                self._problems[source.name] = error.message
+        await asyncio.gather(*(self._look(source) for source in self._sources))
+        self._profiles.learn_classes(tuple(node for look in self._seen.values() for node in look.nodes))
         if self._picture() != before:
             for callback in self._on_change:
                 callback()
+
+    async def _look(self, source: NodeSourceInterface) -> None:
+        try:
+            seen = await source.look()
+        except MlopxError as error:
+            self._say(source.name, error.message)
+            return
+        self._seen[source.name] = seen
+        if seen.problems:
+            self._say(source.name, "; ".join(seen.problems))
+        else:
+            self._problems.pop(source.name, None)
+
+    def _say(self, source: str, problem: str) -> None:
+        if source not in self._problems:
+            log.warning("node source %s: %s", source, problem)
+        self._problems[source] = problem
 
     async def refresh_forever(self) -> None:
         """Refresh every `refresh_seconds`, until cancelled."""
@@ -67,16 +88,15 @@ class NodeManager:
             await self._clock.sleep(self._refresh_seconds)
 
     def current(self) -> Snapshot:
-        """The newest snapshot. `taken_at` is when the oldest source was last seen; no I/O."""
+        """The newest snapshot. `taken_at` is when the oldest source of nodes was last seen; no I/O."""
         seen = list(self._seen.values())
         foreign = [occupancy for look in seen for occupancy in look.foreign]
-        loads = {name: load for look in seen for name, load in look.loads.items()}
-        taken_at: datetime = min((look.seen_at for look in seen), default=self._clock.now())
+        taken_at: datetime = min((look.seen_at for look in seen if look.nodes), default=self._clock.now())
         return Snapshot(
             taken_at=taken_at,
             nodes=self._nodes(),
             occupancies=(*foreign, *self._own()),
-            loads=loads,
+            loads=self._loads(),
             source="+".join(self._seen),
         )
 
@@ -108,8 +128,36 @@ class NodeManager:
         found: dict[str, Node] = {}
         for look in self._seen.values():
             for node in look.nodes:
-                found.setdefault(node.name, node)
+                if node.name not in found:
+                    found[node.name] = self._with_profile(node)
         return tuple(found.values())
+
+    def _with_profile(self, node: Node) -> Node:
+        kept = self._profiled.get(node.name)
+        if kept is None or kept[0] is not node:
+            kept = self._profiled[node.name] = (node, self._profiles.apply(node))
+        return kept[1]
+
+    def _loads(self) -> dict[str, Load]:
+        """Measured loads that are not too old to mean anything, with our own tasks that they do not show yet."""
+        oldest = self._clock.now() - LOAD_LASTS
+        fresh = {
+            name: load
+            for look in self._seen.values()
+            for name, load in look.loads.items()
+            if load.measured_at >= oldest
+        }
+        return with_placements(fresh, self._nodes(), self._placed_lately()) if fresh else {}
+
+    def _placed_lately(self) -> list[tuple[str, int, datetime]]:
+        """Node, millicores and instant of every task of ours that is bound."""
+        found = []
+        for run in self._live():
+            for key, attempt in run.attempts_in(*BOUND):
+                node, at = attempt.actual_node or attempt.node, attempt.started_at or attempt.placed_at
+                if node is not None and at is not None:
+                    found.append((node, requests_of(run, key, attempt.option, self._defaults).cpu_millicores, at))
+        return found
 
     def _own(self) -> list[Occupancy]:
         runs = self._live()

@@ -66,12 +66,17 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What was measured on a node: CPU and memory in use as fractions 0 to 1; None is unknown, never idle."""
+    """What was measured on a node: CPU and memory in use as fractions 0 to 1; None is unknown, never idle.
+
+    `figures` holds whatever else is known, by name: `cpu_pressure`, `disk_available_bytes`, `gpu_fraction`, …; and
+    `cpu_fraction_expected`, which adds what our own tasks asked for that were bound after the measurement.
+    """
 
     measured_at: datetime
     cpu_fraction: float | None = None
     memory_fraction: float | None = None
     source: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from server.domain.placement import TaskRef
 
 SAMPLES = 64
 FEWEST_SAMPLES = 8
-MOST_DRAWS = 400_000
+MOST_DRAWS = 100_000
 """Larger plans get fewer samples, so that a forecast stays a matter of a second."""
 
 Z90 = 1.2815515655446004
@@ -88,6 +88,8 @@ def forecast(steps: Iterable[Step], groups: Mapping[str, Sequence[TaskRef]], see
     before = predecessors(ordered)
     count = max(FEWEST_SAMPLES, min(SAMPLES, MOST_DRAWS // max(len(ordered), 1)))
     rng = random.Random(seed)
+    chances = [(index + 0.5) / count for index in range(count)]
+    normal = [_NORMAL.inv_cdf(chance) for chance in chances]
     starts: dict[TaskRef, list[float]] = {}
     ends: dict[TaskRef, list[float]] = {}
     for step in ordered:
@@ -96,11 +98,11 @@ def forecast(steps: Iterable[Step], groups: Mapping[str, Sequence[TaskRef]], see
             starts[step.key] = [step.start] * count
         else:
             starts[step.key] = [max(0.0, *(other[index] for other in waited), 0.0) for index in range(count)]
-        chances = [(index + 0.5) / count for index in range(count)]
-        rng.shuffle(chances)
-        ends[step.key] = [
-            at + _run_time(step, at, chance) for at, chance in zip(starts[step.key], chances, strict=True)
-        ]
+        if step.is_running:
+            ends[step.key] = [step.start + _rest_of(step, chance) for chance in rng.sample(chances, count)]
+            continue
+        spread, draws = _spread(step), rng.sample(normal, count)
+        ends[step.key] = [at + step.p50 * math.exp(spread * z) for at, z in zip(starts[step.key], draws, strict=True)]
     grouped = {name: [ends[key] for key in keys if key in ends] for name, keys in groups.items()}
     return Forecast(
         starts={key: _percentiles(values) for key, values in starts.items()},
@@ -128,14 +130,18 @@ def _makes_room(on_node: Sequence[tuple[float, Step]], step: Step) -> list[TaskR
     return found
 
 
-def _run_time(step: Step, start: float, chance: float) -> float:
-    """The run time that is not exceeded with this chance; of a running task one that is longer than it has run."""
-    spread = max(math.log(max(step.p90, 1e-9) / max(step.p10, 1e-9)) / (2 * Z90), SMALLEST_SPREAD)
-    centre = math.log(max(step.p50, 1e-9))
-    if step.is_running and start < 0:
-        done = _NORMAL.cdf((math.log(-start) - centre) / spread)
+def _spread(step: Step) -> float:
+    """Standard deviation of the logarithm of its run time."""
+    return max(math.log(max(step.p90, 1e-9) / max(step.p10, 1e-9)) / (2 * Z90), SMALLEST_SPREAD)
+
+
+def _rest_of(step: Step, chance: float) -> float:
+    """A running task's whole run time: one that is longer than it has run, not exceeded with this chance."""
+    spread, centre = _spread(step), math.log(max(step.p50, 1e-9))
+    if step.start < 0:
+        done = _NORMAL.cdf((math.log(-step.start) - centre) / spread)
         if done > 1 - 1e-6:  # it ran longer than anybody thought: it may end any moment, or take as long again
-            return -start * (1 + chance)
+            return -step.start * (1 + chance)
         chance = done + (1 - done) * chance
     return math.exp(centre + spread * _NORMAL.inv_cdf(min(max(chance, 1e-9), 1 - 1e-9)))
 

@@ -29,7 +29,7 @@ from server.platforms.interface import PlatformInterface
 from server.stores.files import FileArtifactStore
 from server.stores.interface import RunStoreInterface
 
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 60.0
 _NUMBERS = itertools.count(1)
 
 

@@ -27,6 +27,9 @@ from server.stores.interface import RunStoreInterface
 FRESH_SECONDS = 1.0
 """A scene serves everybody who asks within this time."""
 
+LARGEST_SHARE = 10
+"""A scene that takes long to make serves so many times as long."""
+
 SKIPPED = {"condition": "its condition did not hold", "upstream-failed": "a task it needs did not succeed"}
 MOST_VERDICTS = 100_000
 """Pairs of ready tasks and nodes up to which an explanation of a whole run asks every node about every task."""
@@ -54,13 +57,15 @@ class Explainer:
         self._estimate, self._defaults = estimate, defaults
         self._scene: Scene | None = None
         self._making = asyncio.Lock()
+        self._seconds = 0.0
 
     async def scene(self, run: Run | None = None) -> Scene:
-        """The picture of this moment, at most a second old; with this run in it, if it is live."""
+        """The picture of this moment, about a second old at most; with this run in it, if it is live."""
         async with self._making:
             now = self._scheduler.now()
             is_missing = run is not None and not run.state.is_end and self._scene and run.id not in self._scene.runs
-            if self._scene is None or is_missing or (now - self._scene.now).total_seconds() > FRESH_SECONDS:
+            age = (now - self._scene.now).total_seconds() if self._scene is not None else 0.0
+            if self._scene is None or is_missing or age > max(FRESH_SECONDS, LARGEST_SHARE * self._seconds):
                 positions: dict[tuple[str, TaskKey], int] = {}
                 for index, entry in enumerate(self._scheduler.queue()):
                     positions[(entry.run_id, entry.key)] = index + 1
@@ -75,6 +80,7 @@ class Explainer:
                     estimate=self._estimate,
                     defaults=self._defaults,
                 )
+                self._seconds = (self._scheduler.now() - now).total_seconds()
             return self._scene
 
     async def run(self, run_id: str) -> RunExplanation:
@@ -141,6 +147,7 @@ class Explainer:
             state=task.state,
             sentence="",
             node=node,
+            planned_node=scene.plan[ref].node if task.state in UNBOUND and ref in scene.plan else None,
             position=scene.positions.get(ref),
             starts=scene.starts.get(ref) if is_known and task.state in WAITING else None,
             ends=scene.ends.get(ref) if is_known and not task.state.is_end else None,

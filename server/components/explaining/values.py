@@ -103,6 +103,7 @@ class TaskExplanation:
     state: TaskState
     sentence: str
     node: str | None = None
+    planned_node: str | None = None
     position: int | None = None
     waiting: Waiting | None = None
     actions: tuple[Action, ...] = ()

@@ -216,7 +216,7 @@ class Watcher:
         if seen is None:
             run_id = self._run_of_workflow.pop(name, "")
             gone = self._workflow_of.get(run_id)
-            if gone is not None and not gone.phase:
+            if gone is not None and not gone.phase and run_id in self.followers:
                 del self._workflow_of[run_id]
                 self._orphaned[run_id] = self._now()
             elif run_id not in self.followers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 import mlopx.remote
 from mlopx import Pipeline
 from mlopx.spec import json_schema, parse_spec, to_json
+from server.platforms.kubeflow.compile.carried import unpacked
 
 EXAMPLES = ("bikes", "diamonds", "digits", "languages", "segments")
 
@@ -57,6 +59,19 @@ def test_the_bytes_depend_neither_on_the_folder_nor_on_the_hash_seed(project_roo
         [sys.executable, "-c", code, str(path)], cwd=tmp_path, env=environment, capture_output=True, check=True
     )
     assert built.stdout == (project_root / "pipelines" / "golden" / "segments.json").read_bytes()
+
+
+def test_the_examples_become_exactly_what_is_kept_for_kubeflow(golden: ModuleType, project_root: Path) -> None:
+    made = {path.name: text for path, text in golden.kubeflow_files()}
+    kept = {path.name: path.read_text() for path in (project_root / "pipelines" / "golden").glob("*.kubeflow.yaml")}
+    assert set(made) == set(kept) == {f"{name}.kubeflow.yaml" for name in EXAMPLES}
+    for name, text in made.items():
+        assert opened(text) == opened(kept[name]), "if this change is meant, run: make golden"
+
+
+def opened(text: str) -> str:
+    """The text with what is packed in it unpacked: compression may differ between machines, what it packs may not."""
+    return re.sub(r"eN[A-Za-z0-9+/]{60,}={0,2}", lambda packed: unpacked(packed[0]), text)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -167,6 +167,20 @@ def plan(
 
 
 @app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Run id, a unique beginning of one, or `latest`.")],
+    second: Annotated[str, typer.Argument(help="The other run.")],
+    all: Annotated[bool, typer.Option("--all", help="Also what is the same in both.")] = False,  # noqa: A002 - likewise
+    json: Json = False,
+) -> None:
+    """Show how two runs differ: parameters, values, times, nodes, data and code."""
+    from mlopx.cli import comparing
+
+    with advice():
+        comparing.compare(_client(), first, second, is_all=all, as_json=json)
+
+
+@app.command()
 def queue(json: Json = False) -> None:
     """Show what waits for a node, and why."""
     from mlopx.cli import views

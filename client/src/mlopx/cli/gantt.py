@@ -26,6 +26,7 @@ class Bar:
     end: float
     cpus: float
     is_failed: bool
+    is_coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,14 @@ def lanes(bars: Sequence[Bar]) -> list[list[Bar]]:
     return rows
 
 
-def gantt_text(runs: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], width: int = 80) -> str:
-    """A chart of letters, one letter per run, one or more rows per node."""
-    bars = bars_of(runs)
+def gantt_text(
+    runs: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+    width: int = 80,
+    coming: Sequence[Bar] = (),
+) -> str:
+    """A chart of letters, one letter per run, one or more rows per node; dots for what is expected to come."""
+    bars = [*bars_of(runs), *coming]
     if not bars:
         return "nothing ran yet"
     letter = {run["id"]: LETTERS[index % len(LETTERS)] for index, run in enumerate(runs)}
@@ -115,7 +121,7 @@ def gantt_text(runs: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, A
                 first = int(bar.start / end * (room - 1))
                 last = max(first, int(bar.end / end * (room - 1)) - (bar.end < end))
                 for cell in range(first, min(last, room - 1) + 1):
-                    cells[cell] = "x" if bar.is_failed else letter[bar.run]
+                    cells[cell] = "x" if bar.is_failed else "." if bar.is_coming else letter[bar.run]
             lines.append((name if index == 0 else "").ljust(margin) + "|" + "".join(cells))
     lines.append(" " * margin + "+" + "-" * room)
     marks = f"0 s{f'{end / 2:.0f} s'.center(room - 3 - len(f'{end:.0f} s'))}{end:.0f} s"

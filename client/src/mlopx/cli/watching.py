@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,10 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from mlopx.cli.explaining import ends_in
 from mlopx.cli.finding import find_run
 from mlopx.cli.following import follow
-from mlopx.cli.gantt import gantt_text
+from mlopx.cli.gantt import Bar, gantt_text, origin_of
 from mlopx.cli.output import console, span, state, table
 from mlopx.remote import Client, RunHandle
 from mlopx.remote.runs import ENDS
@@ -32,26 +34,60 @@ def watch(client: Client, text: str) -> None:
     with Live(console=out, refresh_per_second=4, transient=False) as live:
         while True:
             detail = handle.detail()
-            live.update(picture(detail, client.get("/api/v1/nodes")["nodes"], out.width))
+            explained = client.get(f"/api/v1/runs/{handle.id}/explain")
+            live.update(picture(detail, client.get("/api/v1/nodes")["nodes"], out.width, explained))
             if detail["state"] in ENDS:
                 break
             time.sleep(REFRESH_SECONDS)
     handle.wait()
 
 
-def picture(detail: dict[str, Any], nodes: list[dict[str, Any]], width: int) -> Group:
-    """One frame: the run's state, its tasks, and a Gantt chart of what ran so far."""
+def picture(
+    detail: dict[str, Any], nodes: list[dict[str, Any]], width: int, explained: Mapping[str, Any] | None = None
+) -> Group:
+    """One frame: the run in a sentence, its tasks with what they wait for, and what ran, runs and is to come."""
+    said = {line["task"]: line for line in explained["tasks"]} if explained else {}
     order = {"running": 0, "queued": 1, "placed": 1, "ready": 2, "failed": 0}
     tasks = sorted(detail["tasks"], key=lambda task: order.get(task["state"], 3))[:MOST_ROWS]
-    rows = [(task["key"], state(task["state"]), task["node"] or "-", task["hold"][:60]) for task in tasks]
+    room = max(width - 56, 20)
+    rows = [(task["key"], state(task["state"]), task["node"] or "-", _note(task, said)[:room]) for task in tasks]
     done = sum(task["state"] in ("succeeded", "skipped") for task in detail["tasks"])
     head = Text.assemble(
         f"run {detail['id']}  ", state(detail["state"]), f"  {done} of {len(detail['tasks'])} tasks done  "
     )
     head.append(span(detail["turnaround_seconds"] or _since(detail["submitted_at"])))
-    parts: list[Any] = [head, Text(), table(("task", "state", "node", "waits for"), rows), Text()]
-    parts.append(Text(gantt_text([so_far(detail)], nodes, min(width, 100))))
+    if explained and explained["ends"]:
+        head.append(f"  done in {ends_in(explained['ends'])}")
+    parts: list[Any] = [head, Text(), table(("task", "state", "node", "why"), rows), Text()]
+    coming = _coming(detail, said, nodes)
+    parts.append(Text(gantt_text([so_far(detail)], nodes, min(width, 100), coming)))
+    if coming:
+        parts.append(Text(". = expected"))
     return Group(*parts)
+
+
+def _note(task: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    line = said.get(task["key"])
+    if line is None or task["state"] in ("succeeded", "skipped"):
+        return str(task["hold"])
+    return str(line["sentence"]).removeprefix(f"{task['key']} ")
+
+
+def _coming(detail: Mapping[str, Any], said: Mapping[str, Any], nodes: list[dict[str, Any]]) -> list[Bar]:
+    """What is expected: the rest of running tasks, and tasks that have a place in the plan."""
+    origin, names = origin_of([detail]), {node["name"] for node in nodes}
+    present = (datetime.now(UTC) - origin).total_seconds()  # noqa: TID251 - a live view of the present
+    found = []
+    for line in said.values():
+        node = line["planned_node"] or (line["node"] if line["state"] == "running" else None)
+        if node is None or node not in names or not line["ends"]:
+            continue
+        begins = datetime.fromisoformat(line["starts"]["p50"]) if line["starts"] else None
+        start = max((begins - origin).total_seconds() if begins else present, present)
+        end = (datetime.fromisoformat(line["ends"]["p50"]) - origin).total_seconds()
+        if end > start:
+            found.append(Bar(detail["id"], line["task"], node, start, end, 1.0, is_failed=False, is_coming=True))
+    return sorted(found, key=lambda bar: bar.start)
 
 
 def so_far(detail: dict[str, Any]) -> dict[str, Any]:

@@ -77,14 +77,18 @@ def require_node(config: dict[str, Any], node: Node, change: Change, *, has_affi
 
 
 def require_stable(
-    config: dict[str, Any], nodes: Sequence[Node], change: Change, *, labels: Sequence[str], has_affinity: bool
+    config: dict[str, Any], node: Node, change: Change, *, labels: Sequence[str], has_affinity: bool
 ) -> None:
-    """Require what all these nodes have of lasting labels: their values, each node's among them."""
+    """Require the lasting labels that a node has, so that any node of its kind will do."""
     for label in labels:
-        found = [node.labels.get(label) for node in nodes]
-        values = tuple(dict.fromkeys(value for value in found if value))
-        if None not in found and values:
-            _require(config, Rule(label, values), change, has_affinity=has_affinity)
+        value = node.labels.get(label)
+        if value:
+            _require(config, Rule(label, (value,)), change, has_affinity=has_affinity)
+
+
+def is_same_kind(one: Node, other: Node, labels: Sequence[str]) -> bool:
+    """Whether what is required of one node holds on another."""
+    return all(one.labels.get(label) in (None, "", other.labels.get(label)) for label in labels)
 
 
 def stable_labels(has_accelerator: bool) -> tuple[str, ...]:
@@ -122,10 +126,9 @@ def _require(config: dict[str, Any], rule: Rule, change: Change, *, has_affinity
             else:
                 change.notes.append(f"its own selector {rule.key}={present} stands against {rule}; it is left as it is")
             return
-        if len(rule.values) == 1:
-            enter(config, "nodeSelector", "labels")[rule.key] = rule.values[0]
-            change.required.append(str(rule))
-            return
+        enter(config, "nodeSelector", "labels")[rule.key] = rule.values[0]
+        change.required.append(str(rule))
+        return
     if not has_affinity:
         change.notes.append(f"{rule} cannot be required: this Kubeflow server knows no node affinity (since 2.14)")
         return
@@ -161,6 +164,7 @@ __all__ = [
     "Change",
     "PlacementMode",
     "add_metadata",
+    "is_same_kind",
     "prefer_nodes",
     "require_node",
     "require_stable",

@@ -14,6 +14,7 @@ from server.platforms.kubeflow.placing.configs import (
     Change,
     PlacementMode,
     add_metadata,
+    is_same_kind,
     prefer_nodes,
     require_node,
     require_stable,
@@ -165,7 +166,8 @@ class _Writer:
             require_node(config, real[0], change, has_affinity=self.has_affinity)
             return
         if mode is not PlacementMode.PREFER or not self.has_affinity:
-            require_stable(config, placement.nodes, change, labels=stable, has_affinity=self.has_affinity)
+            require_stable(config, placement.nodes[0], change, labels=stable, has_affinity=self.has_affinity)
+            real = [node for node in real if is_same_kind(placement.nodes[0], node, stable)]
         if self.has_affinity:
             prefer_nodes(config, real, change)
         else:

@@ -32,7 +32,7 @@ export interface Hindsight {
   is_inside_band: boolean; best_node: string | null; regret_seconds: number | null;
 }
 export interface TaskLine {
-  task: string; state: string; sentence: string; node: string | null; position: number | null;
+  task: string; state: string; sentence: string; node: string | null; planned_node: string | null; position: number | null;
   waiting: Waiting | null; starts: Band | null; ends: Band | null; hindsight: Hindsight | null;
 }
 export interface Explained {

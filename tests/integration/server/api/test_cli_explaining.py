@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sys
@@ -50,3 +51,39 @@ async def test_explaining_a_waiting_task_says_what_every_node_lacks(
     assert "too little nvidia.com/gpu (asks 1, the node has 0)" in text
     assert "position in the queue: " in text
     assert "starts in" in queue
+
+
+async def test_two_runs_are_compared(api: Any, listening: Any, make_spec: MakeSpec) -> None:
+    first = await api.ended((await api.run(make_spec(task={"cache": False})))["id"])
+    other = make_spec(source="def greet(name: str) -> str:\n    return 'bye ' + name\n", task={"cache": False})
+    second = await api.ended((await api.run(other, parameters={"name": "moon"}))["id"])
+    async with listening(api) as url:
+        text = await mlopx(url, "compare", first["id"], second["id"])
+        document = json.loads(await mlopx(url, "compare", first["id"], second["id"], "--json"))
+    assert "-    return 'hello ' + name" in text
+    assert "+    return 'bye ' + name" in text
+    assert document["parameters"] == [{"name": "name", "first": "world", "second": "moon", "differs": True}]
+    assert document["values and figures"][0]["second"] == "bye moon"
+    assert max(len(line) for line in text.splitlines()) <= 200
+
+
+async def test_a_watched_run_shows_what_is_to_come(api: Any, make_spec: MakeSpec) -> None:
+    from rich.console import Console
+
+    from mlopx.cli.watching import picture
+
+    spec = make_spec(source="def greet(name: str) -> str:\n    import time\n    time.sleep(2)\n    return name\n")
+    spec["tasks"]["greet"]["cache"] = False
+    await api.ended((await api.run(spec))["id"])
+    run = await api.run(spec)
+    await api.when(run["id"], lambda run: run["tasks"][0]["state"] == "running")
+    detail, nodes = await api.get(f"/api/v1/runs/{run['id']}"), (await api.get("/api/v1/nodes"))["nodes"]
+    explained = await api.get(f"/api/v1/runs/{run['id']}/explain")
+    out = Console(width=80, file=io.StringIO())
+    with out.capture() as captured:
+        out.print(picture(detail, nodes, 80, explained))
+    text = captured.get()
+    assert "done in " in text
+    assert ". = expected" in text
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    await api.ended(run["id"])

@@ -19,7 +19,7 @@ CLUSTER = """
 name = "small"
 cpus = 2
 memory = "4Gi"
-zone = "a"
+zone = "b"
 speed = 0.5
 
 [[node]]

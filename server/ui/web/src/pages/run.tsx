@@ -115,7 +115,7 @@ function Timeline({ run, why, route }: { run: Detail; why?: Explained; route: Ro
       const start = Math.max(Date.parse(coming.starts.p50), now);
       bars.push({ id: `${task.key}:next`, start, end: Math.max(Date.parse(coming.ends.p50), start + 50), label: task.key, title: `${task.key}: planned, starts ${expected(coming.starts, now)}, done ${expected(coming.ends, now)}`, tone: "t-pending", isPlan: true, href: link(["runs", run.id, "tasks", task.key]) });
     }
-    return { task, bars, node: task.node ?? coming?.waiting?.nodes[0] ?? "" };
+    return { task, bars, node: task.node ?? coming?.planned_node ?? "" };
   });
   const all = rows.flatMap((row) => row.bars);
   if (!all.length) return <Empty>Nothing has started yet, and no start is predicted.</Empty>;

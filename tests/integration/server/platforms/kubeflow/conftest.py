@@ -56,6 +56,8 @@ class Ground:
         kube = KubeClient(Access(url=self.kube_url)) if has_kube else None
         nodes = KubernetesNodes(kube, now=self.clock.now) if kube else None
         headers = settings.pop("headers", {})
+        translate = settings.pop("translate", small_compiler.translate)
+        max_hold = settings.pop("max_hold_seconds", None)
         known: dict[str, Any] = {}
 
         async def look() -> Any:
@@ -66,7 +68,7 @@ class Ground:
 
         platform = KubeflowPlatform(
             client=KfpClient(self.url, identity=Identity(headers=headers), now=self.clock.now, timeout_seconds=5),
-            compiler=PlacingCompiler(translate=small_compiler.translate, refusals=lambda spec: [], node_of=known.get),
+            compiler=PlacingCompiler(translate=translate, refusals=lambda spec: [], node_of=known.get),
             kube=kube,
             nodes=look if nodes else None,
             options=KubeflowOptions(**settings),
@@ -75,7 +77,7 @@ class Ground:
         )
         self.platform = platform
         try:
-            async with open_house(platform, self.store, self.folder, self.clock) as house:
+            async with open_house(platform, self.store, self.folder, self.clock, max_hold_seconds=max_hold) as house:
                 yield house
         finally:
             await platform.aclose()

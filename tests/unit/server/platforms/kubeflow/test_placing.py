@@ -63,16 +63,19 @@ def test_preferred_nodes_are_wishes_with_falling_weights() -> None:
 
 
 def test_by_default_only_lasting_labels_are_required_and_host_names_are_wishes() -> None:
-    found = config_of(placed(text_of(), ONE, TWO, mode="default"))
+    found = config_of(placed(text_of(), ONE, a_node("beside", zone="a"), TWO, mode="default"))
+    labels = {"kubernetes.io/arch": "amd64", "topology.kubernetes.io/zone": "a"}
+    assert found["nodeSelector"] == {"labels": labels}
+    assert found["nodeAffinity"] == [
+        {"matchExpressions": [on_host("one")], "weight": 100},
+        {"matchExpressions": [on_host("beside")], "weight": 60},
+    ], "a node of another zone can be no wish"
+
+
+def test_a_label_that_the_node_lacks_is_not_required() -> None:
+    found = config_of(placed(text_of(), a_node("bare"), ONE, mode="default"))
     assert found["nodeSelector"] == {"labels": {"kubernetes.io/arch": "amd64"}}
-    zones = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a", "b"]}
-    assert found["nodeAffinity"][0] == {"matchExpressions": [zones]}
-    assert [entry["weight"] for entry in found["nodeAffinity"][1:]] == [100, 60]
-
-
-def test_a_label_that_one_of_the_nodes_lacks_is_not_required() -> None:
-    found = config_of(placed(text_of(), ONE, a_node("bare"), mode="default"))
-    assert [entry["weight"] for entry in found["nodeAffinity"]] == [100, 60], "no zone is required"
+    assert [entry["weight"] for entry in found["nodeAffinity"]] == [100, 60]
 
 
 @pytest.mark.parametrize("has_accelerator", [True, False])
@@ -139,7 +142,8 @@ def test_with_a_dynamic_selector_and_a_dynamic_affinity_only_a_wish_is_safe_and_
 
 def test_an_old_server_gets_selectors_only() -> None:
     found = place_pipeline(read_pipeline(text_of()), {"a": TaskPlacement((ONE, TWO))}, server_version=(2, 13))
-    assert config_of(found) == {"nodeSelector": {"labels": {"kubernetes.io/arch": "amd64"}}}
+    labels = {"kubernetes.io/arch": "amd64", "topology.kubernetes.io/zone": "a"}
+    assert config_of(found) == {"nodeSelector": {"labels": labels}}
     assert "knows no node affinity" in " ".join(found.effects["a"].notes)
 
 

@@ -33,6 +33,13 @@ def _sdk_pipelines() -> ModuleType:
 SDK = _sdk_pipelines()
 
 
+class Texts(dict[str, str]):
+    """Texts by name, that say little of themselves when a test fails."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} texts>"
+
+
 class Judge:
     """Kubeflow's SDK, asked in one place."""
 
@@ -78,6 +85,12 @@ class Judge:
 
 
 @pytest.fixture(scope="session")
+def sdk() -> ModuleType:
+    """`sdk_pipelines.py`, imported."""
+    return SDK
+
+
+@pytest.fixture(scope="session")
 def own() -> ModuleType:
     """`own_pipelines.py`, imported."""
     return _imported(Path(__file__).with_name("own_pipelines.py"))
@@ -92,7 +105,9 @@ def judge() -> Judge:
 def compiled(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Every feature's pipeline, compiled."""
     folder = tmp_path_factory.mktemp("compiled")
-    return {name: judge.compile(body, folder, **getattr(body, "settings", {})) for name, body in SDK.FEATURES.items()}
+    return Texts(
+        {name: judge.compile(body, folder, **getattr(body, "settings", {})) for name, body in SDK.FEATURES.items()}
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

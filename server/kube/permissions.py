@@ -1,0 +1,68 @@
+"""What we ask of the Kubernetes API, permission by permission, and what is lost without each.
+
+`deploy/` grants exactly these: `OBSERVE` to look, `PLACE` on top of it to run things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.kube.client import KubeClient
+from server.kube.errors import KubeError
+from server.kube.resources import NAMESPACES, NODES, PODS, WORKFLOWS, Kind
+
+READ = ("get", "list", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Verbs on one kind of object. `is_everywhere`: in the whole cluster, else in the namespace of the runs."""
+
+    kind: Kind
+    verbs: tuple[str, ...]
+    lost: str
+    sub: str = ""
+    is_everywhere: bool = False
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.kind.plural}{f'/{self.sub}' if self.sub else ''}"
+
+
+OBSERVE = (
+    Permission(NODES, READ, "no node is known: nothing can be placed", is_everywhere=True),
+    Permission(PODS, READ, "what other pods hold is unknown: nodes look emptier than they are", is_everywhere=True),
+    Permission(NAMESPACES, ("get",), "the namespace's label cannot be read: it is only observed unless KFP_MODE=place"),
+    Permission(WORKFLOWS, READ, "tasks are known by their pods only: skipped and cached ones are not told apart"),
+    Permission(PODS, READ, "no exact times, outputs, or reasons of waiting; nodes from the Workflow only"),
+    Permission(PODS, ("get",), "no logs of tasks", sub="log"),
+)
+PLACE = (Permission(PODS, ("patch",), "the reason why a task waits is not written on its pod"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whether we have a verb of a permission; `problem` when nobody could say."""
+
+    permission: Permission
+    verb: str
+    is_held: bool
+    problem: str = ""
+
+
+async def held(client: KubeClient, namespace: str, *, is_placing: bool) -> list[Held]:
+    """Ask the API about every permission."""
+    found = []
+    for permission in (*OBSERVE, *(PLACE if is_placing else ())):
+        where = None if permission.is_everywhere else namespace
+        for verb in permission.verbs:
+            try:
+                is_held, problem = await client.may(verb, permission.kind, namespace=where, sub=permission.sub), ""
+            except KubeError as error:
+                is_held, problem = False, error.message
+            found.append(Held(permission, verb, is_held, problem))
+    return found
+
+
+__all__ = ["OBSERVE", "PLACE", "Held", "Permission", "held"]

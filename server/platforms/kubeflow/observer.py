@@ -1,0 +1,163 @@
+"""Looks at everybody's runs in Kubeflow: what they teach, and what MLOpX would have done. Get, list and watch only.
+
+What was observed is kept in a file of lines (JSON): for each task where it ran and where it would have been placed. A
+run is observed once, also across restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from server.domain.errors import MlopxError
+from server.domain.placement import WaitingRun
+from server.platforms.kubeflow.client import ACTIVE, KfpClient, KfpRun
+from server.platforms.kubeflow.observing import Lesson, lessons, pipeline_of, waiting
+from server.platforms.kubeflow.sight import TaskSight
+from server.platforms.kubeflow.submitting import our_id
+
+log = logging.getLogger(__name__)
+
+PATIENCE = timedelta(seconds=30)
+"""How long after a run's end its Workflow and pods may still be behind."""
+
+Teach = Callable[[Sequence[Lesson]], Awaitable[None]]
+Shadow = Callable[[WaitingRun], Awaitable[Mapping[str, str]]]
+"""Where a strategy would put the tasks of a run: node by task path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one look brought."""
+
+    runs: int = 0
+    tasks: int = 0
+    without_nodes: int = 0
+
+
+class Observer:
+    """Observes the runs of a namespace.
+
+    Args:
+        sights: what is seen of a run's tasks.
+        teach: takes what was learned.
+        shadow: what would have been decided; None records nothing of it.
+    """
+
+    def __init__(
+        self,
+        client: KfpClient,
+        *,
+        namespace: str,
+        file: Path,
+        sights: Callable[[str], list[TaskSight]],
+        teach: Teach,
+        shadow: Shadow | None,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        update_seconds: float = 5.0,
+    ) -> None:
+        self._client, self._namespace, self._file, self._sights = client, namespace, file, sights
+        self._teach, self._shadow, self._now, self._sleep = teach, shadow, now, sleep
+        self._update_seconds = update_seconds
+        self._would: dict[str, Mapping[str, str]] = {}
+        self._done = {str(line["run"]) for line in read_observed(file)}
+        self._since: datetime | None = None
+        self.problem = ""
+
+    async def observe_forever(self) -> None:
+        """Look every interval, until cancelled."""
+        while True:
+            try:
+                await self.look()
+                self.problem = ""
+            except MlopxError as error:
+                self.problem = error.message
+            await self._sleep(self._update_seconds)
+
+    async def look(self) -> Learned:
+        """Note what would be done with runs that begin, and learn from those that ended since the last look."""
+        began = self._now()
+        active = {"operation": "IN", "key": "state", "stringValues": {"values": list(ACTIVE)}}
+        for run in await self._list(active):
+            await self._foresee(run)
+        learned = await self.learn((self._since or began) - timedelta(minutes=5))
+        self._since = began
+        return learned
+
+    async def learn(self, since: datetime) -> Learned:
+        """Learn from all runs that ended since then and were not learned from before."""
+        text = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        predicate = {"operation": "GREATER_THAN_EQUALS", "key": "finished_at", "timestampValue": text}
+        runs = tasks = unknown = 0
+        for run in await self._list(predicate):
+            if run.id in self._done or not run.is_over:
+                continue
+            found = lessons(run, pipeline_of(run), self._sights(run.id))
+            if not found and run.finished_at is not None and self._now() - run.finished_at < PATIENCE:
+                continue
+            await self._keep(run, found)
+            runs, tasks, unknown = runs + 1, tasks + len(found), unknown + (not found)
+        return Learned(runs, tasks, unknown)
+
+    async def _list(self, predicate: Mapping[str, Any]) -> list[KfpRun]:
+        found = await self._client.list([predicate], namespace=self._namespace)
+        return [run for run in found if our_id(run.name) is None]
+
+    async def _foresee(self, run: KfpRun) -> None:
+        """Ask once, when a run is first seen, where its tasks would have been placed."""
+        if self._shadow is None or run.id in self._would or run.id in self._done:
+            return
+        self._would[run.id] = {}
+        pipeline = pipeline_of(run)
+        if pipeline is not None and pipeline.placeable():
+            self._would[run.id] = await self._shadow(waiting(run, pipeline, self._now()))
+
+    async def _keep(self, run: KfpRun, found: Sequence[Lesson]) -> None:
+        if found:
+            await self._teach(found)
+        would = self._would.pop(run.id, {})
+        lines = [_line(one, would.get(one.task.split(".")[0])) for one in found] or [{"run": run.id, "name": run.name}]
+        await asyncio.to_thread(_append, self._file, lines)
+        self._done.add(run.id)
+
+
+def read_observed(file: Path) -> list[dict[str, Any]]:
+    """Everything observed so far; a last line that was cut off is left out."""
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def _line(lesson: Lesson, would: str | None) -> dict[str, Any]:
+    return {
+        "run": lesson.run_id,
+        "name": lesson.run_name,
+        "task": lesson.task,
+        "state": lesson.state,
+        "node": lesson.node,
+        "would_have_been": would,
+        "queue_seconds": lesson.queue_seconds,
+        "pull_seconds": lesson.pull_seconds,
+        "run_seconds": lesson.run_seconds,
+        "finished_at": lesson.finished_at.isoformat(),
+    }
+
+
+def _append(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "a", encoding="utf-8") as target:
+        target.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+__all__ = ["Learned", "Observer", "read_observed"]

@@ -1,0 +1,191 @@
+"""A real Prometheus that scrapes a real node exporter, and an endpoint whose text the test changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.cluster.prometheus import PrometheusLoads, prometheus_client
+from server.cluster.promql import queries
+from server.domain.errors import UnavailableError
+
+pytestmark = pytest.mark.needs("prometheus", "prometheus-node-exporter")
+
+VIRTUAL = """node_load1 2
+node_memory_MemTotal_bytes 16e9
+node_memory_MemAvailable_bytes 4e9
+node_filesystem_avail_bytes{mountpoint="/",fstype="ext4"} 7e9
+DCGM_FI_DEV_GPU_UTIL{gpu="0"} 50
+DCGM_FI_DEV_FB_USED{gpu="0"} 1024
+DCGM_FI_DEV_FB_FREE{gpu="0"} 3072
+"""
+
+
+@dataclass
+class Endpoint:
+    """Serves a text, and CPU seconds that grow with time as if so much of two cores were idle."""
+
+    text: str = VIRTUAL
+    idle: float = 0.25
+    began: float = field(default_factory=time.monotonic)
+    server: ThreadingHTTPServer | None = None
+
+    @property
+    def port(self) -> int:
+        assert self.server is not None
+        return int(self.server.server_address[1])
+
+    def page(self) -> bytes:
+        passed = time.monotonic() - self.began
+        lines = [
+            f'node_cpu_seconds_total{{cpu="{cpu}",mode="{mode}"}} {passed * share}'
+            for cpu in (0, 1)
+            for mode, share in (("idle", self.idle), ("user", 1 - self.idle))
+        ]
+        return (self.text + "\n".join(lines) + "\n").encode()
+
+
+@dataclass
+class Ground:
+    url: str
+    endpoint: Endpoint
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(endpoint: Endpoint) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(endpoint.page())
+
+        def log_message(self, *arguments: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return server
+
+
+def started(stack: ExitStack, *command: str) -> None:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(process.wait, 10)
+    stack.callback(process.terminate)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    endpoint, exporter, port = Endpoint(), free_port(), free_port()
+    endpoint.server = serve(endpoint)
+    targets = [
+        {"targets": [f"127.0.0.1:{endpoint.port}"], "labels": {"node": "virtual"}},
+        {"targets": [f"127.0.0.1:{exporter}"]},
+    ]
+    (folder / "targets.json").write_text(json.dumps(targets))
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
+        "scrape_configs: [{job_name: nodes, file_sd_configs: [{files: [targets.json]}]}]\n"
+    )
+    with ExitStack() as stack:
+        stack.callback(endpoint.server.server_close)
+        stack.callback(endpoint.server.shutdown)
+        started(stack, "prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{exporter}")
+        started(
+            stack,
+            "prometheus",
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        )
+        url = f"http://127.0.0.1:{port}"
+        wait_for_rates(url)
+        yield Ground(url, endpoint)
+
+
+def wait_for_rates(url: str) -> None:
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        try:
+            query = {"query": 'count(count by (instance) (rate(node_cpu_seconds_total{mode="idle"}[1m])))'}
+            found = httpx.get(f"{url}/api/v1/query", params=query).json()["data"]["result"]
+            if found and found[0]["value"][1] == "2":
+                return
+        except (httpx.HTTPError, KeyError, ValueError):
+            pass
+        time.sleep(0.2)
+    raise TimeoutError("Prometheus has no rates of both targets")
+
+
+@pytest.fixture
+async def client(ground: Ground) -> AsyncIterator[httpx.AsyncClient]:
+    found = prometheus_client(ground.url)
+    yield found
+    await found.aclose()
+
+
+def loads(client: httpx.AsyncClient, known: list[str], file: Path | None = None) -> PrometheusLoads:
+    now = lambda: datetime.now(UTC)  # noqa: E731, TID251 - a real clock
+    return PrometheusLoads(client, queries=queries("1m", file), known=lambda: known, now=now)
+
+
+async def test_a_real_prometheus_understands_every_query(client: httpx.AsyncClient) -> None:
+    seen = await loads(client, ["virtual", socket.gethostname()]).look()
+    virtual = seen.loads["virtual"]
+    assert virtual.cpu_fraction == pytest.approx(0.75, abs=0.1)
+    assert virtual.memory_fraction == pytest.approx(0.75)
+    assert virtual.figures["load_per_cpu"] == 1
+    assert virtual.figures["disk_available_bytes"] == 7e9
+    assert virtual.figures["gpu_fraction"] == 0.5
+    assert virtual.figures["gpu_memory_fraction"] == 0.25
+    assert virtual.source == "prometheus, by label node"
+
+
+async def test_a_real_node_exporter_is_found_by_its_host_name(client: httpx.AsyncClient) -> None:
+    load = (await loads(client, ["virtual", socket.gethostname()]).look()).loads[socket.gethostname()]
+    assert load.source == "prometheus, by host name"
+    assert 0 <= (load.cpu_fraction or 0) <= 1
+    assert 0 < (load.memory_fraction or 0) < 1
+    assert load.figures["disk_available_bytes"] > 0
+
+
+async def test_what_the_endpoint_says_next_is_seen_next(ground: Ground, client: httpx.AsyncClient) -> None:
+    asked = loads(client, ["virtual"])
+    before = (await asked.look()).loads["virtual"].memory_fraction
+    ground.endpoint.text = VIRTUAL.replace("4e9", "12e9")
+    try:
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            after = (await asked.look()).loads["virtual"].memory_fraction
+            if after != before:
+                break
+        assert after == pytest.approx(0.25)
+    finally:
+        ground.endpoint.text = VIRTUAL
+
+
+async def test_a_query_that_prometheus_refuses_is_told(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    file = tmp_path / "queries.json"
+    file.write_text(json.dumps({"ages": "timestamp("}))
+    asked = loads(client, [], file)
+    with pytest.raises(UnavailableError, match=r"refuses a query: .*parse error"):
+        await asked.look()

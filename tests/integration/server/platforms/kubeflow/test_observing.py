@@ -1,0 +1,211 @@
+"""First, do no harm: it only looks until a namespace is opted in, and then callers run things as themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlopx import component, pipeline
+from server.cluster.kubernetes import KubernetesNodes
+from server.components.pipeline_manager import Submission
+from server.domain.errors import ConflictError, UnauthorizedError
+from server.domain.placement import WaitingRun
+from server.kube.access import Access
+from server.kube.client import KubeClient
+from server.kube.permissions import OBSERVE, PLACE, held
+from server.platforms.kubeflow.observer import Observer, read_observed
+from server.platforms.kubeflow.observing import Lesson
+
+TELL = "import json, sys; print('working'); json.dump({}, open(json.loads(sys.argv[1])['outputs']['outputFile'], 'w'))"
+
+
+@component
+def step(a: int = 0, b: int = 0) -> int:
+    return a + b
+
+
+@pipeline
+def single():
+    step(a=1, b=1).named("only")
+
+
+def somebodys(name: str = "theirs") -> dict[str, Any]:
+    """A run that somebody else makes: two tasks, one after the other, the second on chosen nodes."""
+    tasks = {
+        "load": {"taskInfo": {"name": "load"}, "componentRef": {"name": "comp-load"}},
+        "train": {"taskInfo": {"name": "train"}, "componentRef": {"name": "comp-train"}, "dependentTasks": ["load"]},
+    }
+    container = {"image": "python:3.11", "command": ["python3", "-c", TELL], "args": ["{{$}}"]}
+    executors = {
+        "exec-load": {"container": container},
+        "exec-train": {"container": {**container, "resources": {"resourceCpuRequest": "500m"}}},
+    }
+    document = {
+        "pipelineInfo": {"name": name},
+        "root": {"dag": {"tasks": tasks}},
+        "components": {f"comp-{one}": {"executorLabel": f"exec-{one}"} for one in tasks},
+        "deploymentSpec": {"executors": executors},
+        "schemaVersion": "2.1.0",
+        "sdkVersion": "kfp-2.17.0",
+    }
+    chosen = {"exec-train": {"nodeSelector": {"labels": {"kubernetes.io/hostname": "two"}}}}
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": chosen}}}}
+    return {"display_name": name, "pipeline_spec": {"pipeline_spec": document, "platform_spec": platform}}
+
+
+async def test_a_namespace_is_only_observed_until_it_is_opted_in(make: Any) -> None:
+    async with make() as ground:
+        ground.double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {}}})
+        async with ground.house(mode="auto") as house:
+            with pytest.raises(ConflictError, match="only observed") as refused:
+                await house.submit(single)
+            assert "kubectl label namespace kubeflow mlopx.dev/mode=place" in (refused.value.hint or "")
+            labels = {"mlopx.dev/mode": "place"}
+            ground.double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": labels}})
+            await ground.platform.modes.look()
+            run = await house.ended((await house.submit(single)).id)
+    assert str(run.state) == "succeeded"
+
+
+async def test_observing_learns_from_everybodys_runs_and_writes_nothing(make: Any, tmp_path: Path) -> None:
+    taught: list[Lesson] = []
+    asked: list[WaitingRun] = []
+
+    async def teach(lessons: Sequence[Lesson]) -> None:
+        taught.extend(lessons)
+
+    async def shadow(run: WaitingRun) -> Mapping[str, str]:
+        asked.append(run)
+        return {task.key.path: "one" for task in run.tasks}
+
+    async with make() as ground, ground.house(mode="observe"):
+
+        def an_observer() -> Observer:
+            return Observer(
+                ground.platform.client,
+                namespace="",
+                file=tmp_path / "observed.jsonl",
+                sights=ground.platform.watcher.sights,
+                teach=teach,
+                shadow=shadow,
+                now=ground.clock.now,
+            )
+
+        observer = an_observer()
+        ground.double.world.holding = {"load"}
+        first = ground.double.create(somebodys())
+        await asyncio.sleep(0.05)
+        await observer.look()
+        ground.double.terminate(first.id)
+        ground.double.world.holding = set()
+        second = ground.double.create(somebodys("again"))
+        await ground.double.ended(second.id)
+        async with asyncio.timeout(20):
+            while not any(lesson.run_id == second.id for lesson in taught):
+                await observer.look()
+                await asyncio.sleep(0.05)
+        count = len(taught)
+        await an_observer().look()
+        assert len(taught) == count, "a run is learned from once, also after a restart"
+    assert [task.key.path for task in asked[0].tasks] == ["load", "train"]
+    assert asked[0].tasks[1].options[0].requests.cpu_millicores == 500
+    learned = {lesson.task: lesson for lesson in taught if lesson.run_id == second.id}
+    assert set(learned) == {"load", "train"}
+    assert learned["train"].node == "two"
+    assert learned["train"].component_digest == learned["load"].component_digest, "equal work is equal"
+    assert learned["train"].queue_seconds is not None
+    lines = read_observed(tmp_path / "observed.jsonl")
+    assert {(line["task"], line["node"]) for line in lines if line["run"] == second.id} >= {("train", "two")}
+    assert ground.double.kube.written == []
+    assert {call.method for call in ground.double.calls} == {"GET"}
+    granted = {(verb, one.sub or one.kind.plural) for one in OBSERVE for verb in one.verbs}
+    used = {(call.verb, call.sub or call.plural) for call in ground.double.kube.calls}
+    assert used <= granted
+
+
+async def test_placing_uses_no_more_than_what_deploy_grants(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        await house.ended((await house.submit(single)).id)
+        await asyncio.sleep(0.1)
+    granted = {(verb, one.sub or one.kind.plural) for one in (*OBSERVE, *PLACE) for verb in one.verbs}
+    assert {(call.verb, call.sub or call.plural) for call in ground.double.kube.calls} <= granted
+
+
+def test_the_manifests_grant_exactly_what_is_asked_for(project_root: Path) -> None:
+    import yaml
+
+    for file, permissions in (("observe.yaml", OBSERVE), ("place.yaml", PLACE)):
+        rules = [
+            (document["kind"] == "ClusterRole", rule)
+            for document in yaml.safe_load_all((project_root / "deploy" / file).read_text())
+            if document["kind"] in ("Role", "ClusterRole")
+            for rule in document["rules"]
+        ]
+        granted = {
+            (is_cluster, resource, verb)
+            for is_cluster, rule in rules
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        wanted = {
+            (one.is_everywhere or one.kind.plural == "namespaces", one.text, verb)
+            for one in permissions
+            for verb in one.verbs
+        }
+        assert granted == wanted
+
+
+async def test_rights_are_asked_for_one_by_one(make: Any) -> None:
+    async with make() as ground, KubeClient(Access(url=ground.kube_url)) as client:
+        ground.double.kube.denied = {("watch", "workflows")}
+        found = await held(client, "kubeflow", is_placing=True)
+    missing = [(one.verb, one.permission.text) for one in found if not one.is_held]
+    assert missing == [("watch", "workflows")]
+    assert all(one.permission.lost for one in found)
+
+
+async def test_in_multi_user_mode_a_run_is_made_as_its_caller_or_refused(make: Any) -> None:
+    async with make() as ground:
+        ground.double.is_multi_user = True
+        options: dict[str, Any] = {"namespace": "team", "headers": {"kubeflow-userid": "mlopx@example.org"}}
+        async with ground.house(**options) as house:
+            with pytest.raises(UnauthorizedError, match="multi-user"):
+                await house.submit(single)
+            submission = Submission(single.build(), caller={"kubeflow-userid": "ada@example.org", "accept": "*/*"})
+            run = await house.ended((await house.pipeline_manager.submit(submission)).id)
+    assert str(run.state) == "succeeded"
+    [record] = ground.double.runs.values()
+    assert (record.user, record.namespace) == ("ada@example.org", "team")
+    made = [call for call in ground.double.calls if call.method == "POST"]
+    assert {call.user for call in made} == {"ada@example.org"}
+
+
+async def test_a_token_file_is_read_for_every_request(make: Any, tmp_path: Path) -> None:
+    from server.platforms.kubeflow.client import Identity, KfpClient
+
+    token = tmp_path / "token"
+    token.write_text("one")
+    async with make() as ground:
+        client = KfpClient(ground.url, identity=Identity(token_file=token), now=ground.clock.now)
+        ground.double.token = "one"
+        await client.list([])
+        ground.double.token = "two"
+        token.write_text("two\n")
+        await client.list([])
+        await client.aclose()
+
+
+async def test_what_our_runs_hold_is_not_counted_twice(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"only"}
+        run = await house.submit(single)
+        await house.until(run.id, lambda found: any(task.current.actual_node for task in found.tasks.values()))
+        async with KubeClient(Access(url=ground.kube_url)) as client:
+            ours = KubernetesNodes(client, now=ground.clock.now, is_ours=ground.platform.follows)
+            assert (await ours.look()).foreign == ()
+            strangers = KubernetesNodes(client, now=ground.clock.now)
+            assert len((await strangers.look()).foreign) == 1
