@@ -113,7 +113,25 @@ PLAN: dict[str, Any] = {
     "unplaced": [],
     "runs": [],
 }
+QUESTION: dict[str, Any] = {
+    "format": "mlopx-problem/1",
+    "description": "Cycle 0 at 2026-11-01T09:00:00+00:00.",
+    "nodes": [{"name": "rented", "cpus": 2.0, "memory_bytes": 1073741824.0, "pods": 110.0}],
+    "tasks": [
+        {
+            "name": f"{examples.RUN_ID}/greet",
+            "run_seconds": {"rented": 31.0},
+            "requests": {"cpus": 1.0, "accelerators": {"nvidia.com/gpu": 1.0}},
+            "run": examples.RUN_ID,
+        }
+    ],
+    "edges": [],
+    "inputs": [],
+    "runs": [{"name": examples.RUN_ID, "submitted_seconds": -2.5}],
+    "held": [{"node": "rented", "requests": {"cpus": 1.0}, "until_seconds": 12.0}],
+}
 ANSWERS: dict[str, Any] = {
+    "GET /api/v1/queue/problem": QUESTION,
     "GET /api/v1/runs/{run_id}/explain": RUN,
     "GET /api/v1/runs/{run_id}/explain/task": TASK,
     "POST /api/v1/plan": PLAN,

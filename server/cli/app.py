@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.capturing import capture
 from server.cli.estimating import estimate
 from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
@@ -129,6 +130,7 @@ def version() -> None:
 app.command()(solve)
 app.command()(learn)
 app.command()(observed)
+app.command()(capture)
 app.command("compile")(compile_)
 app.command()(place)
 app.command()(estimate)

@@ -31,16 +31,18 @@ class Requests(Part):
 
     cpus: Amount | None = Field(None, description="1 where left out; counted only on nodes that state their cpus.")
     memory_bytes: Amount = 0.0
+    pods: Amount = Field(1.0, description="Counted only on nodes that state their pods.")
     accelerators: dict[Name, Amount] = Field(default_factory=dict, description="Kind to count.")
 
 
 class NodeEntry(Part):
-    """A machine. One that states neither cpus, memory nor accelerators runs one task at a time."""
+    """A machine. One that states neither cpus, memory, pods nor accelerators runs one task at a time."""
 
     name: Name | None = None
     exclusive: bool | None = Field(None, description="One task at a time, whatever it requests.")
     cpus: Amount | None = Field(None, description="Not counted where left out.")
     memory_bytes: Amount | None = Field(None, description="Not counted where left out.")
+    pods: Amount | None = Field(None, description="Most tasks at a time; not counted where left out.")
     accelerators: dict[Name, Amount] = Field(default_factory=dict, description="Kind to count; none where left out.")
     opens_seconds: Amount = Field(0.0, description="When the node is there.")
     price_per_hour: Amount | None = None

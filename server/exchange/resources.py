@@ -10,7 +10,7 @@ import numpy as np
 from server.exchange.document import NodeEntry, Requests
 from server.planning.problem import Floats
 
-SLOTS, CPUS, MEMORY = "slots", "cpus", "memory_bytes"
+SLOTS, CPUS, MEMORY, PODS = "slots", "cpus", "memory_bytes", "pods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Columns:
             *([SLOTS] if any(is_exclusive(node) for node in nodes) else []),
             *([CPUS] if any(node.cpus is not None for node in nodes) else []),
             *([MEMORY] if any(node.memory_bytes is not None for node in nodes) else []),
+            *([PODS] if any(node.pods is not None for node in nodes) else []),
             *kinds,
         ]
         if not names:
@@ -57,7 +58,7 @@ def is_exclusive(node: NodeEntry) -> bool:
     """Whether it runs one task at a time: it says so, or says nothing of what it has."""
     if node.exclusive is not None:
         return node.exclusive
-    return node.cpus is None and node.memory_bytes is None and not node.accelerators
+    return node.cpus is None and node.memory_bytes is None and node.pods is None and not node.accelerators
 
 
 def _amount(requests: Requests, name: str) -> float:
@@ -65,17 +66,19 @@ def _amount(requests: Requests, name: str) -> float:
         return 1.0
     if name == CPUS:
         return 1.0 if requests.cpus is None else requests.cpus
+    if name == PODS:
+        return requests.pods
     return requests.memory_bytes if name == MEMORY else requests.accelerators.get(name, 0.0)
 
 
 def _has(node: NodeEntry, name: str, plenty: float) -> float:
     if name == SLOTS:
         return 1.0 if is_exclusive(node) else plenty
-    if name == CPUS:
-        return plenty if node.cpus is None else node.cpus
-    if name == MEMORY:
-        return plenty if node.memory_bytes is None else node.memory_bytes
-    return node.accelerators.get(name, 0.0)
+    stated = {CPUS: node.cpus, MEMORY: node.memory_bytes, PODS: node.pods}
+    if name not in stated:
+        return node.accelerators.get(name, 0.0)
+    found = stated[name]
+    return plenty if found is None else found
 
 
 __all__ = ["Columns", "is_exclusive"]

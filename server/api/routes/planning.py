@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, Literal
 
@@ -15,6 +16,9 @@ from server.api.problems import responses
 from server.api.reading import StrictRoute
 from server.api.submissions import Options, from_json_parts
 from server.components.forecasting.changes import Changes
+from server.domain.errors import ConflictError
+from server.exchange.writing import TooLargeError, capture
+from server.planning.stating import state
 
 router = APIRouter(prefix="/api/v1", tags=["planning"], route_class=StrictRoute)
 
@@ -38,6 +42,17 @@ class PlanRequest(BaseModel):
     add_nodes: list[str] = Field([], max_length=MOST_CHANGES)
     remove_nodes: list[str] = Field([], max_length=MOST_CHANGES)
     priorities: dict[str, int] = Field({}, max_length=MOST_CHANGES)
+
+
+@router.get("/queue/problem", responses=responses(401, 409), summary="The queue as a problem file")
+async def queue_problem(parts: Parts) -> dict[str, Any]:
+    """What a strategy would be asked now, as `mlopx-server solve` reads it: nodes, what they hold, tasks that wait, and
+    their predicted seconds. Tasks that nothing can run now are left out."""
+    request = await parts.planner.question_now()
+    try:
+        return await asyncio.to_thread(lambda: capture(state(request)))
+    except TooLargeError as error:
+        raise ConflictError(str(error), hint="study a queue of this size with the simulator") from error
 
 
 @router.post("/plan", responses=responses(401, 409, 422, 503), summary="What would happen, with nothing submitted")

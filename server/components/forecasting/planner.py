@@ -107,6 +107,12 @@ class Planner:
         if self._closing is not None:
             await self._closing
 
+    async def question_now(self) -> PlacementRequest:
+        """What the strategy would be asked if a cycle began now."""
+        moment = _Moment(self._clock.now(), self._journal.live(), self._node_manager.current())
+        queue = waiting_runs(moment.live, moment.now, LiveView(self._defaults))
+        return await self._question(moment, queue, Changes())
+
     async def forecast(self, submission: Submission | None, changes: Changes) -> Forecasts:
         """Plan the queue, with a new run or without, as it is and changed.
 
@@ -151,26 +157,15 @@ class Planner:
         self, moment: _Moment, runs: tuple[WaitingRun, ...], changes: Changes, subject: str | None
     ) -> PlanReport:
         strategy = changes.strategy or self._decision_unit.placer
-        objective = changes.objective or self._settings.objective
-        snapshot = changed_snapshot(moment.snapshot, changes)
-        runs = changed_runs(runs, changes)
-        estimates = await asyncio.to_thread(self._estimate, runs, snapshot.nodes)
-        request = question(
-            0,
-            moment.now,
-            runs,
-            snapshot,
-            estimates,
-            settings=replace(self._settings, objective=objective),
-            history=self._node_manager.assignments(),
-        )
+        request = await self._question(moment, runs, changes)
+        runs, snapshot = request.runs, request.snapshot
         plan = await self._ask(strategy, request) if runs else PlacementPlan()
         views = [run for run in runs if run.run_id == subject]
         views += await asyncio.to_thread(self._with_bound, moment.live, runs)
         return await asyncio.to_thread(
             lambda: make_report(
                 strategy=strategy,
-                objective=objective,
+                objective=request.objective,
                 now=request.now,
                 views=views,
                 attempts=attempts_of(moment.live),
@@ -179,6 +174,18 @@ class Planner:
                 snapshot=snapshot,
                 subject=subject,
             )
+        )
+
+    async def _question(self, moment: _Moment, runs: tuple[WaitingRun, ...], changes: Changes) -> PlacementRequest:
+        snapshot, runs = changed_snapshot(moment.snapshot, changes), changed_runs(runs, changes)
+        return question(
+            0,
+            moment.now,
+            runs,
+            snapshot,
+            await asyncio.to_thread(self._estimate, runs, snapshot.nodes),
+            settings=replace(self._settings, objective=changes.objective or self._settings.objective),
+            history=self._node_manager.assignments(),
         )
 
     def _with_bound(self, live: list[Run], runs: tuple[WaitingRun, ...]) -> list[WaitingRun]:

@@ -16,7 +16,7 @@ from server import __version__
 from server.settings import Settings, variable
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-COMMANDS = {"serve", "config", "check", "placers", "placer", "version", "solve"}
+COMMANDS = {"serve", "config", "check", "placers", "placer", "version", "solve", "capture"}
 
 
 @pytest.fixture
