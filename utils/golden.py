@@ -25,6 +25,8 @@ from server.cluster.static_file import read_nodes
 from server.exchange.document import schema as problem_schema
 from server.platforms.kubeflow.placing import PlacementMode
 from server.settings import Settings, variable
+from server.simulation.pipeline_lines import pipeline_schema
+from server.simulation.scenario import scenario_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS_HEAD = """# Settings
@@ -89,6 +91,13 @@ def problem_file_schema() -> Made:
     yield ROOT / "docs" / "problem.schema.json", text
 
 
+def scenario_schemas() -> Made:
+    """The published JSON Schemas of a scenario file, and of the pipelines that it names."""
+    for name, schema in (("scenario", scenario_schema()), ("scenario-pipeline", pipeline_schema())):
+        text = json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        yield ROOT / "docs" / f"{name}.schema.json", text
+
+
 def pictures() -> Made:
     """The pictures of the README."""
     for name, picture in load_module(ROOT / "images" / "draw.py").pictures().items():
@@ -141,6 +150,7 @@ MAKERS: list[Callable[[], Made]] = [
     pictures,
     settings_page,
     openapi,
+    scenario_schemas,
 ]
 
 

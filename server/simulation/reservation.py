@@ -91,11 +91,16 @@ class Reserving:
                 self._driver.take(run)
 
     def _task_ended(self, run: Run, path: str) -> None:
-        """Give back nodes that the run needs no more, where they are given back task by task."""
-        if self._rules.release == "task":
-            chosen = self._chosen[run.id]
-            needed = {chosen[key].node for key, task in run.tasks.items() if not task.state.is_end}
-            self._release(run.id, keep=needed)
+        """Give back nodes that the run needs no more, where they are not kept to its end."""
+        if self._rules.release == "run":
+            return
+        order = run.graph.order
+        is_open = [not run.tasks[TaskKey(one)].state.is_end for one in order]
+        if self._rules.release == "next":
+            is_open = [here or (index + 1 < len(order) and is_open[index + 1]) for index, here in enumerate(is_open)]
+        chosen = self._chosen[run.id]
+        needed = {chosen[TaskKey(one)].node for one, here in zip(order, is_open, strict=True) if here}
+        self._release(run.id, keep=needed)
 
     def _notice(self, change: Change) -> None:
         if change.run.state.is_end:

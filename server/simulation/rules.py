@@ -19,7 +19,8 @@ class Rules:
         binding: when a task gets its node.
         reservation: `pipeline` starts a run only when all its nodes are free and then has them for itself alone: the
             rule of the original MLOpX. Placements are then made once, at the end of the run's window.
-        release: with a reservation, when a node is given back: after the run's last `task` on it, or with the `run`.
+        release: with a reservation, when a node is given back: after the run's last `task` on it, when the `next` task
+            after that has ended too, or with the `run`.
         window_seconds: new runs are kept until the end of the window they arrive in; 0 decides at once.
         window_offset_seconds: where the first window ends.
         poll_seconds: with a reservation, how often the server looks whether nodes are free; 0 knows at once.
@@ -30,7 +31,7 @@ class Rules:
     placer: str
     binding: Binding = Binding.WHEN_READY
     reservation: Reservation = "none"
-    release: Literal["task", "run"] = "task"
+    release: Literal["task", "next", "run"] = "task"
     window_seconds: float = 0.0
     window_offset_seconds: float = 0.0
     poll_seconds: float = 0.0

@@ -1,0 +1,183 @@
+"""Scenario files: what they may say, what is said about bad ones, and what the shipped ones give."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from server.simulation.engine import Finished, simulate
+from server.simulation.pipeline_lines import pipeline_schema
+from server.simulation.problems import ScenarioError
+from server.simulation.reading import SHIPPED, CaseMaker, find_scenario, read_scenario, shipped_names
+from server.simulation.report import measures
+from server.simulation.scenario import scenario_schema
+
+TWO_NODES = """
+[[cluster.node]]
+kind = "slow"
+speed = 0.5
+[[cluster.node]]
+kind = "fast"
+"""
+LINES = [
+    {"id": 0, "arrival": {"calm": 0.0}, "seconds_by_type": [[40, 10], [None, 20]], "after": [[], [0]]},
+    {"id": 1, "arrival": {"calm": 5.0}, "seconds_by_type": [[6.5, 5]], "after": [[]]},
+]
+FROM_FILE = """
+[arrivals]
+file = "pipelines.jsonl"
+key = "calm"
+kinds = ["slow", "fast"]
+cpus = 1
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., CaseMaker]:
+    """Write a scenario with its pipelines, and read it."""
+
+    def make(text: str = FROM_FILE + TWO_NODES, lines: list[Any] = LINES) -> CaseMaker:
+        (tmp_path / "pipelines.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+        path = tmp_path / "scenario.toml"
+        path.write_text(text)
+        return CaseMaker(path, read_scenario(path))
+
+    return make
+
+
+def run(maker: CaseMaker, seed: int = 0) -> Finished:
+    return simulate(maker.case(maker.scenario.server[0], seed))
+
+
+def test_pipelines_of_a_file_run_as_it_says(write: Callable[..., CaseMaker]) -> None:
+    finished = run(write())
+    times = {(task.run_id, task.task): task for task in finished.tasks}
+    assert times["r00000", "t1"].node == "fast"
+    assert times["r00000", "t1"].run_seconds == pytest.approx(20)
+    assert {run.submitted_at for run in finished.runs} == {0.0, 5.0}
+
+
+def test_a_gzipped_file_is_the_same(write: Callable[..., CaseMaker], tmp_path: Path) -> None:
+    plain = run(write())
+    with gzip.open(tmp_path / "pipelines.jsonl.gz", "wt") as file:
+        file.write("\n".join(json.dumps(line) for line in LINES))
+    assert run(write(FROM_FILE.replace(".jsonl", ".jsonl.gz") + TWO_NODES)).tasks == plain.tasks
+
+
+def test_tasks_in_full_may_offer_options_and_name_what_they_wait_for(write: Callable[..., CaseMaker]) -> None:
+    options = [
+        {"name": "gpu", "accelerator": "nvidia.com/gpu", "seconds": {"fast": 2}},
+        {"name": "cpu", "seconds": {"slow": 30, "fast": 20}},
+    ]
+    tasks = [
+        {"name": "load", "seconds": {"slow": 5, "fast": 5}, "memory": "1Gi", "output_bytes": 1e6},
+        {"name": "train", "options": options, "after": ["load"], "task_kind": "training", "model": "cnn"},
+    ]
+    nodes = TWO_NODES + 'accelerator = "nvidia.com/gpu"\naccelerators = 1\n'
+    finished = run(write(FROM_FILE + nodes, [{"id": "mine", "arrival": 1.5, "tasks": tasks}]))
+    assert [(task.task, task.option) for task in finished.tasks] == [("load", "default"), ("train", "gpu")]
+
+
+BAD_SCENARIOS = {
+    "unknown key": (FROM_FILE + TWO_NODES + "cups = 2", "cluster.node.1.cups: there is no such key"),
+    "no source": (TWO_NODES, "exactly one of"),
+    "not toml": ("[cluster", "is not TOML"),
+    "twice": (FROM_FILE + TWO_NODES + '[[cluster.node]]\nkind = "fast"', "two nodes are named fast"),
+    "memory": (FROM_FILE + TWO_NODES + 'memory = "much"', "cluster.node fast: memory"),
+    "loss": (FROM_FILE + TWO_NODES + '[[loss]]\nnode = "gone"\nat = 5', "there is no node 'gone'"),
+    "missing file": (FROM_FILE.replace("pipelines", "other") + TWO_NODES, "other.jsonl: cannot be read"),
+    "csv": (FROM_FILE + '[cluster]\ncsv = "nodes.csv"', "nodes.csv: cannot be read"),
+    "arrival": (FROM_FILE.replace("calm", "busy") + TWO_NODES, "pipelines.jsonl:1: arrival has the keys calm"),
+    "kinds": (FROM_FILE.replace('kinds = ["slow", "fast"]', "") + TWO_NODES, "needs kinds in"),
+    "too big": (FROM_FILE.replace("cpus = 1", "cpus = 2") + TWO_NODES, "task t0 of pipeline p0 fits on no node"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_SCENARIOS))
+def test_a_bad_scenario_is_told_with_its_file_and_key(write: Callable[..., CaseMaker], name: str) -> None:
+    text, said = BAD_SCENARIOS[name]
+    with pytest.raises(ScenarioError) as caught:
+        run(write(text))
+    assert said in caught.value.message
+    assert "/" in caught.value.message
+
+
+BAD_LINES = {
+    "columns": ({"id": 0, "arrival": 0, "seconds_by_type": [[1]]}, ":1: task 0 has 1 seconds for 2 kinds"),
+    "after": ({"id": 0, "arrival": 0, "seconds_by_type": [[1, 1]], "after": [[3]]}, "names a task that does not exist"),
+    "key": ({"id": 0, "arrival": 0, "second_by_type": [[1, 1]]}, ":1: second_by_type: there is no such key"),
+    "empty": ({"id": 0, "arrival": 0}, "needs tasks, or seconds_by_type"),
+    "negative": ({"id": 0, "arrival": 0, "seconds_by_type": [[-1, 1]]}, "seconds must be positive"),
+    "nowhere": ({"id": 0, "arrival": 0, "seconds_by_type": [[None, None]]}, "has no seconds for any kind"),
+    "circle": ({"id": 0, "arrival": 0, "seconds_by_type": [[1, 1], [1, 1]], "after": [[1], [0]]}, "circle"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_LINES))
+def test_a_bad_pipeline_is_told_with_its_line(write: Callable[..., CaseMaker], name: str) -> None:
+    line, said = BAD_LINES[name]
+    with pytest.raises(ScenarioError, match=r"pipelines\.jsonl:1") as caught:
+        run(write(lines=[line]))
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_scenarios_are_valid_by_the_published_schema(name: str) -> None:
+    document = tomllib.loads((SHIPPED / f"{name}.toml").read_text())
+    jsonschema.Draft202012Validator(scenario_schema()).validate(document)
+    read_scenario(find_scenario(name))
+
+
+def test_pipelines_are_valid_by_the_published_schema() -> None:
+    for line in LINES:
+        jsonschema.Draft202012Validator(pipeline_schema()).validate(line)
+
+
+PUBLISHED = {
+    "fifo_random, their rules": (890.8, 281.92),
+    "fifo_round_robin, their rules": (859.0, 258.1),
+    "its custom, their rules": (285.0, 54.3),
+    "kubernetes, no GPU requests": (404.2, None),
+}
+
+
+def original(name: str) -> dict[str, list[Any]]:
+    """Measures of every server of a scenario, one per seed."""
+    path = find_scenario(name)
+    maker = CaseMaker(path, read_scenario(path))
+    return {
+        server.name or server.placer: [measures(simulate(maker.case(server, seed))) for seed in maker.scenario.seeds]
+        for server in maker.scenario.server
+    }
+
+
+def test_the_original_experiment_comes_out_as_published() -> None:
+    found = original("original-a")
+    for server, (total, waiting) in PUBLISHED.items():
+        figures = found[server]
+        assert sum(one.execution_span for one in figures) / len(figures) == pytest.approx(total, rel=0.15)
+        if waiting is not None:
+            assert sum(one.waiting.mean for one in figures) / len(figures) == pytest.approx(waiting, rel=0.15)
+    ours = found["custom, shared nodes"][0]
+    assert ours.makespan <= 175
+    assert ours.waiting.mean <= 10
+
+
+@pytest.mark.parametrize("name", ["online", "data-heavy", "scale"])
+def test_generated_scenarios_end_and_their_load_shows(name: str) -> None:
+    path = find_scenario(name)
+    scenario = read_scenario(path)
+    generator = scenario.generator
+    assert generator is not None
+    small = scenario.model_copy(update={"generator": generator.model_copy(update={"pipelines": 40})})
+    finished = run(CaseMaker(path, small))
+    assert len(finished.runs) == 40
+    assert {one.state for one in finished.runs} == {"succeeded"}
+    assert 0.02 < measures(finished).utilisation["cpu"] <= 1
