@@ -80,7 +80,7 @@ def test_tasks_in_full_may_offer_options_and_name_what_they_wait_for(write: Call
         {"name": "load", "seconds": {"slow": 5, "fast": 5}, "memory": "1Gi", "output_bytes": 1e6},
         {"name": "train", "options": options, "after": ["load"], "task_kind": "training", "model": "cnn"},
     ]
-    nodes = TWO_NODES + 'accelerator = "nvidia.com/gpu"\naccelerators = 1\n'
+    nodes = TWO_NODES + 'accelerator = "nvidia.com/gpu"\naccelerators = 1\n[[server]]\nplacer = "custom"\n'
     finished = run(write(FROM_FILE + nodes, [{"id": "mine", "arrival": 1.5, "tasks": tasks}]))
     assert [(task.task, task.option) for task in finished.tasks] == [("load", "default"), ("train", "gpu")]
 
