@@ -47,6 +47,11 @@ serve: $(VENV)/.user ## Start the placement server on port 8000
 test: $(VENV)/.dev ## Run every test this machine can run (MLOPX_STRICT_TESTS=1: a skip is a failure)
 	$(PY) -m pytest -q -n $${MLOPX_TEST_WORKERS:-2} --dist worksteal $(ARGS)
 
+.PHONY: test-kubeflow
+test-kubeflow: $(VENV)/.dev ## Hold a real Kubeflow (KFP_URL, KUBECONFIG) to the contract that the double keeps
+	@test -n "$$KFP_URL" || { echo "give the Kubeflow to test: KFP_URL=http://... KUBECONFIG=... make test-kubeflow"; exit 1; }
+	$(PY) -m pytest -q tests/contract/server/platforms/test_kubeflow_contract.py $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check format, style, types and layers
 	$(VENV)/bin/ruff format --check .

@@ -68,7 +68,12 @@ class PlacingCompiler:
         """The run's pipeline with its placements, marked with the run's id."""
         spec = run.graph.spec
         choices = {key.path: one.option for key, one in placements.items() if spec.tasks[key.path].options}
-        translated = self._translate_chosen(spec, choices) if choices else self._translated(spec)
+        is_as_written = run.options.is_caching and not choices
+        translated = (
+            self._translated(spec)
+            if is_as_written
+            else self._translate_chosen(spec if run.options.is_caching else _uncached(spec), choices)
+        )
         placeable = {task.path for task in translated.pipeline.placeable()}
         wanted = {
             translated.paths[path]: self._placement(run, path, placements.get(TaskKey(path)))
@@ -89,6 +94,12 @@ class PlacingCompiler:
 
     def _translated(self, spec: PipelineSpec) -> Translated:
         return self._translate(_Same(spec))
+
+
+def _uncached(spec: PipelineSpec) -> PipelineSpec:
+    """The same pipeline with no task taken from Kubeflow's cache; its own client turns only the outermost tasks off."""
+    tasks = {path: task.model_copy(update={"cache": False}) for path, task in spec.tasks.items()}
+    return spec.model_copy(update={"tasks": tasks})
 
 
 class _Same:

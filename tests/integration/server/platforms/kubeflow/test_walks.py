@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlopx import component, pipeline
+from server.components.pipeline_manager import Submission
 from server.domain.states import TaskState
 
 
@@ -133,3 +134,15 @@ async def test_a_cancelled_run_is_stopped_there(make: Any) -> None:
     assert [record.state for record in ground.double.runs.values()] == ["FAILED"], (
         "Kubeflow says so of what was stopped"
     )
+
+
+async def test_a_cache_hit_is_told_as_such_and_nothing_is_cached_unless_wanted(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        runs = []
+        for is_caching in (True, True, False):
+            submission = Submission(diamond.build(), is_caching=is_caching)
+            run = await house.pipeline_manager.submit(submission)
+            runs.append(await house.ended(run.id))
+    assert [str(run.state) for run in runs] == ["succeeded"] * 3
+    assert [{task.from_cache for task in run.tasks.values()} for run in runs] == [{False}, {True}, {False}]
+    assert len(ground.double.world.started) == 8

@@ -1,0 +1,70 @@
+"""A real server process beside the Kubeflow double: by settings alone, observing first, then placing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlopx import component, pipeline
+from server.testing.kfp import KubeflowDouble, VirtualNode
+
+
+@component(cpu=0.5)
+def step(a: int = 0, b: int = 0) -> int:
+    return a + b
+
+
+@pipeline
+def pair():
+    first = step(a=1, b=1).named("first")
+    step(a=first.output, b=1).named("second")
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a test with the machine's clock
+
+
+def a_kubeconfig(folder: Path, url: str) -> Path:
+    path = folder / "kubeconfig"
+    document = {
+        "current-context": "double",
+        "contexts": [{"name": "double", "context": {"cluster": "double"}}],
+        "clusters": [{"name": "double", "cluster": {"server": url}}],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(make_server: Any, tmp_path: Path) -> None:
+    nodes = [VirtualNode("one", cpu="2"), VirtualNode("two", cpu="2")]
+    double = KubeflowDouble(tmp_path / "double", nodes, now=now)
+    double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
+    async with double.serve() as (url, kube_url):
+        kubeconfig = str(a_kubeconfig(tmp_path, kube_url))
+        settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig, "UPDATE_INTERVAL": "0.2", "CLUSTER_FILE": ""}
+        server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60")
+        try:
+            await asyncio.to_thread(server.start)
+            for count in (1, 2):
+                asked = time.monotonic()
+                body = {"spec": pair.build().model_dump(), "options": {"is_caching": False}}
+                answer = await asyncio.to_thread(server.client.post, "/api/v1/runs", body)
+                while len(double.runs) < count:
+                    await asyncio.sleep(0.001)
+                print(f"create call {time.monotonic() - asked:.3f} s after the submission")
+                ended = await asyncio.to_thread(server.ended, answer["run"]["id"])
+            ready = await asyncio.to_thread(server.client.get, "/readyz")
+            shown = await asyncio.to_thread(server.client.get, "/nodes/")
+        finally:
+            await asyncio.to_thread(server.stop)
+            server.process = None
+    attempts = {task["key"]: task["attempts"][-1] for task in ended["tasks"]}
+    assert ended["state"] == "succeeded", ended
+    assert {attempt["actual_node"] for attempt in attempts.values()} <= {"one", "two"}
+    assert all(attempt["queue_seconds"] is not None for attempt in attempts.values())
+    assert {name: one for name, one in ready["checks"].items() if not one["ok"]} == {}
+    assert {node["name"] for node in shown["nodes"]} == {"one", "two"}
