@@ -61,6 +61,7 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(make_s
             shown = await asyncio.to_thread(server.client.get, "/nodes/")
         finally:
             await asyncio.to_thread(server.stop)
+            server.client.close()
             server.process = None
     attempts = {task["key"]: task["attempts"][-1] for task in ended["tasks"]}
     assert ended["state"] == "succeeded", ended
