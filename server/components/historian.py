@@ -22,6 +22,9 @@ from server.stores.interface import CacheEntry, FinishedAttempt, RunStoreInterfa
 
 log = logging.getLogger(__name__)
 
+MOST_TAUGHT = 50_000
+"""So many of the latest attempts are taught at start; the estimators would keep no more of older ones."""
+
 Learn = Callable[[Sequence[FinishedAttempt]], None]
 
 
@@ -40,8 +43,8 @@ class Historian:
         self._waiting: asyncio.Queue[tuple[list[FinishedAttempt], list[CacheEntry]]] = asyncio.Queue()
 
     async def load(self) -> None:
-        """Teach the estimators everything on record, at start."""
-        after = 0
+        """Teach the estimators the latest of what is on record, at start."""
+        after = max(await asyncio.to_thread(self._store.last_finished_id) - MOST_TAUGHT, 0)
         while page := await asyncio.to_thread(self._store.finished, after=after):
             self._learn(page)
             after = page[-1].id
@@ -107,6 +110,7 @@ class Historian:
                 finished_at=attempt.finished_at,
                 peak_memory_bytes=attempt.peak_memory_bytes,
                 workload=view.workload,
+                parameters=view.parameters,
                 node_speeds=node.speeds if node else {},
                 node_cores=node.allocatable.cpu_millicores / 1000 if node else 0.0,
                 start_seconds=_start_seconds(attempt),

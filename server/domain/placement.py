@@ -39,7 +39,8 @@ class WaitingTask:
 
     `is_ready`: everything it waits for is done, so it can be bound now. `waits_for` names unbound or running tasks of
     the same run; `edge_bytes` is how much each of them, or each finished upstream, will hand over. `avoid_nodes` failed
-    it before. `workload` carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values.
+    it before. `workload` carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values,
+    `parameters` the arguments that are numbers or short words.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class WaitingTask:
     attempt: int = 1
     input_bytes: float = 0.0
     workload: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ref(self) -> TaskRef:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlopx.spec import Component, Task, merge_hints
+from mlopx.spec import Component, Const, Item, Param, Task, merge_hints
 from mlopx.spec import Resources as RequestedResources
 from server.domain.placement import DEFAULT_OPTION, BoundTask, TaskOption, WaitingRun, WaitingTask
-from server.domain.resolve import NeverError, NotYetError, instances, shared_iteration
+from server.domain.resolve import BadValueError, NeverError, NotYetError, Reader, instances, shared_iteration
 from server.domain.resources import Resources
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import BOUND, TaskState
+
+CHANCE = ("seed", "random_state")
+"""Parts of the names of arguments that change nothing about the run time."""
+
+MOST_PARAMETERS, LONGEST_WORD = 16, 64
 
 Defaults = Callable[[RequestedResources], Resources]
 """How a platform fills in what a task did not request."""
@@ -118,6 +123,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         attempt=task.current.number,
         input_bytes=sum(sizes.values()),
         workload=_workload(run, definition),
+        parameters=_parameters(run, task.key, definition),
     )
 
 
@@ -148,6 +154,21 @@ def _upstreams(run: Run, key: TaskKey) -> list[TaskRun]:
 def _output_bytes(task: TaskRun) -> float:
     sizes = (output.artifact.size_bytes for output in task.outputs.values() if output.artifact is not None)
     return float(sum(size or 0 for size in sizes))
+
+
+def _parameters(run: Run, key: TaskKey, definition: Task) -> Mapping[str, Any]:
+    """The arguments from which run times may be learnt: numbers and short words that are known before anything runs."""
+    reader = Reader(run, run.graph.loops[key.path], key.iteration)
+    found: dict[str, Any] = {}
+    for port, value in definition.arguments.items():
+        if isinstance(value, Const | Param | Item) and not any(part in port for part in CHANCE):
+            try:
+                data = reader.read(value)
+            except (NotYetError, NeverError, BadValueError, LookupError):
+                continue
+            if isinstance(data, int | float) or (isinstance(data, str) and len(data) <= LONGEST_WORD):
+                found[port] = data
+    return found if len(found) <= MOST_PARAMETERS else {}
 
 
 def _workload(run: Run, definition: Task) -> Mapping[str, Any]:

@@ -62,7 +62,7 @@ class EstimateTable:
 def _asked(run: WaitingRun) -> _Asked:
     rows = []
     for task in run.tasks:
-        hints = _identity(task.workload)
+        hints, parameters = _identity(task.workload), _identity(task.parameters)
         for option in task.options:
             requests = option.requests
             identity = (
@@ -73,6 +73,7 @@ def _asked(run: WaitingRun) -> _Asked:
                 requests.accelerators,
                 task.input_bytes,
                 hints,
+                parameters,
             )
             rows.append(((task.run_id, task.key, option.name), identity, profile_of_task(task, option)))
     return _Asked(run, tuple(rows))
@@ -88,6 +89,7 @@ def profile_of_task(task: WaitingTask, option: TaskOption) -> Profile:
         accelerators=option.requests.accelerators,
         input_bytes=task.input_bytes,
         workload=task.workload,
+        parameters=task.parameters,
     )
 
 

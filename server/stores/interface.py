@@ -166,6 +166,10 @@ class RunStoreInterface(ABC):
         """Finished attempts with ids above `after`, oldest first."""
 
     @abstractmethod
+    def last_finished_id(self) -> int:
+        """Id of the newest finished attempt, 0 if there is none."""
+
+    @abstractmethod
     def put_cache(self, entries: Sequence[CacheEntry]) -> None:
         """Remember outputs by cache key; a newer entry replaces an older one."""
 

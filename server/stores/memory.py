@@ -123,6 +123,10 @@ class MemoryRunStore(RunStoreInterface):
         with self._lock:
             return self._finished[after : after + limit]
 
+    def last_finished_id(self) -> int:
+        with self._lock:
+            return self._finished[-1].id if self._finished else 0
+
     def put_cache(self, entries: Sequence[CacheEntry]) -> None:
         with self._lock:
             self._cache.update({entry.key: entry for entry in entries})

@@ -167,6 +167,10 @@ class SqlRunStore(RunStoreInterface):
             rows = connection.execute(query).all()
         return [finished_from_json(row.id, row.document) for row in rows]
 
+    def last_finished_id(self) -> int:
+        with self._reading() as connection:
+            return int(connection.execute(select(func.max(tables.finished.c.id))).scalar() or 0)
+
     def put_cache(self, entries: Sequence[CacheEntry]) -> None:
         newest = {entry.key: entry for entry in entries}
         rows = [

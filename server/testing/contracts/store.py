@@ -285,12 +285,14 @@ def finished_attempts_are_numbered(store: RunStoreInterface) -> None:
                         (("nvidia.com/gpu", 1),), 10.5, 1.25 * n, "succeeded", START, 1e9, {"task_kind": "train"})
         for n in range(4)
     ]  # fmt: skip
+    assert store.last_finished_id() == 0
     store.add_finished(made[:3])
     store.add_finished(made[3:])
     kept = store.finished()
     assert [replace(one, id=0) for one in kept] == made
     assert [one.id for one in kept] == sorted({one.id for one in kept})
     assert store.finished(after=kept[1].id) == kept[2:]
+    assert store.last_finished_id() == kept[-1].id
     assert store.finished(limit=2) == kept[:2]
 
 

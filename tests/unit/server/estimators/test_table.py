@@ -58,3 +58,9 @@ def test_ten_thousand_tasks_on_a_thousand_nodes_are_quick() -> None:
     found = build_estimates(runs, cluster, chain)
     assert time.process_time() - began < 1.0
     assert len(found.table) == 200
+
+
+def test_other_parameters_make_another_row() -> None:
+    runs = [a_run(name, a_task(name, parameters={"trees": trees})) for name, trees in (("a", 10), ("b", 10), ("c", 20))]
+    found = build_estimates(runs, [a_node("one")], ChainEstimator())
+    assert len(found.table) == 2
