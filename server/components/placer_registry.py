@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from server.components.placer_worker import load_class
 from server.domain.errors import ConfigurationError
+from server.placers.anytime import Anytime
 from server.placers.cost import Cost
 from server.placers.cpop import Cpop
 from server.placers.custom import Custom
 from server.placers.deadline import Deadline
+from server.placers.exact import Exact
 from server.placers.fair_share import FairShare
 from server.placers.fifo_greedy import FifoGreedy
 from server.placers.fifo_random import FifoRandom
@@ -49,6 +51,8 @@ placers: dict[str, type[PlacerInterface]] = {
     "min_min": MinMin,
     "max_min": MaxMin,
     "sufferage": Sufferage,
+    "anytime": Anytime,
+    "exact": Exact,
 }
 """Every strategy that comes with the server. Others join by the entry-point group, or by `PLACER="module:Class"`."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from server.components.placer_registry import placers
 from server.domain.node import Occupancy
-from server.domain.placement import BoundTask, PlacementPlan, WaitingRun
+from server.domain.placement import BoundTask, PlacementPlan, PlacementRequest, WaitingRun
 from server.domain.run import TaskKey
 from server.placers.fair_share import FairShare
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, amounts
@@ -166,3 +166,34 @@ def test_what_runs_too_long_is_not_expected_to_end_at_once() -> None:
     run = a_run("a", task("a"), bound=(bound,))
     plan = place("online", run, nodes={"slow": 0.5, "fast": 1.0}, seconds={"train": 60}, occupancies=busy)
     assert node_of(plan, "a") == "slow"
+
+
+def hard_queue() -> PlacementRequest:
+    """Seven unequal tasks on two nodes: list rules are not best."""
+    runs = [a_run(f"run-{n}", task(f"run-{n}", f"t{n}")) for n in range(7)]
+    took = (30, 30, 20, 20, 20, 41, 9)
+    table = {(f"t{n}", node): float(took[n]) for n in range(7) for node in ("one", "two")}
+    return a_request([a_node("one"), a_node("two")], runs, seconds=table, objective="makespan")
+
+
+def last_finish(plan: PlacementPlan) -> float:
+    return max((one.planned_finish_at - NOW).total_seconds() for one in plan.placements if one.planned_finish_at)
+
+
+def test_anytime_beats_the_rules_it_begins_with() -> None:
+    rules = [last_finish(placers[name]().place(hard_queue())) for name in ("heft", "min_min", "max_min", "sufferage")]
+    assert last_finish(placers["anytime"]().place(hard_queue())) <= min(rules)
+
+
+def test_exact_proves_its_plan_and_says_so() -> None:
+    plan = placers["exact"]().place(hard_queue())
+    assert last_finish(plan) == 89
+    assert {one.reason for one in plan.placements if one.planned_start_at == NOW} == {
+        "best plan there is, proved: makespan of 89 s"
+    }
+
+
+def test_exact_says_when_a_queue_is_beyond_its_reach() -> None:
+    runs = [a_run(f"run-{n}", a_task(f"run-{n}")) for n in range(30)]
+    plan = placers["exact"]().place(a_request([a_node("one")], runs))
+    assert plan.placements[0].reason == "best plan known; 30 tasks are too many to prove it"
