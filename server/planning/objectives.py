@@ -13,7 +13,7 @@ import numpy as np
 from server.planning.problem import NEVER, Floats, Problem
 from server.planning.schedule import UNPLACED, Schedule
 
-TAIL_SHARE = 0.2
+TAIL_SHARE = 1.0
 """Under `turnaround`, how much the squared slowdown of a run counts beside its seconds, in seconds of a typical run."""
 
 LATE_WEIGHT = 20.0

@@ -12,7 +12,7 @@ from server.domain.placement import Estimate, PlacementPlan, PlacementRequest
 from server.placers.online import LEAST_PATIENCE_SECONDS, PATIENCE, Online
 from server.placers.srpt_eft import SrptEft
 from server.planning.checking import flaws
-from server.planning.objectives import evaluate
+from server.planning.objectives import run_costs, turnarounds
 from server.planning.queue import Queue
 from server.planning.stating import state
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, requests
@@ -114,8 +114,12 @@ def test_searching_is_no_worse_than_the_order_it_begins_with(chains: list[list[f
     queue = Queue(certain.problem, certain.finish_of_bound)
     hurried = replace(certain, request=replace(request, time_limit_seconds=0.0))
     searched, begun = (Online().schedule(one, queue) for one in (certain, hurried))
-    tail = 1.25  # the search also minds the slowest of them, so its mean alone may give a little way
-    assert evaluate(certain.problem, searched)[0] <= evaluate(certain.problem, begun)[0] * tail
+    costs = run_costs(certain.problem, "turnaround", queue.outline.path)
+    found, first = (
+        float((costs.linear * elapsed + costs.square * elapsed**2).sum())
+        for elapsed in (turnarounds(certain.problem, schedule) for schedule in (searched, begun))
+    )
+    assert found <= first * (1 + 1e-6)
 
 
 def test_the_same_queue_gives_the_same_plan_in_another_cycle() -> None:
