@@ -43,7 +43,7 @@ def compile_(
 def place(
     file: Annotated[Path, typer.Argument(help="A compiled Kubeflow pipeline (.yaml), a spec (.json) or a .py file.")],
     cluster: Annotated[Path, typer.Option(help="The file that describes the nodes.")],
-    placer: Annotated[str, typer.Option(help="The strategy, as `mlopx-server placers` lists them.")] = "custom",
+    placer: Annotated[str | None, typer.Option(help="The strategy; see `mlopx-server placers`.")] = None,
     mode: Annotated[PlacementMode, typer.Option(help="How firmly nodes are asked for.")] = PlacementMode.DEFAULT,
     pin: Annotated[list[str] | None, typer.Option(help="TASK=NODE, whatever the strategy says.")] = None,
     output: Output = None,
@@ -53,6 +53,7 @@ def place(
     """Place the tasks of a pipeline on the nodes of a file, and say where each goes and why."""
     from server.cli.placing import Subject, place_offline, subject_of_spec
     from server.cluster.static_file import read_nodes
+    from server.components.decision_unit import DEFAULT_PLACER
     from server.platforms.kubeflow.reading import read_pipeline
 
     nodes = read_nodes(cluster)
@@ -61,7 +62,7 @@ def place(
     else:
         subject = Subject(read_pipeline(_read(file), str(file)))
     pins = _pairs(pin or [], "--pin", "NODE")
-    found = place_offline(subject, nodes, placer=placer, mode=mode, pins=pins)
+    found = place_offline(subject, nodes, placer=placer or DEFAULT_PLACER, mode=mode, pins=pins)
     if output is not None:
         _write(output, found.pipeline.text)
     if json:

@@ -1,0 +1,170 @@
+"""What is no compiled pipeline is refused with reason and place; what is one is read, whatever else stands in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from server.domain.errors import InvalidSubmissionError
+from server.platforms.kubeflow.reading import read_pipeline
+from server.platforms.kubeflow.reading.amounts import quantity
+from server.platforms.kubeflow.reading.yaml_text import load_all
+from server.testing.compiled import a_container, a_node, a_pipeline, a_task
+
+PIPELINE = a_pipeline({"a": a_task("comp-a")}, {"comp-a": {}})
+
+
+def changed(**more: Any) -> str:
+    return a_pipeline({"a": a_task("comp-a")}, {"comp-a": {}}, **more)
+
+
+def without(*path: str) -> str:
+    document = yaml.safe_load(PIPELINE)
+    at = document
+    for key in path[:-1]:
+        at = at[key]
+    del at[path[-1]]
+    return str(yaml.safe_dump(document))
+
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "an empty file": ("", "is empty"),
+    "no YAML": ("a: [1", "cannot be read as YAML at line"),
+    "no mapping": ("- 1\n", "it holds list, not a mapping"),
+    "something else": ("a: 1\n", "it has no root (it has: a)"),
+    "an Argo workflow": ("apiVersion: argoproj.io/v1alpha1\nkind: Workflow\n", "is an Argo workflow"),
+    "a component of version 1": ("name: x\nimplementation: {container: {image: x}}\n", "is a component of Kubeflow"),
+    "a job wrapper": (json.dumps({"pipelineSpec": yaml.safe_load(PIPELINE)}), "is a job around a pipeline"),
+    "a manifest": ("kind: PipelineVersion\nspec: {}\n", "is a Kubernetes manifest"),
+    "our own spec": ('{"kind": "mlopx.PipelineSpec"}', "compile it: mlopx-server compile"),
+    "schema 2.0.0": (changed(schemaVersion="2.0.0"), "is of schemaVersion 2.0.0"),
+    "no schema": (without("schemaVersion"), "has no schemaVersion"),
+    "no name": (changed(pipelineInfo={}), "pipelineInfo.name: the pipeline has no name"),
+    "no tasks": (changed(root={"dag": {"tasks": {}}}), "root.dag.tasks: the pipeline has no tasks"),
+    "a misspelt field": (
+        a_pipeline({"a": {**a_task("comp-a"), "dependantTasks": []}}, {"comp-a": {}}),
+        "tasks.a.dependantTasks: Kubeflow knows no field 'dependantTasks' here; did you mean 'dependentTasks'?",
+    ),
+    "a wrong type": (
+        a_pipeline({"a": {**a_task("comp-a"), "cachingOptions": {"enableCache": "yes"}}}, {"comp-a": {}}),
+        "root.dag.tasks.a.cachingOptions.enableCache: expects true or false, not 'yes'",
+    ),
+    "a field twice": (
+        a_pipeline({"a": {**a_task("comp-a"), "component_ref": {"name": "x"}}}, {"comp-a": {}}),
+        "component_ref: is the same field as componentRef",
+    ),
+    "a date": (changed(defaultPipelineRoot="x").replace("x", "2024-01-01"), "defaultPipelineRoot: expects a text"),
+    "inputs of the betas": (
+        changed(
+            root={"dag": {"tasks": {"a": a_task("comp-a")}}, "inputDefinitions": {"parameters": {"x": {"type": "INT"}}}}
+        ),
+        "root.inputDefinitions.parameters.x: has no parameterType",
+    ),
+    "two pipelines": (f"{PIPELINE}---\n{PIPELINE}", "holds 2 pipeline documents"),
+    "two platforms": (f"{PIPELINE}---\nplatforms: {{}}\n---\nplatforms: {{}}\n", "holds 2 platform documents"),
+    "only a platform": ("platforms: {}\n", "holds only a platform document"),
+    "a misspelt platform": (f"{PIPELINE}---\nplatforms: {{kubernetes: {{deployment: {{}}}}}}\n", "did you mean"),
+    "a component in itself": (
+        a_pipeline({"a": a_task("comp-a")}, {"comp-a": {"dag": {"tasks": {"b": a_task("comp-a")}}}}),
+        "components.comp-a: contains itself: comp-a -> comp-a",
+    ),
+    "endless aliases": (
+        "a: &a [x, x]\n"
+        + "".join(f"{b}: &{b} [{', '.join(['*' + c] * 9)}]\n" for c, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        "too often",
+    ),
+    "endless nesting": ("[" * 300 + "]" * 300, "nested too deeply"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_it_is_refused_with_the_reason_and_the_place(what: str) -> None:
+    text, said = REFUSED[what]
+    with pytest.raises(InvalidSubmissionError) as caught:
+        read_pipeline(text, "mine.yaml")
+    assert str(caught.value).startswith("mine.yaml: ")
+    assert said in str(caught.value)
+
+
+def test_several_faults_are_told_at_once() -> None:
+    with pytest.raises(InvalidSubmissionError) as caught:
+        read_pipeline(changed(sdkVersion=1, defaultPipelineRoot=2))
+    assert len(caught.value.details) == 2
+
+
+def test_the_original_is_kept_word_for_word() -> None:
+    text = "# Kept\n" + PIPELINE
+    assert read_pipeline(text.encode()).documents.text == text
+
+
+def test_names_with_underscores_are_the_same_fields() -> None:
+    task = {"component_ref": {"name": "comp-a"}, "trigger_policy": {"condition": "1 == 1"}, "task_info": {"name": "A"}}
+    read = read_pipeline(a_pipeline({"a": task}, {"comp-a": {"executor_label": "exec-a"}}, {"exec-a": a_container()}))
+    assert read.tasks["a"].executor == "exec-a"
+    assert read.tasks["a"].conditions == ("a",)
+    assert read.tasks["a"].display_name == "A"
+
+
+def test_documents_may_stand_in_either_order_and_empty_ones_are_passed_over() -> None:
+    config = {"exec-a": {"tolerations": [{"key": "gpu", "operator": "Exists"}]}}
+    pipeline, platform = changed(configs=config).split("---\n")
+    read = read_pipeline(f"---\n{platform}---\n---\n{pipeline}")
+    assert [one.key for one in read.tasks["a"].constraints.tolerations] == ["gpu"]
+
+
+def test_a_launcher_is_reported_since_its_placement_goes_to_the_job() -> None:
+    passed_on = {"taskConfigPassthroughs": [{"field": "KUBERNETES_NODE_SELECTOR"}], "executorLabel": "exec-a"}
+    assert "passes through to the job" in read_pipeline(changed_component(passed_on)).notes[0]
+    applied = {**passed_on, "taskConfigPassthroughs": [{"field": "KUBERNETES_AFFINITY", "applyToTask": True}]}
+    assert read_pipeline(changed_component(applied)).notes == ()
+
+
+def changed_component(component: dict[str, Any]) -> str:
+    return a_pipeline({"a": a_task("comp-a")}, {"comp-a": component}, {"exec-a": a_container()})
+
+
+def test_what_is_newer_than_the_protocol_is_named() -> None:
+    assert "initContainers" in read_pipeline(changed(configs={"exec-a": {"initContainers": []}})).notes[0]
+
+
+def test_selectors_beside_nested_pipelines_are_doubted_since_the_sdk_mixes_them_up() -> None:
+    nested = {"comp-a": {}, "comp-inner": {"dag": {"tasks": {"b": a_task("comp-b")}}}, "comp-b": {}}
+    text = a_pipeline(
+        {"a": a_task("comp-a"), "inner": a_task("comp-inner")},
+        nested,
+        configs={"exec-a": {"nodeSelector": {"labels": {"x": "y"}}}},
+    )
+    assert any("may have given a task the selector of another" in note for note in read_pipeline(text).notes)
+
+
+def test_alternatives_of_an_affinity_become_the_nodes_on_which_one_of_them_holds() -> None:
+    terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]} for zone in "ab"]
+    constraints = read_pipeline(changed(configs={"exec-a": {"nodeAffinity": terms}})).tasks["a"].constraints
+    nodes = [a_node(f"n-{zone}", labels={"zone": zone}) for zone in "abc"]
+    (requirement,) = constraints.requirements_on(nodes)
+    assert (requirement.label, requirement.values) == ("kubernetes.io/hostname", ("n-a", "n-b"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("500m", "0.5"), ("2", "2"), ("1e3", "1000"), ("1Ki", "1024"), ("1.5Gi", "1610612736"), ("2G", "2000000000")],
+)
+def test_quantities_are_those_of_kubernetes(text: str, value: str) -> None:
+    assert quantity(text) == __import__("decimal").Decimal(value)
+    assert quantity("{{$.inputs.parameters['x']}}") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: yes\nb: 012\nc: 1_000\nd: 1.5\ne: .inf\nf: ~\ng: 'x'\nh: \"\\u00e9\"\n",
+        "a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n  e: 2\n",
+        "a: !!str 1\nb: |\n  text\n  more\n--- \nc: 1\n...\n",
+        "? a\n: - 1\n  - {b: c}\n1: 2\n",
+    ],
+)
+def test_yaml_means_what_pyyaml_says_it_means(text: str) -> None:
+    assert load_all(text).values == list(yaml.safe_load_all(text))
