@@ -46,7 +46,8 @@ class Command:
 
     def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
         """Exit code, what it printed, and what it complained about."""
-        self.monkeypatch.setattr(sys, "argv", ["mlopx-server", *map(str, arguments)])
+        strategy = [] if arguments[0] != "place" or "--placer" in arguments else ["--placer", "fifo_greedy"]
+        self.monkeypatch.setattr(sys, "argv", ["mlopx-server", *map(str, arguments), *strategy])
         with pytest.raises(SystemExit) as ended:
             run()
         out, err = self.capsys.readouterr()
