@@ -16,7 +16,7 @@ import numpy as np
 from server.planning.annealing import Annealer, can_anneal, seeded
 from server.planning.building import Builder
 from server.planning.constructors import heft
-from server.planning.prediction import predict, replayable
+from server.planning.prediction import link_caps, predict, replayable
 from server.planning.problem import Floats, Network, Problem, Sharing
 from server.planning.schedule import Schedule
 
@@ -106,7 +106,7 @@ class Contender:
             demand=problem.demand[modes],
         )
         self._seconds = self._dense(one_each)[0]
-        self._sizes = self._state.left.copy()
+        self._sizes, self._link_cap = self._state.left.copy(), link_caps(problem)
         position = np.empty(problem.task_count)
         position[self.build.topological] = np.arange(len(position))
         self._order = np.lexsort((position, best.start)).astype(np.int32)
@@ -143,6 +143,7 @@ class Contender:
             self._out_first,
             self._target,
             self._sizes,
+            self._link_cap,
             self.build.level,
             self._of_task,
             self._run_level,

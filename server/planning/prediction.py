@@ -58,6 +58,15 @@ def replayable(problem: Problem, schedule: Schedule) -> tuple[Replayed, Moving]:
     return ground, _state(problem, schedule, ground)
 
 
+def link_caps(problem: Problem) -> Floats:
+    """[m, m] the most bytes per second of each link; empty where links are no slower than their cards."""
+    if problem.network.pairs is None:
+        return np.zeros((0, 0))
+    nodes = np.arange(problem.node_count, dtype=np.int32)
+    with np.errstate(divide="ignore"):
+        return _caps(problem, nodes[:, None], nodes[None, :])
+
+
 def _require(problem: Problem, is_fine: npt.NDArray[np.bool_], said: str) -> None:
     for task in np.flatnonzero(~is_fine):
         name = problem.task_names[task] if problem.task_names else task
@@ -157,4 +166,4 @@ def _caps(problem: Problem, sender: Ints, receiver: Ints) -> Floats:
     return np.minimum(1.0 / np.asarray(problem.network.pairs, np.float64)[sender, receiver], FASTEST)
 
 
-__all__ = ["planned_order", "predict", "replayable"]
+__all__ = ["link_caps", "planned_order", "predict", "replayable"]

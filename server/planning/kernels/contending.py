@@ -30,6 +30,7 @@ def contend(
     out_first: Ints,
     target: Ints,
     sizes: Floats,
+    link_cap: Floats,
     level: Ints,
     run: Ints,
     run_level: Ints,
@@ -46,8 +47,9 @@ def contend(
 ) -> None:
     """Try so many moves from (order, ground.node, value), which go on to the next call; keep the best.
 
-    `seconds` is [n, m], infinite where a task cannot go; `sizes` what every transfer has to carry. A negative number of
-    steps only values the plan as it is.
+    `seconds` is [n, m], infinite where a task cannot go; `sizes` what every transfer has to carry; `link_cap` [m, m]
+    the most bytes per second of each pair of nodes (empty: no link is slower than its cards). Without steps the plan
+    is only valued as it is.
     """
     tasks, nodes = len(order), len(ground.opens)
     node, place = ground.node, np.zeros(tasks, np.int32)
@@ -72,7 +74,7 @@ def contend(
             if goal == was_place:
                 continue
             displace(was_place, goal, order, place)
-        rewind(ground, state, order, seconds, first, source, sizes)
+        rewind(ground, state, order, seconds, first, source, sizes, link_cap)
         replay(ground, state, held_node, held_demand, held_until)
         value_list(state.finish, run, run_level, weight, is_makespan, new)
         if steps == 0 or compare(new, value) <= -heat * math.log(1.0 - draw(chance)):
@@ -99,7 +101,14 @@ def can_go(seconds: Floats, group: Ints, count: int, goal: int) -> bool:
 
 @part
 def rewind(
-    ground: Replayed, state: Moving, order: Ints, seconds: Floats, first: Ints, source: Ints, sizes: Floats
+    ground: Replayed,
+    state: Moving,
+    order: Ints,
+    seconds: Floats,
+    first: Ints,
+    source: Ints,
+    sizes: Floats,
+    link_cap: Floats,
 ) -> None:
     """Bring all that hangs on nodes and order up to date, and everything that moves back to second 0."""
     tasks, edges = len(order), len(source)
@@ -120,6 +129,9 @@ def rewind(
         fill[j] += 1
     for f in range(edges, len(ground.receiver)):
         ground.receiver[f] = ground.node[ground.target[f]]
+    if len(link_cap) > 0:
+        for f in range(len(ground.receiver)):
+            ground.cap[f] = link_cap[ground.sender[f], ground.receiver[f]]
     state.missing[:] = 0
     for f in range(len(ground.target)):
         state.missing[ground.target[f]] += 1
