@@ -94,7 +94,7 @@ def make_observer(
         await keep([finished_of(one, node_of(one.node)) for one in lessons])
 
     platform = connected.platform
-    return Observer(
+    observer = Observer(
         platform.client,
         namespace=settings.kfp_namespace,
         file=observed_file(state),
@@ -102,8 +102,9 @@ def make_observer(
         teach=teach,
         shadow=shadow,
         now=now,
-        update_seconds=settings.update_interval,
     )
+    platform.watcher.tell_all(observer.offer)
+    return observer
 
 
 def observed_file(state: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from server.domain.errors import MlopxError
 from server.domain.placement import WaitingRun
-from server.platforms.kubeflow.client import ACTIVE, KfpClient, KfpRun
+from server.platforms.kubeflow.client import KfpClient, KfpRun
 from server.platforms.kubeflow.observing import Lesson, lessons, pipeline_of, waiting
 from server.platforms.kubeflow.sight import TaskSight
 from server.platforms.kubeflow.submitting import our_id
@@ -60,44 +60,48 @@ class Observer:
         teach: Teach,
         shadow: Shadow | None,
         now: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        update_seconds: float = 5.0,
     ) -> None:
         self._client, self._namespace, self._file, self._sights = client, namespace, file, sights
-        self._teach, self._shadow, self._now, self._sleep = teach, shadow, now, sleep
-        self._update_seconds = update_seconds
+        self._teach, self._shadow, self._now = teach, shadow, now
         self._would: dict[str, Mapping[str, str]] = {}
         self._done = {str(line["run"]) for line in read_observed(file)}
-        self._since: datetime | None = None
-        self.problem = ""
+        self._offered: list[KfpRun] = []
+        self._news = asyncio.Event()
+
+    def offer(self, runs: Iterable[KfpRun]) -> None:
+        """Runs that somebody just saw: so that nobody has to ask for them twice."""
+        self._offered = list(runs)
+        self._news.set()
 
     async def observe_forever(self) -> None:
-        """Look every interval, until cancelled."""
+        """Observe what is offered, until cancelled."""
         while True:
+            await self._news.wait()
+            self._news.clear()
             try:
-                await self.look()
-                self.problem = ""
+                await self.take(self._offered)
             except MlopxError as error:
-                self.problem = error.message
-            await self._sleep(self._update_seconds)
+                log.warning("runs of others could not be observed: %s", error.message)
 
-    async def look(self) -> Learned:
-        """Note what would be done with runs that begin, and learn from those that ended since the last look."""
-        began = self._now()
-        active = {"operation": "IN", "key": "state", "stringValues": {"values": list(ACTIVE)}}
-        for run in await self._list(active):
-            await self._foresee(run)
-        learned = await self.learn((self._since or began) - timedelta(minutes=5))
-        self._since = began
-        return learned
+    async def take(self, runs: Iterable[KfpRun]) -> Learned:
+        """Note what would be done with runs that begin, and learn from those that ended."""
+        found = [run for run in runs if our_id(run.name) is None]
+        for run in found:
+            if not run.is_over:
+                await self._foresee(run)
+        return await self._learn_from([run for run in found if run.is_over])
 
     async def learn(self, since: datetime) -> Learned:
         """Learn from all runs that ended since then and were not learned from before."""
         text = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         predicate = {"operation": "GREATER_THAN_EQUALS", "key": "finished_at", "timestampValue": text}
+        found = await self._client.list([predicate], namespace=self._namespace)
+        return await self.take(found)
+
+    async def _learn_from(self, ended: Iterable[KfpRun]) -> Learned:
         runs = tasks = unknown = 0
-        for run in await self._list(predicate):
-            if run.id in self._done or not run.is_over:
+        for run in ended:
+            if run.id in self._done:
                 continue
             found = lessons(run, pipeline_of(run), self._sights(run.id))
             if not found and run.finished_at is not None and self._now() - run.finished_at < PATIENCE:
@@ -105,10 +109,6 @@ class Observer:
             await self._keep(run, found)
             runs, tasks, unknown = runs + 1, tasks + len(found), unknown + (not found)
         return Learned(runs, tasks, unknown)
-
-    async def _list(self, predicate: Mapping[str, Any]) -> list[KfpRun]:
-        found = await self._client.list([predicate], namespace=self._namespace)
-        return [run for run in found if our_id(run.name) is None]
 
     async def _foresee(self, run: KfpRun) -> None:
         """Ask once, when a run is first seen, where its tasks would have been placed."""

@@ -23,7 +23,7 @@ class Poller:
     """One look per interval."""
 
     def __init__(self, client: KfpClient, *, namespace: str, now: Callable[[], datetime], is_all: bool = False) -> None:
-        self._client, self._namespace, self._now, self._is_all = client, namespace, now, is_all
+        self._client, self._namespace, self._now, self.is_all = client, namespace, now, is_all
         self._looked_at: datetime | None = None
         self._doubtful: list[str] = []
 
@@ -44,7 +44,7 @@ class Poller:
 
     async def _list(self, predicate: Mapping[str, Any]) -> list[KfpRun]:
         ours = {"operation": "IS_SUBSTRING", "key": "display_name", "stringValue": MARK}
-        return await self._client.list([predicate, *([] if self._is_all else [ours])], namespace=self._namespace)
+        return await self._client.list([predicate, *([] if self.is_all else [ours])], namespace=self._namespace)
 
     async def _single(self, found: dict[str, KfpRun], wanted: Collection[str]) -> set[str]:
         """Ask for those that no list had, in turn."""

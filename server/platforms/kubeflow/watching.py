@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,6 +80,7 @@ class Watcher:
         self._records: dict[str, KfpRun] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
+        self._on_runs: Callable[[Iterable[KfpRun]], None] | None = None
         self.poll_problem: MlopxError | None = None
 
     def parts(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
@@ -91,6 +92,11 @@ class Watcher:
         if self.workflows is not None and self.pods is not None:
             found.update(workflows=self.workflows.run_forever, pods=self.pods.run_forever)
         return found
+
+    def tell_all(self, on_runs: Callable[[Iterable[KfpRun]], None]) -> None:
+        """Look at everybody's runs from now on, and tell of what was seen."""
+        self._on_runs = on_runs
+        self._poller.is_all = True
 
     def follow(self, follower: Follower) -> None:
         """Follow a run from now on."""
@@ -135,7 +141,7 @@ class Watcher:
         """Ask KFP once how our runs stand."""
         self._outbox.repeat_old()
         wanted = [run_id for run_id, follower in self.followers.items() if not follower.has_ended]
-        if not wanted:
+        if not wanted and self._on_runs is None:
             return
         try:
             found, gone = await self._poller.look(wanted)
@@ -145,6 +151,8 @@ class Watcher:
             self.poll_problem = error
             return
         self.poll_problem = None
+        if self._on_runs is not None:
+            self._on_runs(found.values())
         self._records.update((run_id, found[run_id]) for run_id in wanted if run_id in found)
         for run_id in wanted:
             self._mark(run_id)

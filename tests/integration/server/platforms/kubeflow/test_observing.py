@@ -19,6 +19,7 @@ from server.kube.client import KubeClient
 from server.kube.permissions import OBSERVE, PLACE, held
 from server.platforms.kubeflow.observer import Observer, read_observed
 from server.platforms.kubeflow.observing import Lesson
+from server.platforms.kubeflow.polling import Poller
 
 TELL = "import json, sys; print('working'); json.dump({}, open(json.loads(sys.argv[1])['outputs']['outputFile'], 'w'))"
 
@@ -95,21 +96,26 @@ async def test_observing_learns_from_everybodys_runs_and_writes_nothing(make: An
                 now=ground.clock.now,
             )
 
+        async def look(observer: Observer) -> None:
+            poller = Poller(ground.platform.client, namespace="", now=ground.clock.now, is_all=True)
+            seen = list((await poller.look([]))[0].values())
+            await observer.take(seen)
+
         observer = an_observer()
         ground.double.world.holding = {"load"}
         first = ground.double.create(somebodys())
         await asyncio.sleep(0.05)
-        await observer.look()
+        await look(observer)
         ground.double.terminate(first.id)
         ground.double.world.holding = set()
         second = ground.double.create(somebodys("again"))
         await ground.double.ended(second.id)
         async with asyncio.timeout(20):
             while not any(lesson.run_id == second.id for lesson in taught):
-                await observer.look()
+                await look(observer)
                 await asyncio.sleep(0.05)
         count = len(taught)
-        await an_observer().look()
+        await look(an_observer())
         assert len(taught) == count, "a run is learned from once, also after a restart"
     assert [task.key.path for task in asked[0].tasks] == ["load", "train"]
     assert asked[0].tasks[1].options[0].requests.cpu_millicores == 500
@@ -209,3 +215,14 @@ async def test_what_our_runs_hold_is_not_counted_twice(make: Any) -> None:
             assert (await ours.look()).foreign == ()
             strangers = KubernetesNodes(client, now=ground.clock.now)
             assert len((await strangers.look()).foreign) == 1
+
+
+async def test_what_following_sees_is_observed_without_asking_again(make: Any, tmp_path: Path) -> None:
+    offered: list[str] = []
+    async with make() as ground, ground.house():
+        ground.platform.watcher.tell_all(lambda runs: offered.extend(run.name for run in runs))
+        ground.double.create(somebodys())
+        before = len(ground.double.calls)
+        await ground.platform.watcher.poll()
+        assert len(ground.double.calls) - before <= 4
+    assert "theirs" in offered
