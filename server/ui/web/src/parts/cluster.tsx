@@ -45,8 +45,8 @@ export function NowChart({ nodes, stretches, queue, at, past }: {
       bars.push(comes[comes.length - 1]);
     }
     for (const bar of bars) ahead = Math.max(ahead, Math.min((bar.likely?.[2] ?? bar.end ?? 0) - at, past * 1000));
-    const free = node.available.cpu_millicores / 1000;
-    return { id: node.name, label: node.name, note: `${free} CPU free`, href: link(["nodes"]), bars };
+    const free = Math.max(node.available.cpu_millicores, 0) / 1000;
+    return { id: node.name, label: node.name, note: `${free} free`, href: link(["nodes"]), bars };
   });
   return <Gantt lanes={lanes} from={from} to={at + ahead * 1.04} now={at} label="What runs on which node, before and next" />;
 }
