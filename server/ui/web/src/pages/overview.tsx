@@ -103,7 +103,7 @@ function QueueRow({ own, now }: { own: QueueEntry[]; now: number }): JSX.Element
       <div class="grow">
         <a class="strong" href={link(["runs", first.run_id, "tasks", first.task])}>{first.task}</a> <span class="quiet">of <a href={link(["runs", first.run_id])}>{first.run_id}</a></span>
         <div class="reason">{line?.sentence ?? (first.hold || "waits for earlier tasks of its run")}</div>
-        <div class="quiet">waits since {span(first.waiting_seconds)}{first.starts ? ` · starts ${expected(first.starts, now)}` : ""}{first.priority ? ` · priority ${first.priority}` : ""}{own.length > 1 ? ` · and ${own.length - 1} more of this run` : ""}</div>
+        <div class="quiet">waiting for {span(first.waiting_seconds)}{first.starts ? ` · starts ${expected(first.starts, now)}` : ""}{first.priority ? ` · priority ${first.priority}` : ""}{own.length > 1 ? ` · and ${own.length - 1} more of this run` : ""}</div>
       </div>
     </li>
   );

@@ -73,7 +73,7 @@ export function Gantt({ lanes, from, to, now, label, origin, dense }: {
     <div class="gantt" ref={box}>
       <svg width={width} height={bottom + 22} role="group" aria-label={label}>
         <g aria-hidden="true">
-          {marks.map((at) => <g key={at}><line class="grid" x1={x(at)} x2={x(at)} y1={0} y2={bottom} /><text class="tick" x={x(at)} y={bottom + 15}>{told(at)}</text></g>)}
+          {marks.map((at) => <g key={at}><line class="grid" x1={x(at)} x2={x(at)} y1={0} y2={bottom} />{(now === null || Math.abs(x(at) - x(now) - 14) > 46) && <text class="tick" x={x(at)} y={bottom + 15}>{told(at)}</text>}</g>)}
         </g>
         {drawn.map(({ lane, rows, hidden, top, tall }) => (
           <g key={lane.id} data-lane={lane.id}>
