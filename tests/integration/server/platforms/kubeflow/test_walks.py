@@ -146,3 +146,34 @@ async def test_a_cache_hit_is_told_as_such_and_nothing_is_cached_unless_wanted(m
     assert [str(run.state) for run in runs] == ["succeeded"] * 3
     assert [{task.from_cache for task in run.tasks.values()} for run in runs] == [{False}, {True}, {False}]
     assert len(ground.double.world.started) == 8
+
+
+@component(cpu=2)
+def heavy(a: int = 0) -> int:
+    return a
+
+
+@pipeline
+def large():
+    heavy(a=1).named("heavy")
+
+
+async def test_a_run_without_room_is_handed_over_at_once_unless_holding_is_allowed(make: Any) -> None:
+    async with make() as ground, ground.house(max_hold_seconds=0) as house:
+        ground.double.world.holding = {"heavy"}
+        runs = [await house.submit(large) for _ in range(3)]
+        for run in runs:
+            await house.until(run.id, lambda found: found.platform_run_id is not None)
+    assert len(ground.double.runs) == 3
+
+
+async def test_a_held_run_says_until_when(make: Any) -> None:
+    async with make() as ground, ground.house(max_hold_seconds=600) as house:
+        ground.double.world.holding = {"heavy"}
+        runs = [await house.submit(large) for _ in range(3)]
+        for run in runs[:2]:
+            await house.until(run.id, lambda found: found.platform_run_id is not None)
+        held = await house.until(runs[2].id, lambda found: any(task.hold for task in found.tasks.values()))
+    assert held.platform_run_id is None
+    assert "UTC at the latest" in next(iter(held.tasks.values())).hold
+    assert len(ground.double.runs) == 2
