@@ -50,7 +50,7 @@ class Decider:
         rules: Rules,
         estimator: EstimatorInterface,
         seed: int,
-        cpu_clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self._agenda, self._ledger, self._world, self.works = agenda, ledger, world, works
         self._rules = rules
@@ -63,7 +63,7 @@ class Decider:
             binding=rules.binding,
             time_limit_seconds=rules.time_limit_seconds,
             is_recording=rules.is_recording,
-            monotonic=cpu_clock,
+            monotonic=monotonic,
         )
         self.view = LiveView(kubernetes_defaults)
         self._estimates = EstimateTable(estimator)

@@ -35,7 +35,7 @@ class Measures:
         slowdown: turnaround over the time alone on the best nodes.
         utilisation: share of all CPU (`cpu`) and accelerator time that attempts held, over the makespan.
         missed_deadlines: runs that ended after theirs.
-        decision: CPU time of a cycle, measured on this machine.
+        decision: seconds of a cycle, measured on this machine.
     """
 
     runs: int

@@ -83,8 +83,9 @@ class LeastLoaded(Assignment):
         self.rank = {node: rank for rank, node in enumerate(by_size)}
 
     def choose(self, task: WaitingTask, needs: Needs, cluster: Cluster, at: float) -> Choice:
-        nodes = cluster.with_room(needs, at) or cluster.comparable(needs)
-        tasks, _, node = min([(cluster.tasks_on(node, at), self.rank[node], node) for node in nodes])
+        loads = cluster.loads_with_room(needs, at)
+        loads = loads or [(cluster.tasks_on(node, at), node) for node in cluster.comparable(needs)]
+        tasks, _, node = min([(tasks, self.rank[node], node) for tasks, node in loads])
         return Choice(node, f"fewest tasks ({tasks}), then most cores and memory", float(tasks))
 
 

@@ -108,6 +108,25 @@ class Cluster:
             self._full_at[id(needs)] = at
         return sorted(most_wished(needs, found))
 
+    def loads_with_room(self, needs: Needs, at: float) -> list[tuple[int, int]]:
+        """(tasks then, node) of the nodes that `with_room` finds: asked together, since that is most of a cycle."""
+        if needs.preference or len(needs.nodes) > FEW_NODES:
+            return [(self.tasks_on(node, at), node) for node in self.with_room(needs, at)]
+        if self.is_full(needs, at):
+            return []
+        found = []
+        timelines, options = self.timelines, needs.options
+        for node in needs.nodes if at <= 0 else needs.nodes[:MOST_NODES_PROBED_AHEAD]:
+            line = timelines[node]
+            for option in options[node]:
+                tasks = line.tasks_if_room(option.requests, at)
+                if tasks >= 0:
+                    found.append((tasks, node))
+                    break
+        if not found:
+            self._full_at[id(needs)] = at
+        return found
+
     def first_with_room(self, needs: Needs, nodes: Iterable[int], at: float) -> int | None:
         """The first of the nodes that could start such a task at that time; `nodes` are all that can run it."""
         if self.is_full(needs, at):

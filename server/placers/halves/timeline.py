@@ -50,6 +50,19 @@ class NodeTimeline:
             self._release(at)
         return _fits(requests, self._free)
 
+    def tasks_if_room(self, requests: Resources, at: float) -> int:
+        """How many tasks are on the node at that time, or -1 if a task could not start right then."""
+        if self._frontier > at:
+            return -1
+        if self._next_release <= at:
+            self._release(at)
+        free = self._free
+        if requests.cpu_millicores > free.cpu_millicores and requests.cpu_millicores:
+            return -1
+        if not _fits(requests, free):
+            return -1
+        return self.tasks_at(at) if self._next_end <= at else len(self._ends) - self._ended
+
     def earliest_start(self, requests: Resources, at: float) -> float:
         """When a task that is ready at `at` could start; `NEVER` if its room will not come back."""
         start = max(at, self._frontier)
