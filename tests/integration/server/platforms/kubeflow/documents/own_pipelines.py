@@ -162,3 +162,28 @@ def demanding(items: list = [1, 2]):  # noqa: B006
         .cache(False)
     )
     say(text="pinned").named("pinned").on_node("big").request(cpu="500m", memory="1Gi").even_if_failed().after(found)
+
+
+@component
+def choose(count: int) -> list:
+    return [float(number) for number in range(count)]
+
+
+@component
+def square(number: float) -> float:
+    return number * number
+
+
+@component
+def summed(numbers: list) -> float:
+    return sum(numbers)
+
+
+@pipeline
+def search(count: int = 3):
+    """A loop over what a task made, and what came of it."""
+    with Loop(choose(count=count).output, width=2) as number:
+        squared = square(number=number)
+    total = summed(numbers=collect(squared.output))
+    with If(total.output == 5.0):
+        say(text="five", number=total.output)

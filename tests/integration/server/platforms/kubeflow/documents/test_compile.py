@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from mlopx.spec import PipelineSpec, parse_spec
+from server.components.clock import SteadyClock
 from server.domain.errors import InvalidSubmissionError
 from server.platforms.kubeflow.compile import compile_spec, refusals
 from server.platforms.kubeflow.compile.carried import unpacked
 from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.reading import read_pipeline
 from server.testing.compiled import a_node
+from server.testing.kfp import KubeflowDouble, VirtualNode
 
 EXAMPLES = ("bikes", "diamonds", "digits", "languages", "segments")
 
@@ -81,6 +84,19 @@ def test_kfp_local_runs_it_to_the_result_that_it_has_everywhere(
         "if-5-loop-2-object": [["it's {a} 1.0"], ["it's {a} 2.0"]],
         "bye": [["succeeded []"]],
     }
+
+
+async def test_a_loop_over_what_a_task_made_runs_in_kubeflows_double(own: Any, tmp_path: Path) -> None:
+    made = compile_spec(own.search.build())
+    double = KubeflowDouble(tmp_path, [VirtualNode("one", cpu="8")], now=SteadyClock(time.time, time.monotonic).now)  # noqa: TID251
+    async with double.serve():
+        body = {"pipeline_spec": made.pipeline, "platform_spec": made.platform}
+        run = await double.ended(double.create({"pipeline_spec": body}).id, seconds=60)
+    assert run.state == "SUCCEEDED"
+    values = [
+        json.loads(path.read_text())["parameterValues"]["output"] for path in tmp_path.rglob("executor_output.json")
+    ]
+    assert sorted(map(str, values)) == ["0.0", "1.0", "4.0", "5.0", "[0.0, 1.0, 2.0]", "five 5.0"]
 
 
 def test_the_chosen_option_gives_image_requests_and_variables(specs: Mapping[str, PipelineSpec]) -> None:
