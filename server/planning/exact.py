@@ -2,7 +2,7 @@
 
 Each way of running a task is an optional interval on its node; a node that runs one task at a time is a no-overlap, a
 shared one a cumulative per resource; a transfer is paid unless both ends share a node. What the bounds know tightens
-the model: no task on a node from which the incumbent could not be beaten, earliest starts and remaining paths per node.
+the model: no task is tried on a node from which, by earliest start and remaining path, nothing better could follow.
 
 The solver counts in whole numbers, so times are scaled and rounded *down*: what it proves is a true lower bound. Its
 answer is laid out again in floating point, and "proved" is said only when that meets the bound (see `PROVED`).

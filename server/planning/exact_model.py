@@ -129,10 +129,11 @@ class Model:
             run = of_task[task]
             low = int(self.head[here].min(initial=self.latest[run]))
             high = int((self.latest[run] - self.took - self.tail)[here].max(initial=low))
-            start = model.new_int_var(low, max(low, high), "")
-            self.start[task], self.end[task] = start, start + self._sum(here, self.took)
-            model.add(start >= self._sum(here, self.head))
-            model.add(start + self._sum(here, self.took + self.tail) <= last[run])
+            self.start[task] = model.new_int_var(low, max(low, high), "")
+            model.add(self.start[task] >= self._sum(here, self.head))  # nodes that open late, inputs that must come
+            self.end[task] = model.new_int_var(low, int(max(low, self.latest[run])), "")
+            model.add(self.end[task] == self.start[task] + self._sum(here, self.took))
+            model.add(self.end[task] <= last[run])
         goal = sum(int(weight) * end for weight, end in zip(self.weight, last, strict=True))
         model.add(goal <= self.upper)
         model.minimize(goal)
@@ -203,11 +204,11 @@ class Model:
         between = costs[~np.eye(len(costs), dtype=bool)]
         least = int(between.min(initial=0))
         model, sends, takes = self.model, self._on_nodes(upstream), self._on_nodes(task)
+        model.add(self.start[task] >= self.end[upstream])
         if not between.any():
-            model.add(self.start[task] >= self.end[upstream])
             return
         is_same = model.new_bool_var("")
-        model.add(self.start[task] >= self.end[upstream] + least * (1 - is_same))
+        model.add(self.start[task] >= self.end[upstream] + least).only_enforce_if(~is_same)
         for node in sends.keys() | takes.keys():
             self._same(is_same, sends.get(node), takes.get(node))
         if int(between.max()) > least:
