@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter as Counts
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from server.api.services import Services
+from server.components.scheduler import QueueEntry
 from server.domain.node import Snapshot
 from server.domain.states import RunState, TaskState
+
+REASONS = ("dependency", "room", "node", "growth", "decision")
+"""Others of its run, room, a node that can run it at all, a node that is not there yet, the next cycle."""
 
 
 class Meters:
@@ -43,12 +48,37 @@ def exposition(
     for name, text, value in (
         ("mlopx_cycles", "Scheduling cycles since the start", parts.scheduler.cycles),
         ("mlopx_last_decision_seconds", "Seconds of the last decision", parts.scheduler.last_decision_seconds),
+        ("mlopx_decision_seconds_total", "Seconds of all decisions", parts.scheduler.decision_seconds),
         ("mlopx_fallbacks", "Cycles in which the fallback stood in", parts.decision_unit.fallbacks),
     ):
         Gauge(name, text, registry=registry).set(value)
+    _queue(registry, parts, queue)
     _nodes(registry, snapshot)
     _calibration(registry, parts)
     return generate_latest(meters.registry) + generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _queue(registry: CollectorRegistry, parts: Services, queue: Sequence[QueueEntry]) -> None:
+    pending = Gauge("mlopx_pending_tasks", "Waiting tasks by what they wait for", ["reason"], registry=registry)
+    counts = Counts(reason_of(entry) for entry in queue)
+    for reason in REASONS:
+        pending.labels(reason).set(counts[reason])
+    answers = Gauge(
+        "mlopx_placements_total",
+        "Answers to ready tasks by strategy and outcome; a held task is counted in every cycle",
+        ["strategy", "outcome"],
+        registry=registry,
+    )
+    for (strategy, outcome), count in parts.scheduler.placements.items():
+        answers.labels(strategy, outcome).set(count)
+
+
+def reason_of(entry: QueueEntry) -> str:
+    """What a task waits for, as one of `REASONS`."""
+    if entry.state is TaskState.PENDING:
+        return "dependency"
+    beginnings = (("no node can run it", "node"), ("waits for a new node", "growth"), ("waits", "room"))
+    return next((reason for text, reason in beginnings if entry.hold.startswith(text)), "decision")
 
 
 def _calibration(registry: CollectorRegistry, parts: Services) -> None:

@@ -100,6 +100,13 @@ async def test_metrics_are_what_prometheus_reads(api: Any, make_spec: MakeSpec) 
     figures = {family.name: family for family in text_string_to_metric_families(answer.text)}
     waiting = {one.labels["state"]: one.value for one in figures["mlopx_waiting_tasks"].samples}
     assert waiting["ready"] >= 1
+    pending = {one.labels["reason"]: one.value for one in figures["mlopx_pending_tasks"].samples}
+    assert pending["growth"] >= 1
+    assert sum(pending.values()) == sum(waiting.values())
+    found = figures["mlopx_placements_total"].samples
+    answers = {(one.labels["strategy"], one.labels["outcome"]): one.value for one in found}
+    assert answers["fifo_greedy", "held"] >= 1
+    assert figures["mlopx_decision_seconds_total"].samples[0].value > 0
     cores = {
         one.labels["node"]: one.value
         for one in figures["kube_node_status_allocatable"].samples
