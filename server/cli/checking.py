@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import Callable
 
+from server.cluster.interface import NodesSeen
+from server.components.clock import SteadyClock
 from server.components.decision_unit import load_placer, placers
 from server.domain.errors import ConfigurationError, MlopxError
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
@@ -24,6 +29,7 @@ def check_all() -> list[Row]:
         ("settings", True, "readable"),
         *(_row(name, look, settings) for name, look in looks.items()),
         *_nodes(settings),
+        *_loads(settings),
     ]
 
 
@@ -78,3 +84,29 @@ def _nodes(settings: Settings) -> list[Row]:
         text = f"{has.cpu_millicores / 1000:g} cpus at speed {node.speed:g}, {has.memory_bytes / 2**30:.1f} GiB"
         rows.append((f"node {node.name}", True, text))
     return [*rows, *[("nodes", False, warning) for warning in cluster.warnings]]
+
+
+def _loads(settings: Settings) -> list[Row]:
+    """What Prometheus measures now: the load of each node with its age and how the node was recognised."""
+    if settings.prometheus_url is None:
+        return []
+    try:
+        seen = asyncio.run(_look(settings))
+    except MlopxError as error:
+        return [("prometheus", False, str(error))]
+    rows = [("prometheus", True, f"knows the load of {len(seen.loads)} nodes")]
+    for name, found in sorted(seen.loads.items()):
+        age = (seen.seen_at - found.measured_at).total_seconds()
+        parts = {"cpu": found.cpu_fraction, "memory": found.memory_fraction}
+        text = ", ".join(f"{part} {'unknown' if share is None else f'{share:.0%}'}" for part, share in parts.items())
+        rows.append((f"load {name}", True, f"{text}, {age:.0f} s ago ({found.source})"))
+    return [*rows, *[("prometheus", False, problem) for problem in seen.problems]]
+
+
+async def _look(settings: Settings) -> NodesSeen:
+    from server.bootstrap import measured_loads
+
+    clock = SteadyClock(time.time, time.monotonic)  # noqa: TID251 - a command of its own, with the machine's clock
+    async with contextlib.AsyncExitStack() as stack:
+        (source,) = measured_loads(settings, clock, stack, known=list)
+        return await source.look()

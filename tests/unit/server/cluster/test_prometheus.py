@@ -11,7 +11,9 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from server.cli.app import app
 from server.cluster.identity import Identities
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import QUERIES, queries
@@ -243,3 +245,11 @@ def test_a_series_finds_its_node_in_this_order(labels: dict[str, str], label: st
 
 def test_a_series_of_no_known_node_is_nobodys() -> None:
     assert Identities(["a"], None, INFO).of({"node": "c", "instance": "c:9100"}) is None
+
+
+def test_check_says_that_prometheus_is_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    result = CliRunner().invoke(app, ["check"])
+    assert result.exit_code == 1
+    assert "BAD  prometheus: Prometheus does not answer: ConnectError" in result.stdout
