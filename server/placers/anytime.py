@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
+from server.placers.warming import small_requests
 from server.placers.whole_queue import WholeQueuePlacer
 from server.planning.queue import Queue
 from server.planning.schedule import Schedule
@@ -25,6 +27,12 @@ class Anytime(WholeQueuePlacer):
     )
     source: ClassVar[str] = "simulated annealing, Kirkpatrick, Gelatt, Vecchi, Science 220, 1983, over list schedules"
     starts: ClassVar[str] = "best plan found by search"
+
+    def warm(self) -> None:
+        """For both objectives: each has a search of its own."""
+        for request in small_requests():
+            for objective in ("turnaround", "makespan"):
+                self.place(replace(request, objective=objective))
 
     def schedule(self, statement: Statement, queue: Queue) -> Schedule:
         """As many steps as the limit and the size of the problem allow."""

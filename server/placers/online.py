@@ -41,6 +41,10 @@ before every run of its priority that was submitted after it."""
 LEAST_PATIENCE_SECONDS = 600.0
 """And no sooner than after this long."""
 
+DONE_SHARE = 1 / 3
+"""How much of what a run's tasks took so far counts as time it would have taken alone: they ran side by side, and not
+all on the quickest node."""
+
 EFFORT = 4_000_000
 """Tasks times nodes looked at in one cycle with a limit of `FULL_LIMIT_SECONDS` or more."""
 
@@ -82,7 +86,7 @@ def best_order(queue: Queue, request: PlacementRequest) -> tuple[object, Ints]:
     due = waited > np.maximum(PATIENCE * outline.work, LEAST_PATIENCE_SECONDS)
     key = outline.work + rest - AGING * waited
     order = _ordered(problem, due, key)
-    alone = outline.path + rest + runs.done_seconds
+    alone = outline.path + rest + DONE_SHARE * runs.done_seconds
     lines = queue.lines(run_costs(problem, request.objective, alone), due)
     head = _searched(problem, order)
     rounds = _rounds(problem, head, request.time_limit_seconds)
