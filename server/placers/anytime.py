@@ -14,7 +14,13 @@ from server.planning.stating import Statement
 EFFORT_PER_SECOND = 2_000_000
 """Tasks times nodes that may be looked at per second of the limit; counted, so that equal requests get equal plans."""
 
-MOST_STEPS = 20_000
+MOST_STEPS = 5_000
+LOOKS_PER_SECOND = 250_000
+"""Tasks times nodes that one rule, or one slice of the search, looks at in a second; shared nodes are slow to fill."""
+
+SHARE = 0.5
+"""Of the limit, what is spent on this count."""
+
 _NODE_COST = 20
 
 
@@ -43,13 +49,19 @@ class Anytime(WholeQueuePlacer):
         steps = int(min(EFFORT_PER_SECOND * request.time_limit_seconds / work, MOST_STEPS))
         return anytime(
             problem,
-            seconds=1.0,
-            monotonic=_no_time,
+            seconds=SHARE * request.time_limit_seconds,
+            monotonic=_Count(work / LOOKS_PER_SECOND),
             objective="makespan" if request.objective == "makespan" else "turnaround",
             max_steps=max(steps, 1),
         )
 
 
-def _no_time() -> float:
-    """A clock that stands still: steps are counted instead."""
-    return 0.0
+class _Count:
+    """A clock that counts what is done: each look at it is one rule tried, or one slice of the search."""
+
+    def __init__(self, step_seconds: float) -> None:
+        self._step_seconds, self._now = step_seconds, 0.0
+
+    def __call__(self) -> float:
+        self._now += self._step_seconds
+        return self._now
