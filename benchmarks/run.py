@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import estimates, idle, overhead, shares, submissions
+from benchmarks import estimates, idle, kubeflow, overhead, shares, submissions
 from benchmarks.measure import Measure, keep, show
 
 WIDTH = 150
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Measure]]] = {
     "submissions": submissions.measure,
     "shares": shares.measure,
     "estimates": estimates.measure,
+    "kubeflow": kubeflow.measure,
 }
 
 
