@@ -126,7 +126,7 @@ async def _compose(
         max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
     )
     dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
-    tracker = Tracker(journal=journal, platform=platform)
+    tracker = Tracker(journal=journal, platform=platform, clock=clock)
     historian = Historian(
         store=store,
         learn=lambda attempts: estimator.observe([observation_of(one) for one in attempts]),

@@ -7,6 +7,7 @@ on the same database sees the same stream in the same order.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 from server.domain.events import StoredEvent
@@ -56,10 +57,9 @@ class Bus:
             missed = await asyncio.to_thread(self._store.events, after=seen, run_id=run_id, limit=1)
             if self._closed or missed:
                 return
-            try:
-                await asyncio.wait_for(self._news.wait(), self._poll_seconds)
-            except TimeoutError:
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._news.wait()
 
     async def _notify(self) -> None:
         async with self._news:

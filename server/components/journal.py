@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from server.components.bus import Bus
+from server.domain.commands import outstanding
 from server.domain.errors import MlopxError, VersionConflictError
 from server.domain.events import Event
 from server.domain.lifecycle import Change, apply
@@ -145,8 +146,17 @@ class Journal:
         return Save(after, before.version, changed, tuple(batch.events[run_id]))
 
     async def _reload(self, batch: _Batch) -> None:
+        """Take over what somebody else wrote, such as the last write of a server that lost its lease.
+
+        Nobody here heard of it, so listeners are told what is outstanding: a task that was placed must still be bound.
+        """
         for run_id in batch.events:
-            self._live[run_id] = await asyncio.to_thread(self._store.load_run, run_id)
+            run = await asyncio.to_thread(self._store.load_run, run_id)
+            if run.state.is_end:
+                self._live.pop(run_id, None)
+            else:
+                self._live[run_id] = run
+            self._tell(Change(run, (), outstanding(run)))
 
     @staticmethod
     def _refuse(requests: Sequence[_Request], error: Exception) -> None:

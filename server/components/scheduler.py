@@ -7,6 +7,7 @@ platform. What stays held keeps its place and gets a reason.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -126,11 +127,10 @@ class Scheduler:
         """Cycle after cycle, until cancelled: on what happened after a short debounce, else every `wait_seconds`."""
         self._wake.set()
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._idle_seconds())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._idle_seconds()):  # `wait_for` of 3.11 can swallow a cancellation
+                    await self._wake.wait()
                 await self._settle()
-            except TimeoutError:
-                pass
             self._wake.clear()
             await self.cycle()
 

@@ -100,7 +100,7 @@ async def open_house(
         max_hold_seconds=max_hold_seconds,
     )
     dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
-    tracker = Tracker(journal=journal, platform=platform)
+    tracker = Tracker(journal=journal, platform=platform, clock=clock)
     for listener in (dispatcher.notice, scheduler.notice):
         journal.listen(listener)
     await platform.start()

@@ -64,7 +64,8 @@ class Forks:
         assert self._zygote.stdin is not None
         self._zygote.stdin.close()
         try:
-            await asyncio.wait_for(self._zygote.wait(), 5)
+            async with asyncio.timeout(5):
+                await self._zygote.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._zygote.kill()

@@ -55,7 +55,8 @@ class AgentLink:
         """Connect for the first time. Raises ConfigurationError if no agent can be had."""
         self._task = asyncio.create_task(self._keep_connected(), name=f"agent {self.node}")
         try:
-            await asyncio.wait_for(self._ready.wait(), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                await self._ready.wait()
         except TimeoutError as error:
             await self.aclose(stop=True)
             raise ConfigurationError(
@@ -102,7 +103,8 @@ class AgentLink:
             answer = self._answers[key] = asyncio.get_running_loop().create_future()
         try:
             await self.send(order)
-            return await asyncio.wait_for(asyncio.shield(answer), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.shield(answer)
         except TimeoutError as error:
             raise PlatformError(f"the agent of node {self.node} does not answer", is_retryable=True) from error
         finally:

@@ -166,7 +166,8 @@ async def _run(command: list[str], job: Job, log: Path, note: Path) -> tuple[int
             *command, stdout=file, stderr=file, cwd=job.folder, env=environment, start_new_session=True
         )
         try:
-            return await asyncio.wait_for(process.wait(), job.timeout_seconds), ""
+            async with asyncio.timeout(job.timeout_seconds):
+                return await process.wait(), ""
         except TimeoutError:
             return 143, "DeadlineExceeded"
         finally:

@@ -1,0 +1,118 @@
+"""What another server wrote last, and a store that fails for a while: nothing is lost, nothing overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlopx import component, pipeline
+from server.components.bus import Bus
+from server.components.clock import SteadyClock
+from server.components.journal import Journal
+from server.components.tracker import Tracker
+from server.domain.commands import BindTask
+from server.domain.errors import IllegalTransitionError, MlopxError
+from server.domain.events import TaskPlaced
+from server.domain.lifecycle import Change
+from server.domain.run import TaskKey
+from server.stores.interface import Save
+from server.stores.memory import MemoryRunStore
+from server.testing.contracts.placement_requests import a_node
+from server.testing.house import open_house
+from server.testing.platforms import FakePlatform
+
+
+@component
+def work() -> int:
+    return 1
+
+
+@pipeline
+def single() -> None:
+    work()
+
+
+def machine_clock() -> SteadyClock:
+    return SteadyClock(time.time, time.monotonic)  # noqa: TID251 - a test with the machine's clock
+
+
+class NoLonger:
+    """A clock whose sleeps are over at once."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> Any:
+        return machine_clock().now()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+
+async def test_a_placement_that_another_server_wrote_last_is_carried_out(tmp_path: Path) -> None:
+    clock, store = machine_clock(), MemoryRunStore()
+    platform = FakePlatform([a_node("one", cpus=2)], clock.now)
+    async with open_house(FakePlatform([], clock.now), store, tmp_path, clock) as elsewhere:
+        run = await elsewhere.submit(single)
+    late = Journal(store, Bus(store))
+    mine = Journal(store, Bus(store))
+    heard: list[Change] = []
+    mine.listen(heard.append)
+    await asyncio.gather(late.load(), mine.load())
+    writers = [asyncio.create_task(one.write_forever()) for one in (late, mine)]
+    placed = TaskPlaced(at=clock.now(), key=TaskKey("work"), attempt=1, node="one", option="default")
+    await late.apply(run.id, placed)
+    try:
+        await mine.apply(run.id, placed)
+    except IllegalTransitionError:
+        pass
+    else:
+        raise AssertionError("the same task was placed twice")
+    for writer in writers:
+        writer.cancel()
+    assert BindTask(run.id, TaskKey("work"), 1) in [command for change in heard for command in change.commands]
+    async with open_house(platform, store, tmp_path, clock) as house:
+        assert str((await house.ended(run.id)).state) == "succeeded"
+
+
+class Failing(MemoryRunStore):
+    """A store whose next saves fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 0
+
+    def save(self, saves: Sequence[Save]) -> Any:
+        if self.left > 0:
+            self.left -= 1
+            raise MlopxError("the disk is full")
+        return super().save(saves)
+
+
+async def test_what_happened_waits_while_the_store_fails_and_nothing_overtakes_it(tmp_path: Path) -> None:
+    clock, store = machine_clock(), Failing()
+    platform = FakePlatform([a_node("one", cpus=2)], clock.now, is_holding=True)
+    async with open_house(platform, store, tmp_path, clock) as house:
+        run = await house.submit(single)
+        await house.until(run.id, lambda found: "running" in {str(task.state) for task in found.tasks.values()})
+    platform.told.clear()
+    for launch in list(platform.launches.values()):
+        platform._end(launch, launch.key, launch.attempt, ["output"])
+    await platform.start()
+    journal, patient = Journal(store, Bus(store)), NoLonger()
+    await journal.load()
+    store.left = 3
+    tracker = Tracker(journal=journal, platform=platform, clock=patient)
+    parts = [asyncio.create_task(journal.write_forever()), asyncio.create_task(tracker.run_forever())]
+    async with asyncio.timeout(10):
+        while not store.load_run(run.id).state.is_end:
+            await asyncio.sleep(0.01)
+    for part in parts:
+        part.cancel()
+    assert patient.slept == [0.5, 1.0, 2.0]
+    assert str(store.load_run(run.id).state) == "succeeded"
+    assert not tracker.refused
