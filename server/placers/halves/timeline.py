@@ -59,7 +59,9 @@ class NodeTimeline:
         free = self._free
         if requests.cpu_millicores > free.cpu_millicores and requests.cpu_millicores:
             return -1
-        if not _fits(requests, free):
+        if requests.memory_bytes > free.memory_bytes and requests.memory_bytes:
+            return -1
+        if (requests.accelerators or requests.pods > free.pods) and not _fits(requests, free):
             return -1
         return self.tasks_at(at) if self._next_end <= at else len(self._ends) - self._ended
 
