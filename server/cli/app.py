@@ -106,12 +106,19 @@ def check(
 
 
 @app.command()
-def placers(json: Json = False) -> None:
-    """List all placement strategies."""
-    from server.components.decision_unit import DEFAULT_PLACER
-    from server.components.decision_unit import placers as known
+def placers(
+    all: Annotated[bool, typer.Option("--all", help="All of them.")] = False,  # noqa: A002 - the option's name
+    json: Json = False,
+) -> None:
+    """List the placement strategies: the most useful ones, or all."""
+    from server.components.placer_registry import DEFAULT_PLACER, SHOWN
+    from server.components.placer_registry import placers as known
 
-    rows = [{"name": name, "summary": found.summary, "source": found.source} for name, found in known.items()]
+    rows = [
+        {"name": name, "summary": found.summary, "source": found.source}
+        for name, found in known.items()
+        if all or name in SHOWN
+    ]
     if json:
         typer.echo(json_module.dumps(rows, indent=2))
         return

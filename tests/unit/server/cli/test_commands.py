@@ -155,9 +155,13 @@ def test_check_says_what_is_wrong_and_ends_with_one(
 
 def test_placers_lists_the_strategies_with_the_default(command: Command) -> None:
     ended = command("placers")
-    names = [row["name"] for row in json.loads(command("placers", "--json").stdout)]
+    short, names = (
+        [row["name"] for row in json.loads(command("placers", *options, "--json").stdout)]
+        for options in ((), ("--all",))
+    )
     assert ended.returncode == 0
-    assert {"random_random", "fifo_random", "fifo_round_robin", "fifo_greedy", "custom"} <= set(names)
+    assert set(short) == {"random_random", "fifo_random", "fifo_round_robin", "custom", "online"}
+    assert {*short, "fifo_greedy", "heft", "exact"} <= set(names)
     assert ended.stdout.count("(default)") == 1
     assert all(f"\n{name}" in f"\n{ended.stdout}" for name in names)
 
