@@ -26,11 +26,12 @@ TABLES = {
     "workflows": "benchmarks.placement.quality:workflows",
     "links": "benchmarks.placement.sharing:shared_links",
     "proofs": "benchmarks.placement.quality:proofs",
+    "kernels": "benchmarks.placement.kernels:kernels",
     "cycles": "benchmarks.placement.cycles:cycles",
 }
 """By name, the function that measures a table: `module:function`, called with a `Context`."""
 
-NEED_NO_DATA = ("published", "proofs", "cycles")
+NEED_NO_DATA = ("published", "kernels", "proofs", "cycles")
 """Tables that are measured without `MLOPX_BENCH_DATA`."""
 
 

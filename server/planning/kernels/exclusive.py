@@ -17,9 +17,15 @@ from server.planning.problem import Floats, Ints
 @part
 def seconds_of(ground: Ground, lanes: Lanes, row: int) -> Floats:
     """[m] seconds of a row on every node: in place if node j is column j, gathered otherwise."""
-    if ground.is_plain:
-        return ground.seconds[row]
-    values, buffer, column = ground.seconds[row], lanes.buffer, ground.column
+    return row_seconds(ground.seconds, row, ground.is_plain, ground.column, lanes.buffer)
+
+
+@part
+def row_seconds(seconds: Floats, row: int, is_plain: bool, column: Ints, buffer: Floats) -> Floats:
+    """As `seconds_of`, of plain arrays."""
+    if is_plain:
+        return seconds[row]
+    values = seconds[row]
     for j in range(len(buffer)):
         buffer[j] = values[column[j]]
     return buffer
@@ -188,4 +194,4 @@ def choose_exclusive(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> tup
 
 
 __all__ = ["best_elsewhere", "best_of_all", "chain", "choose_exclusive", "earliest_gap", "enter_exclusive"]
-__all__ += ["seconds_of", "walk_gaps"]
+__all__ += ["row_seconds", "seconds_of", "walk_gaps"]

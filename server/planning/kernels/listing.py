@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from server.planning.kernels.compiling import compiled, part
-from server.planning.kernels.exclusive import best_elsewhere, best_of_all, chain, seconds_of, walk_gaps
+from server.planning.kernels.exclusive import best_elsewhere, best_of_all, chain, row_seconds, walk_gaps
 from server.planning.kernels.ground import Ground, Lanes, Plan
 from server.planning.kernels.transfers import raise_arrival
 from server.planning.problem import Floats, Ints
@@ -25,6 +25,7 @@ def decode_linked(ground: Ground, lanes: Lanes, plan: Plan, order: Ints) -> None
     node, start, finish = plan.node, plan.start, plan.finish
     arrival, ready_at, gap_end, gap_most = lanes.arrival, lanes.ready_at, lanes.gap_end, lanes.gap_most
     tail, prev = lanes.tail, lanes.prev
+    seconds, is_plain, column, buffer = ground.seconds, ground.is_plain, ground.column, lanes.buffer
     for i in range(len(order)):
         task = order[i]
         arrival[:] = release[task]
@@ -32,7 +33,7 @@ def decode_linked(ground: Ground, lanes: Lanes, plan: Plan, order: Ints) -> None
             raise_arrival(kind, rate, latency, node[source[e]], finish[source[e]], size[e], arrival)
         for e in range(input_first[task], input_first[task + 1]):
             raise_arrival(kind, rate, latency, input_node[e], 0.0, input_size[e], arrival)
-        takes = seconds_of(ground, lanes, row[task])
+        takes = row_seconds(seconds, row[task], is_plain, column, buffer)
         j, at = best_of_all(takes, arrival, ready_at, gap_end, gap_most, tail, prev, start, finish, opens)
         node[task] = j
         if j >= 0:
@@ -47,9 +48,10 @@ def decode_uniform(ground: Ground, lanes: Lanes, plan: Plan, order: Ints) -> Non
     input_first, input_node, input_size = ground.input_first, ground.input_node, ground.input_bytes
     node, start, finish = plan.node, plan.start, plan.finish
     ready_at, gap_end, gap_most, tail, prev = lanes.ready_at, lanes.gap_end, lanes.gap_most, lanes.tail, lanes.prev
+    seconds, is_plain, column, buffer = ground.seconds, ground.is_plain, ground.column, lanes.buffer
     for i in range(len(order)):
         task = order[i]
-        takes = seconds_of(ground, lanes, row[task])
+        takes = row_seconds(seconds, row[task], is_plain, column, buffer)
         elsewhere = release[task]
         for e in range(first[task], first[task + 1]):
             elsewhere = max(elsewhere, finish[source[e]] + latency + size[e] * per_byte)

@@ -69,24 +69,25 @@ def column_weights(ground: Ground) -> Floats:
 
 
 @part
-def mean_seconds(ground: Ground, task: int, weight: Floats) -> float:
+def mean_seconds(
+    seconds: Floats, row: Ints, first_mode: Ints, is_shared: bool, is_plain: bool, task: int, weight: Floats
+) -> float:
     """A task's mean run time over the nodes that can run it, of its mode where that is least; 0 if none can."""
-    if not ground.is_shared:
-        return mean_of_row(ground, ground.row[task], weight)
+    if not is_shared:
+        return mean_of_row(seconds[row[task]], is_plain, weight)
     best = np.inf
-    for q in range(ground.first_mode[task], ground.first_mode[task + 1]):
-        mean = mean_of_row(ground, ground.row[q], weight)
+    for q in range(first_mode[task], first_mode[task + 1]):
+        mean = mean_of_row(seconds[row[q]], is_plain, weight)
         if 0 < mean < best:
             best = mean
     return best if best < np.inf else 0.0
 
 
 @part
-def mean_of_row(ground: Ground, row: int, weight: Floats) -> float:
+def mean_of_row(values: Floats, is_plain: bool, weight: Floats) -> float:
     """The mean of a row of seconds over nodes, infinite ones aside."""
-    values = ground.seconds[row]
     total, count = 0.0, 0.0
-    if ground.is_plain:
+    if is_plain:
         for c in range(len(values)):
             total += values[c]
         if total < np.inf:
@@ -104,15 +105,23 @@ def upward(ground: Ground, order: Ints, rank: Floats) -> Floats:
     """Fill the upward rank (mean seconds to the end of the last dependent, transfers included); returns the means."""
     weight = column_weights(ground)
     mean = np.zeros(len(rank))
-    latency = ground.latency if ground.kind > 0 else 0.0
+    latency, mean_rate = ground.latency if ground.kind > 0 else 0.0, ground.mean_rate
+    seconds, row, first_mode, is_shared, is_plain = (
+        ground.seconds,
+        ground.row,
+        ground.first_mode,
+        ground.is_shared,
+        ground.is_plain,
+    )
+    first, source, size = ground.first, ground.source, ground.bytes
     rank[:] = 0.0
     for i in range(len(order) - 1, -1, -1):
         t = order[i]
-        mean[t] = mean_seconds(ground, t, weight)
+        mean[t] = mean_seconds(seconds, row, first_mode, is_shared, is_plain, t, weight)
         rank[t] += mean[t]
-        for e in range(ground.first[t], ground.first[t + 1]):
-            p = ground.source[e]
-            rank[p] = max(rank[p], rank[t] + latency + ground.bytes[e] * ground.mean_rate)
+        for e in range(first[t], first[t + 1]):
+            p = source[e]
+            rank[p] = max(rank[p], rank[t] + latency + size[e] * mean_rate)
     return mean
 
 
