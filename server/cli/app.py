@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.benching import bench
 from server.cli.capturing import capture
 from server.cli.estimating import estimate
 from server.cli.kubeflow import compile_, place
@@ -140,6 +141,7 @@ app.command()(learn)
 app.command()(observed)
 app.command()(capture)
 app.command()(simulate)
+app.command()(bench)
 app.command("compile")(compile_)
 app.command()(place)
 app.command()(estimate)

@@ -83,10 +83,12 @@ def test_runs_survive_kills_at_random_moments(
         if said.returncode == 0:
             acknowledged.append(id_of(said.stdout))
 
-    for _ in range(4):
+    for turn in range(4):
         submitting = [threading.Thread(target=submit) for _ in range(2)]
         for thread in submitting:
             thread.start()
+        if turn % 2:  # in every other turn the server dies when it has taken a run, on however slow a machine
+            submitting[0].join()
         time.sleep(draw.uniform(0.0, 1.5))
         server.kill()
         time.sleep(draw.uniform(0.0, 0.3))
