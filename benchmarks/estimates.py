@@ -1,8 +1,9 @@
 """How good the estimates are: on machines that were held out, after twenty runs, from hints alone; and how quick.
 
-Public run times are read from the folder named by MLOPX_BENCH_DATA; without it those measures are left out. Nothing of
-the model was fitted to them. TunedRandomForest is left out: most of its runs end at a time budget that differs between
-the machines; so are runs of no recorded length (constantpredictor).
+Public run times are read from the folder named by MLOPX_BENCH_DATA; without it those measures are left out. Priors were
+chosen with these figures in sight, so only run times of other machines are a clean test. TunedRandomForest is left out:
+most of its runs end at a time budget that differs between the machines; so are runs of no recorded length
+(constantpredictor).
 """
 
 from __future__ import annotations
