@@ -92,6 +92,7 @@ def test_the_colours_can_be_chosen_and_stay(browser: Any, server: Any, runs: dic
     visit(page, "#/strategies")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_label("Colours").select_option("dark")
+    page.wait_for_function("light => getComputedStyle(document.body).backgroundColor !== light", arg=light)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.reload()
     page.locator("h1").wait_for()

@@ -28,7 +28,7 @@ def test_the_overview_answers_where_since_when_why_and_when_done(page: Any, runs
     page.goto("#/")
     page.get_by_role("link", name=re.compile(r"nap of sleeper.* on quick: running since")).wait_for()
     waiting = page.get_by_role("region", name="Waiting")
-    waiting.get_by_text("nap waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").wait_for()
+    waiting.get_by_text("nap waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").first.wait_for()
     assert page.get_by_role("link", name=re.compile(r"Running runs")).inner_text().startswith("1")
     assert page.get_by_role("link", name=re.compile(r"Failed runs")).inner_text().startswith("1")
     assert page.get_by_text("fifo_greedy").is_visible()

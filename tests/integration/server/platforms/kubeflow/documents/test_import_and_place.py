@@ -113,8 +113,9 @@ def check_promises(judge: Any, text: str) -> None:
     judge.parse(after, after_platform)  # (a)
     judge.load(placed.text)  # (b)
     assert expanded(after) == expanded(before)  # (c)
-    labels = {path: component["executorLabel"] for path, _, component in leaves(after)}
-    old_labels = {path: component["executorLabel"] for path, _, component in leaves(before)}
+    # The SDK leaves components without a dag or an executor behind where nested conditions share a name.
+    labels = {path: component.get("executorLabel") for path, _, component in leaves(after)}
+    old_labels = {path: component.get("executorLabel") for path, _, component in leaves(before)}
     names = [node.name for node in NODES]
     nodes = asked(pipeline)
     for path, label in labels.items():
