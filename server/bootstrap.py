@@ -49,6 +49,7 @@ from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
+from server.looking_back import look_back
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
@@ -136,6 +137,8 @@ async def _compose(
     supervisor = Supervisor(clock)
     stack.push_async_callback(_stop, platform, supervisor, dispatcher, decision_unit, settings.agent_grace_seconds == 0)
     timeline = Timeline(store=store, live=journal.live)
+    past = look_back(settings, store=store, clock=clock, node_manager=node_manager, scheduler=scheduler)
+    stack.push_async_callback(past.aclose)
     for listener in (dispatcher.notice, historian.notice, scheduler.notice, timeline.notice):
         journal.listen(listener)
     node_manager.on_change(scheduler.wake)
@@ -154,6 +157,7 @@ async def _compose(
         "historian": historian.write_forever,
         "scheduler": scheduler.run_forever,
         "leadership": leadership.keep_forever,
+        "node history": past.node_history.look_forever,
     }
     if isinstance(source, KubernetesNodes):
         parts["kubernetes"] = source.run_forever
@@ -229,6 +233,7 @@ async def _compose(
             defaults=platform.defaults,
         ),
         planner=planner,
+        shadows=past.shadows,
         timeline=timeline,
         platform=platform,
         estimator=estimator,

@@ -82,6 +82,10 @@ class Settings(BaseModel):
     )
     update_interval: float = Field(5.0, gt=0, description="Seconds between two looks at nodes and polled platforms.")
     placer: str = Field("online", description="The placement strategy: a name, or package.module:Class.")
+    shadow: str = Field(
+        "",
+        description="Strategies, comma separated, that are asked beside PLACER and only noted down (docs/savings.md).",
+    )
     platform: Literal["local", "kubeflow"] | None = Field(
         None, description="What runs tasks; by default kubeflow when KFP_URL is set, else local."
     )
@@ -133,6 +137,11 @@ class Settings(BaseModel):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @property
+    def shadows(self) -> tuple[str, ...]:
+        """The strategies that run beside the live one."""
+        return tuple(dict.fromkeys(name.strip() for name in self.shadow.split(",") if name.strip()))
 
     @property
     def platform_name(self) -> str:

@@ -15,6 +15,7 @@ from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
+from server.components.shadows.shadows import Shadows
 from server.components.supervisor import Check
 from server.components.timeline import Timeline
 from server.estimators.chain import ChainEstimator
@@ -37,6 +38,7 @@ class Services:
     scheduler: Scheduler
     explainer: Explainer
     planner: Planner
+    shadows: Shadows
     timeline: Timeline
     platform: PlatformInterface
     estimator: ChainEstimator

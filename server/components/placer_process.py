@@ -147,7 +147,7 @@ class PlacerProcess:
     async def _exchange(self, request: PlacementRequest, limit_seconds: float) -> PlacementPlan:
         self._serial += 1
         order = (self._serial, replace(request, time_limit_seconds=limit_seconds * TOLD_SHARE))
-        await self._send(await asyncio.to_thread(_pickled, order) if len(request.runs) > MANY_RUNS else _pickled(order))
+        await self._send(await asyncio.to_thread(pickled, order) if len(request.runs) > MANY_RUNS else pickled(order))
         serial, answer = await self._receive()
         while serial != self._serial:  # an earlier answer is left over when its asker was cancelled
             serial, answer = await self._receive()
@@ -281,7 +281,8 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def _pickled(order: tuple[int, PlacementRequest]) -> bytes:
+def pickled(order: tuple[int, PlacementRequest]) -> bytes:
+    """A request with a number, as bytes: what is frequent in it is taken apart quickly."""
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
     pickler.dispatch_table = _REDUCERS
@@ -332,4 +333,4 @@ def _exit_text(code: int | None) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-__all__ = ["FailureKind", "Hello", "PlacerFailure", "PlacerProcess"]
+__all__ = ["FailureKind", "Hello", "PlacerFailure", "PlacerProcess", "pickled"]

@@ -35,7 +35,7 @@ from server.domain import events as happened
 from server.domain.errors import MlopxError
 from server.domain.lifecycle import Change
 from server.domain.node import Node
-from server.domain.placement import Decision, Estimates, Placement, TaskRef, WaitingRun
+from server.domain.placement import Decision, Estimates, Placement, PlacementRequest, TaskRef, WaitingRun
 from server.domain.request import Defaults
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import Binding, TaskState
@@ -99,6 +99,11 @@ class Scheduler:
         self.plan: Mapping[TaskRef, Placement] = {}
         self.decision_seconds = 0.0
         self.placements: Counter[tuple[str, str]] = Counter()
+        self._on_decided: list[Callable[[PlacementRequest, Outcome], None]] = []
+
+    def on_decided(self, callback: Callable[[PlacementRequest, Outcome], None]) -> None:
+        """Hand every cycle's question and answer over, once they are written down. The callback must not wait."""
+        self._on_decided.append(callback)
 
     def notice(self, change: Change) -> None:
         """Wake up if the change gives something to decide."""
@@ -177,6 +182,8 @@ class Scheduler:
         )
         for run_id, event in unsaid(whole, live):
             await self._journal.apply(run_id, event)
+        for callback in self._on_decided:
+            callback(request, outcome)
         return outcome
 
     async def _record(self, decisions: Sequence[Decision]) -> None:

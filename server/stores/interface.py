@@ -98,6 +98,20 @@ class FinishedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something to look back at: which nodes there were, what another strategy would have done, what was asked.
+
+    `kind` and `subject` are what notes are found by; `document` holds plain JSON values. `id` is given by the store.
+    """
+
+    kind: str
+    subject: str
+    at: datetime
+    document: Mapping[str, Any]
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """One change to write: the run at its new version, which tasks differ, and the events that led there."""
 
@@ -168,6 +182,16 @@ class RunStoreInterface(ABC):
     @abstractmethod
     def last_finished_id(self) -> int:
         """Id of the newest finished attempt, 0 if there is none."""
+
+    @abstractmethod
+    def add_notes(self, notes: Sequence[Note], *, keep: int | None = None) -> None:
+        """Append notes; with `keep`, only so many of the newest of each of their kinds and subjects stay."""
+
+    @abstractmethod
+    def notes(
+        self, kind: str, *, subject: str | None = None, since: datetime | None = None, limit: int = 1000
+    ) -> list[Note]:
+        """The newest notes of a kind (and subject), not older than `since`: at most `limit`, oldest first."""
 
     @abstractmethod
     def put_cache(self, entries: Sequence[CacheEntry]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from server.stores.codec import request_digest
 from server.stores.interface import (
     CacheEntry,
     FinishedAttempt,
+    Note,
     RunFilter,
     RunPage,
     RunStoreInterface,
@@ -43,6 +45,8 @@ class MemoryRunStore(RunStoreInterface):
         self._cache: dict[str, CacheEntry] = {}
         self._keys: dict[str, tuple[str, str]] = {}
         self._leases: dict[str, _Lease] = {}
+        self._notes: list[Note] = []
+        self._note_ids = itertools.count(1)
 
     def create_run(self, run: Run, events: Sequence[Event], *, idempotency_key: str | None = None) -> tuple[Run, int]:
         asked = request_digest(run)
@@ -126,6 +130,28 @@ class MemoryRunStore(RunStoreInterface):
     def last_finished_id(self) -> int:
         with self._lock:
             return self._finished[-1].id if self._finished else 0
+
+    def add_notes(self, notes: Sequence[Note], *, keep: int | None = None) -> None:
+        with self._lock:
+            for note in notes:
+                self._notes.append(replace(note, id=next(self._note_ids)))
+                if keep is not None:
+                    same = [one for one in self._notes if (one.kind, one.subject) == (note.kind, note.subject)]
+                    gone = {one.id for one in same[: max(len(same) - keep, 0)]}
+                    self._notes = [one for one in self._notes if one.id not in gone]
+
+    def notes(
+        self, kind: str, *, subject: str | None = None, since: datetime | None = None, limit: int = 1000
+    ) -> list[Note]:
+        with self._lock:
+            found = [
+                one
+                for one in self._notes
+                if one.kind == kind
+                and (subject is None or one.subject == subject)
+                and (since is None or one.at >= since)
+            ]
+        return found[max(len(found) - limit, 0) :]
 
     def put_cache(self, entries: Sequence[CacheEntry]) -> None:
         with self._lock:

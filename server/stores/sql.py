@@ -23,6 +23,7 @@ from server.stores.finished import finished_from_json, finished_to_json
 from server.stores.interface import (
     CacheEntry,
     FinishedAttempt,
+    Note,
     RunFilter,
     RunPage,
     RunStoreInterface,
@@ -30,6 +31,7 @@ from server.stores.interface import (
     Save,
 )
 from server.stores.migrations import upgrade
+from server.stores.notes import note_of, notes_query, write_notes
 from server.stores.writer import COMMIT_ORDER_LOCK, Writer
 
 
@@ -170,6 +172,17 @@ class SqlRunStore(RunStoreInterface):
     def last_finished_id(self) -> int:
         with self._reading() as connection:
             return int(connection.execute(select(func.max(tables.finished.c.id))).scalar() or 0)
+
+    def add_notes(self, notes: Sequence[Note], *, keep: int | None = None) -> None:
+        if notes:
+            self._writer.write(lambda connection: write_notes(connection, notes, keep))
+
+    def notes(
+        self, kind: str, *, subject: str | None = None, since: datetime | None = None, limit: int = 1000
+    ) -> list[Note]:
+        with self._reading() as connection:
+            rows = connection.execute(notes_query(kind, subject, since, limit)).all()
+        return [note_of(row) for row in reversed(rows)]
 
     def put_cache(self, entries: Sequence[CacheEntry]) -> None:
         newest = {entry.key: entry for entry in entries}

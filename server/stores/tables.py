@@ -71,6 +71,18 @@ finished = Table(
     sqlite_autoincrement=True,
 )
 
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("document", Text, nullable=False),
+    Index("notes_by_kind", "kind", "subject", "id"),
+    sqlite_autoincrement=True,
+)
+
 cache = Table(
     "cache",
     metadata,

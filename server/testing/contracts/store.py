@@ -29,7 +29,7 @@ from server.domain.lifecycle import Change, apply, start_run
 from server.domain.placement import Candidate, Decision
 from server.domain.run import Output, Run, RunOptions, TaskKey
 from server.domain.states import RunState
-from server.stores.interface import CacheEntry, FinishedAttempt, RunFilter, RunStoreInterface, Save
+from server.stores.interface import CacheEntry, FinishedAttempt, Note, RunFilter, RunStoreInterface, Save
 
 Promise = Callable[[RunStoreInterface], None]
 START = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -296,6 +296,22 @@ def finished_attempts_are_numbered(store: RunStoreInterface) -> None:
     assert store.finished(limit=2) == kept[:2]
 
 
+def notes_are_found_by_kind_and_thinned_out(store: RunStoreInterface) -> None:
+    """Newest last; with `keep`, only the newest of each kind and subject stay, and nobody else's go."""
+    store.add_notes([])
+    store.add_notes([Note("nodes", "all", START, {"names": ["a", "ä"]})])
+    for number in range(5):
+        at = START + timedelta(seconds=number)
+        store.add_notes([Note("shadow", "heft", at, {"n": number}), Note("shadow", "peft", at, {"n": -number})], keep=3)
+    found = store.notes("shadow", subject="heft")
+    assert [one.document["n"] for one in found] == [2, 3, 4]
+    assert found[-1] == Note("shadow", "heft", START + timedelta(seconds=4), {"n": 4}, found[-1].id)
+    assert [one.document["n"] for one in store.notes("shadow", limit=3)] == [-3, 4, -4]
+    assert [one.document["n"] for one in store.notes("shadow", since=START + timedelta(seconds=4))] == [4, -4]
+    assert [dict(one.document) for one in store.notes("nodes")] == [{"names": ["a", "ä"]}]
+    assert store.notes("nodes", subject="other") == []
+
+
 def a_newer_cache_entry_replaces_an_older(store: RunStoreInterface) -> None:
     """Looked up by key; unknown keys are left out."""
     old = CacheEntry("key", "run-1", "first", {"output": Output(1)}, START)
@@ -346,6 +362,7 @@ PROMISES: dict[str, Promise] = {
         a_run_that_comes_between_two_pages_moves_nothing,
         decisions_are_kept_in_order,
         finished_attempts_are_numbered,
+        notes_are_found_by_kind_and_thinned_out,
         a_newer_cache_entry_replaces_an_older,
         a_lease_has_one_holder,
     )

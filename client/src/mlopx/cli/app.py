@@ -254,6 +254,18 @@ def placers(all: Annotated[bool, typer.Option("--all", help="All of them.")] = F
 
 
 @app.command()
+def strategies(
+    name: Annotated[str | None, typer.Argument(help="One shadow, with its newest comparisons.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what other strategies (the server's SHADOW) would have done."""
+    from mlopx.cli import shadowing
+
+    with advice():
+        shadowing.strategies(_client(), name, as_json=json)
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check this installation and the server, and say what to do."""
     from mlopx.cli import doctoring
