@@ -97,6 +97,7 @@ NODES: dict[str, Any] = {
             "is_schedulable": True,
             "is_virtual": False,
             "speed": 1.0,
+            "profile": {},
             "labels": {
                 "kubernetes.io/hostname": "quick",
                 "kubernetes.io/arch": "amd64",

@@ -130,8 +130,13 @@ def sentence(found: Forecasts) -> str:
             text += (
                 ", about as without the change" if is_same else f", {span(abs(gain))} {word} than without the change"
             )
-    late = sorted(one["name"] for one in runs_view(found) if subject and (one["delay_seconds"] or 0) > 1)
-    return text + (f"; {names(late)} would end later." if late else ".")
+    return text + _late([one for one in runs_view(found) if subject and (one["delay_seconds"] or 0) > 1])
+
+
+def _late(runs: list[dict[str, Any]]) -> str:
+    if len(runs) == 1:
+        return f"; {runs[0]['run_id']} would end {span(runs[0]['delay_seconds'])} later."
+    return f"; {names(sorted(one['run_id'] for one in runs))} would end later." if runs else "."
 
 
 def _shown(report: PlanReport, subject: str | None) -> list[Bar]:

@@ -234,6 +234,7 @@ def _node_view(
         "is_schedulable": node.is_schedulable,
         "is_virtual": node.is_virtual,
         "speed": node.speed,
+        "profile": dict(node.speeds),
         "labels": dict(node.labels),
         "taints": [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in node.taints],
         "allocatable": resources_view(node.allocatable),

@@ -104,7 +104,7 @@ def _estimate(task: WaitingTask, node: Node, option: TaskOption, estimates: Esti
 
 
 def _lack(shortage: Shortage) -> str:
-    return f"{amount_text(shortage.request, shortage.has)} free of the {amount_text(shortage.request, shortage.asks)}"
+    return f"needs {amount_text(shortage.request, shortage.asks)}, {amount_text(shortage.request, shortage.has)} free"
 
 
 __all__ = ["amount", "amount_text", "node_verdicts", "requests_text", "shortages"]

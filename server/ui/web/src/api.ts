@@ -8,7 +8,7 @@ export interface Run {
 }
 export interface Attempt {
   number: number; state: string; node: string | null; actual_node: string | null; option: string | null;
-  ready_at: string | null; placed_at: string | null; queued_at: string | null; started_at: string | null;
+  ready_at: string | null; placed_at: string | null; queued_at: string | null; scheduled_at: string | null; started_at: string | null;
   finished_at: string | null; run_seconds: number | null; planned_start_at: string | null;
   planned_finish_at: string | null; peak_memory_bytes: number | null;
   error: { kind: string; message: string; traceback: string; hint: string } | null;
@@ -63,7 +63,7 @@ export interface NodeView {
   labels: Record<string, string>; taints: { key: string; value: string; effect: string }[];
   allocatable: Amounts; allocated: Amounts; available: Amounts;
   load: { cpu_fraction: number | null; memory_fraction: number | null; measured_at: string; source: string } | null;
-  running: { run_id: string; task: string }[]; assignments: number; price_per_hour: number | null;
+  profile: Record<string, number>; running: { run_id: string; task: string }[]; assignments: number; price_per_hour: number | null;
 }
 export interface QueueEntry {
   position: number; run_id: string; run_name: string; task: string; state: string; hold: string; waiting_seconds: number;

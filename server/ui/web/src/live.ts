@@ -72,62 +72,76 @@ export function useEvents(listen: Listener): void {
   }, []);
 }
 
-export interface Query<T> { data: T | undefined; problem: Problem | null; isStale: boolean; refresh: () => void }
+export interface Query<T> { data: T | undefined; problem: Problem | null; refresh: () => void }
 
-const known = new Map<string, unknown>();
+/** What is known of one path: shared by all parts of the page that show it, so that it is asked for once. */
+interface Entry {
+  path: string; data: unknown; problem: Problem | null; isBusy: boolean; isAgain: boolean; at: number; took: number;
+  timer: number; drawers: Set<() => void>;
+}
+
+const entries = new Map<string, Entry>();
 const MOST_KNOWN = 60;
 const PAUSE = 700;
+const SHARE = 4; // an answer that took long is not asked for again before some times as long
+
+function entryOf(path: string): Entry {
+  let found = entries.get(path);
+  if (!found) {
+    found = { path, data: undefined, problem: null, isBusy: false, isAgain: false, at: 0, took: 0, timer: 0, drawers: new Set() };
+    entries.set(path, found);
+    for (const [key, one] of entries) {
+      if (entries.size <= MOST_KNOWN) break;
+      if (!one.drawers.size && key !== path) entries.delete(key);
+    }
+  }
+  return found;
+}
+
+async function load(entry: Entry): Promise<void> {
+  if (entry.isBusy) { entry.isAgain = true; return; }
+  entry.isBusy = true;
+  entry.at = Date.now();
+  try {
+    entry.data = await call(entry.path);
+    entry.problem = null;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    entry.problem = error;
+  } finally {
+    entry.took = Date.now() - entry.at;
+    entry.isBusy = false;
+    entry.drawers.forEach((draw) => draw());
+    if (entry.isAgain) { entry.isAgain = false; soon(entry); }
+  }
+}
+
+function soon(entry: Entry): void {
+  if (entry.timer || !entry.drawers.size) return;
+  const wait = Math.max(0, Math.max(PAUSE, SHARE * entry.took) - (Date.now() - entry.at));
+  entry.timer = window.setTimeout(() => { entry.timer = 0; void load(entry); }, wait);
+}
 
 /** What is at a path, kept up to date: after events that `concerns` says matter, and every `seconds` if given. */
 export function useQuery<T>(path: string | null, concerns?: (event: RunEvent) => boolean, seconds?: number): Query<T> {
   const [, redraw] = useState(0);
-  const [problem, setProblem] = useState<{ path: string; problem: Problem } | null>(null);
-  const box = useRef({ path: null as string | null, busy: false, again: false, at: 0, timer: 0 });
-  const current = box.current;
-  current.path = path;
-
-  const load = async (): Promise<void> => {
-    if (current.path === null) return;
-    if (current.busy) { current.again = true; return; }
-    const wanted = current.path;
-    current.busy = true;
-    current.at = Date.now();
-    try {
-      const data = await call<T>(wanted);
-      known.delete(wanted);
-      known.set(wanted, data);
-      if (known.size > MOST_KNOWN) known.delete(known.keys().next().value as string);
-      setProblem(null);
-    } catch (error) {
-      if (error instanceof Problem) setProblem({ path: wanted, problem: error });
-      else throw error;
-    } finally {
-      current.busy = false;
-      redraw((count) => count + 1);
-      if (current.again || current.path !== wanted) { current.again = false; soon(); }
-    }
-  };
-  const soon = (): void => {
-    if (current.timer) return;
-    const wait = Math.max(0, PAUSE - (Date.now() - current.at));
-    current.timer = window.setTimeout(() => { current.timer = 0; void load(); }, wait);
-  };
-
-  useEffect(() => { void load(); }, [path]);
+  const entry = path === null ? null : entryOf(path);
   useEffect(() => {
-    if (!seconds) return;
-    const timer = setInterval(() => { if (!document.hidden) soon(); }, seconds * 1000);
+    if (!entry) return;
+    const draw = (): void => redraw((count) => count + 1);
+    entries.set(entry.path, entry);
+    entry.drawers.add(draw);
+    if (!entry.isBusy && Date.now() - entry.at > PAUSE) void load(entry);
+    else if (!entry.isBusy) soon(entry);
+    return () => void entry.drawers.delete(draw);
+  }, [path]);
+  useEffect(() => {
+    if (!seconds || !entry) return;
+    const timer = setInterval(() => { if (!document.hidden) soon(entry); }, seconds * 1000);
     return () => clearInterval(timer);
   }, [path, seconds]);
-  useEffect(() => () => clearTimeout(current.timer), []);
-  useEvents((event) => { if (event === null || concerns?.(event)) soon(); });
-
-  return {
-    data: path === null ? undefined : (known.get(path) as T | undefined),
-    problem: problem && problem.path === path ? problem.problem : null,
-    isStale: problem !== null,
-    refresh: soon,
-  };
+  useEvents((event) => { if (entry && (event === null || concerns?.(event))) soon(entry); });
+  return { data: entry?.data as T | undefined, problem: entry?.problem ?? null, refresh: () => { if (entry) soon(entry); } };
 }
 
 /** The present, told again every `ms`. */

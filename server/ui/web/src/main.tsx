@@ -23,7 +23,7 @@ function Page({ route }: { route: Route }): JSX.Element {
   if (first === "runs" && id) return <RunPage key={id} route={route} />;
   if (first === "runs") return <Runs route={route} />;
   if (first === "nodes") return <Nodes />;
-  if (first === "plan") return <PlanPage key={route.query.get("run") ?? ""} route={route} />;
+  if (first === "plan") return <PlanPage key={route.query.toString()} route={route} />;
   if (first === "strategies") return <Strategies />;
   if (first === "compare") return <Compare route={route} />;
   return <><h1>Nothing here</h1><p>There is no such page. <a href="#/">Go to the overview.</a></p></>;

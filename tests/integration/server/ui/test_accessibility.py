@@ -16,6 +16,7 @@ PAGES = (
     "#/plan",
     "#/strategies",
     "#/compare?a={done}&b={again}",
+    "#/compare?what=strategies&a=fifo_greedy&b=online",
     "#/runs/{done}",
     "#/runs/{done}?task=train.1",
     "#/runs/{running}/gantt",

@@ -27,6 +27,9 @@ def text_of(page: Any, selector: str = "main") -> str:
 def test_the_overview_answers_where_since_when_why_and_when_done(page: Any, runs: dict[str, str]) -> None:
     page.goto("#/")
     page.get_by_role("link", name=re.compile(r"nap of sleeper.* on quick: running since")).wait_for()
+    running = page.get_by_role("region", name="Running now").get_by_role("listitem").filter(has_text="nap of sleeper")
+    running.get_by_text(re.compile(r"on quick since \d\d:\d\d:\d\d \(.*, done in|not known yet")).wait_for()
+    running.get_by_text(re.compile("nap runs on quick since .* where it was expected to finish first")).wait_for()
     waiting = page.get_by_role("region", name="Waiting")
     waiting.get_by_text("nap waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").first.wait_for()
     assert page.get_by_role("link", name=re.compile(r"Running runs")).inner_text().startswith("1")
@@ -138,9 +141,32 @@ def test_what_if_compares_a_change_with_how_it_is(page: Any, runs: dict[str, str
 
 def test_strategies_are_listed_with_the_one_in_use(page: Any, runs: dict[str, str]) -> None:
     page.goto("#/strategies")
-    row = page.get_by_role("listitem").filter(has_text="fifo_greedy").filter(has_text="in use")
-    row.wait_for()
-    assert page.get_by_text("mlopx plan --strategy random_random").is_visible()
+    listed = page.get_by_role("region", name="Strategies there are").get_by_role("listitem")
+    listed.first.get_by_text("in use").wait_for()
+    assert "fifo_greedy" in listed.first.inner_text()
+    page.get_by_role("link", name="What if random_random").click()
+    page.get_by_text(re.compile("done in .* with random_random")).wait_for()
+
+
+def test_predictions_are_shown_against_what_happened(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/strategies")
+    found = page.get_by_role("region", name="Predictions: how good they were")
+    found.get_by_text(re.compile(r"% of the last \d+ run times were inside the predicted band")).wait_for()
+    found.get_by_role("img", name=re.compile("Predicted against actual run times of")).wait_for()
+    dots = found.locator("circle title").all_text_contents()
+    assert any(re.match(r"train.0 of churn-\w+ on (quick|slow): predicted .*, ran ", text) for text in dots)
+    by_component = found.get_by_role("region", name="Predictions by component").get_by_role("row")
+    assert by_component.filter(has_text="train").count() >= 1
+
+
+def test_two_strategies_plan_the_same_queue_side_by_side(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/compare?what=strategies")
+    page.get_by_label("Second strategy").select_option("online")
+    table = page.get_by_role("region", name="Predicted")
+    table.get_by_role("row").filter(has_text="everything done in").wait_for()
+    assert table.get_by_role("columnheader").all_inner_texts()[1:] == ["fifo_greedy", "online"]
+    ends = page.get_by_role("region", name="Runs: when each ends").get_by_role("row")
+    ends.filter(has_text=runs["running"]).get_by_text("in ", exact=False).first.wait_for()
 
 
 def test_two_runs_are_compared_in_parameters_values_nodes_and_code(page: Any, runs: dict[str, str]) -> None:
@@ -150,9 +176,10 @@ def test_two_runs_are_compared_in_parameters_values_nodes_and_code(page: Any, ru
     page.get_by_role("link", name="Compare the two").click()
     row = page.get_by_role("region", name="Parameters").get_by_role("row").filter(has_text="depth")
     row.wait_for()
-    assert "differs" in row.inner_text()
-    assert page.get_by_text("The code of all components is the same.").is_visible()
-    assert page.get_by_role("region", name="Tasks: node and run time").get_by_text("train.2").is_visible()
+    assert "differs" in row.text_content()
+    page.get_by_text("The code of all components is the same.").wait_for()
+    page.get_by_label("also what is the same").check()
+    page.get_by_role("region", name="Tasks: node and run time").get_by_text("train.2").wait_for()
 
 
 def test_a_new_run_appears_by_itself_and_moves_to_its_end(page: Any, server: Any, make: Any) -> None:
@@ -227,7 +254,26 @@ def test_five_hundred_tasks_are_drawn_folded_and_unfold(page: Any, server: Any, 
     page.get_by_text("26 boxes, 500 tasks").wait_for()
     page.get_by_role("button", name="Unfold").click()
     page.get_by_text("500 boxes, 500 tasks").wait_for()
-    until(page, "document.querySelectorAll('[data-box]').length === 500")
+    until(page, "document.querySelector('.graph .scroll').scrollHeight > 20000")
+    page.get_by_role("region", name="Graph of the run").evaluate("box => { box.scrollTop = box.scrollHeight }")
+    until(page, "document.querySelector('.graph .scroll').scrollTop > 10000")
+    lowest = "Math.max(...[...document.querySelectorAll('[data-box]')].map(box => box.getCTM().f))"
+    until(page, f"{lowest} > document.querySelector('.graph svg').clientHeight - 100")
+    assert 5 < page.locator("[data-box]").count() < 120
+
+
+def test_five_hundred_tasks_are_listed_as_far_as_they_are_in_sight_and_can_be_found(
+    page: Any, server: Any, make: Any
+) -> None:
+    run = server.submit(make["chain"](500))
+    page.goto(f"#/runs/{run}/tasks")
+    page.get_by_text("500 of 500 tasks").wait_for()
+    assert 5 < page.locator(".list-row").count() < 80
+    page.get_by_label("Find").fill("step-321")
+    row = page.get_by_role("row").filter(has_text="part-16/step-321")
+    row.get_by_text("waits for first", exact=False).wait_for()
+    row.get_by_role("button").click()
+    page.get_by_role("complementary", name="Task part-16/step-321").wait_for()
 
 
 def test_of_many_runs_only_those_in_sight_are_in_the_page(page: Any, runs: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ export function Decision({ route }: { route: Route }): JSX.Element {
   return (
     <>
       <nav class="crumbs" aria-label="Where this is"><a href={link(["runs", id])}>{id}</a> <span aria-hidden="true">/</span> {key}</nav>
-      <Shown query={found}>{(task) => (
+      <Shown query={found} name={key}>{(task) => (
         <>
           <header class="page-head">
             <div class="title"><h1>{key}</h1><State name={task.state} /><span class="grow" /><a class="button" href={link(["runs", id, "logs"], { task: key })}>Logs</a></div>
@@ -86,7 +86,7 @@ function Candidates({ found }: { found: Candidate[] }): JSX.Element {
       </div>
       <p class="legend" aria-hidden="true"><span class="key wait" /> until it has room <span class="key solid" /> run time, median <span class="key line" /> its band, 10 % to 90 %</p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Candidates"><table>
-        <thead><tr><th scope="col">node</th><th scope="col"></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">against it</th><th scope="col" class="num">score</th></tr></thead>
+        <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">against it</th><th scope="col" class="num">score</th></tr></thead>
         <tbody>{found.map((one) => (
           <tr key={one.node + one.option} class={one.is_chosen ? "chosen" : ""}><th scope="row">{one.node}{one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td>{one.is_chosen ? "chosen" : one.is_free ? "" : "busy then"}</td>
             <td class="num">{one.start_seconds === 0 ? "now" : span(one.start_seconds)}</td><td class="num">{span(one.seconds_p50)}</td><td class="num quiet">{span(one.seconds_p10)} – {span(one.seconds_p90)}</td><td class="num">{span(one.finish_seconds)}</td>

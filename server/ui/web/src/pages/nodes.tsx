@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Amounts, NodeView, Stretch } from "../api";
 import { useNow, useQuery } from "../live";
-import { Broken, Card, Copy, Empty, Fact, Meter, Shown } from "../parts/basics";
+import { Broken, Card, Copy, Empty, Fact, Limited, Meter, Shown } from "../parts/basics";
 import { useWidth } from "../parts/gantt";
 import { link } from "../route";
 import { size, span } from "../words";
@@ -18,19 +18,27 @@ export function Nodes(): JSX.Element {
   return (
     <>
       <h1>Nodes</h1>
-      <Shown query={nodes}>{({ nodes: found, problems }) => (
+      <Shown query={nodes}>{({ nodes: found, problems, taken_at }) => (
         <>
           {Object.entries(problems).map(([name, text]) => <Broken key={name} problem={new Problem(`${name}: ${text}`, 0)} />)}
           {found.length === 0 ? <Empty>The cluster has no nodes.</Empty> : <>
+            <p class="lead">{summary(found)} Seen {span((now - Date.parse(taken_at)) / 1000)} ago.{!found.some((node) => node.load) && <> Their load is not measured: the setting <code>PROMETHEUS_URL</code> brings it.</>}</p>
             <Card title="Busy over time" wide aside={<div class="choices" role="group" aria-label="How far back">{RANGES.map(([name, seconds]) => <button key={name} type="button" class="small" aria-pressed={past === seconds} onClick={() => setPast(seconds)}>{name}</button>)}</div>}>
               <Heat nodes={found} stretches={lately.data?.stretches ?? []} now={now} past={past} />
             </Card>
-            <div class="grid">{found.map((node) => <One key={node.name} node={node} />)}</div>
+            <Limited items={found} most={48}>{(items) => <div class="grid">{items.map((node) => <One key={node.name} node={node} />)}</div>}</Limited>
           </>}
         </>
       )}</Shown>
     </>
   );
+}
+
+function summary(nodes: NodeView[]): string {
+  const real = nodes.filter((node) => !node.is_virtual);
+  const ready = real.filter((node) => node.is_ready && node.is_schedulable);
+  const running = nodes.reduce((sum, node) => sum + node.running.length, 0);
+  return `${ready.length} of ${real.length} nodes take tasks${nodes.length > real.length ? `, ${nodes.length - real.length} more can be added` : ""}; ${running} task${running === 1 ? "" : "s"} on them.`;
 }
 
 /** Node x time: how many tasks ran there on average in each cell, darker for more. */
@@ -62,7 +70,7 @@ function Heat({ nodes, stretches, now, past }: { nodes: NodeView[]; stretches: S
             {tall > 12 && <text class="lane-name" x={left - 8} y={row * (tall + 3) + 15}>{node.name.slice(0, 18)}</text>}
             {table[row].map((value, index) => <rect key={index} class="heat" x={left + index * step} y={row * (tall + 3)} width={Math.max(step - 1.5, 1)} height={tall} rx={2} style={{ fillOpacity: `${0.08 + 0.92 * (value / most)}` }}><title>{`${node.name}: ${value.toFixed(1)} tasks at a time`}</title></rect>)}
           </g>))}
-        <text class="tick" x={left + 20} y={nodes.length * (tall + 3) + 15}>{span(past)} ago</text><text class="tick" x={width - 14} y={nodes.length * (tall + 3) + 15}>now</text>
+        <text class="tick" text-anchor="start" x={left} y={nodes.length * (tall + 3) + 15}>{span(past).replace(" 00 s", "").replace(" 00 min", "")} ago</text><text class="tick" text-anchor="end" x={width - 2} y={nodes.length * (tall + 3) + 15}>now</text>
       </svg>
     </div>
   );
@@ -74,13 +82,14 @@ function One({ node }: { node: NodeView }): JSX.Element {
   return (
     <section class="card" aria-label={`Node ${node.name}`}>
       <header class="card-head"><h2>{node.name}</h2><span class={`verdict v-${state === "ready" ? "free" : state === "can be added" ? "not-there-yet" : "never"}`}>{state}</span></header>
-      <div class="pair"><span>CPU</span><Meter value={share("cpu_millicores", node.allocated)} label={`CPUs promised on ${node.name}`} /><span class="num">{node.allocated.cpu_millicores / 1000} of {node.allocatable.cpu_millicores / 1000}</span></div>
+      <div class="pair"><span>CPUs</span><Meter value={share("cpu_millicores", node.allocated)} label={`CPUs promised on ${node.name}`} /><span class="num">{node.allocated.cpu_millicores / 1000} of {node.allocatable.cpu_millicores / 1000}</span></div>
       {node.load?.cpu_fraction != null && <div class="pair"><span>measured</span><Meter value={node.load.cpu_fraction} label={`CPU measured on ${node.name}`} tone="s-running" /><span class="num">{Math.round(node.load.cpu_fraction * 100)} %</span></div>}
       <div class="pair"><span>memory</span><Meter value={share("memory_bytes", node.allocated)} label={`Memory promised on ${node.name}`} /><span class="num">{size(node.allocated.memory_bytes)} of {size(node.allocatable.memory_bytes)}</span></div>
       {node.load?.memory_fraction != null && <div class="pair"><span>measured</span><Meter value={node.load.memory_fraction} label={`Memory measured on ${node.name}`} tone="s-running" /><span class="num">{Math.round(node.load.memory_fraction * 100)} %</span></div>}
       {Object.entries(node.allocatable.accelerators).map(([kind, count]) => <div key={kind} class="pair"><span>{kind.split("/").pop()}</span><Meter value={(node.allocated.accelerators[kind] ?? 0) / count} label={`${kind} promised on ${node.name}`} /><span class="num">{node.allocated.accelerators[kind] ?? 0} of {count}</span></div>)}
       <dl class="facts">
-        <Fact name="speed">{node.speed}</Fact><Fact name="tasks given">{node.assignments}</Fact>
+        <Fact name="speed">{node.speed}</Fact>
+        {Object.entries(node.profile).map(([kind, speed]) => <Fact key={kind} name={`${kind} (profile)`}>{speed.toFixed(2)}</Fact>)}<Fact name="tasks so far">{node.assignments}</Fact>
         {node.price_per_hour !== null && <Fact name="rate">{node.price_per_hour} / h</Fact>}
         {node.taints.length > 0 && <Fact name="taints">{node.taints.map((taint) => `${taint.key}=${taint.value}:${taint.effect}`).join(", ")}</Fact>}
       </dl>

@@ -6,21 +6,29 @@ import { useNow, useQuery } from "../live";
 import { Card, Copy, Empty, Meter, Shown, State } from "../parts/basics";
 import { NowChart } from "../parts/cluster";
 import { link } from "../route";
-import { ago, expected, isOver, size, span } from "../words";
+import { ago, clock, expected, isOver, size, span } from "../words";
 
 interface Status { placer: string; platform: string; runs: Record<string, number>; pipelines: string[]; version: string }
 
-const ranges: [string, number][] = [["1 min", 60], ["5 min", 300], ["30 min", 1800], ["3 h", 10800]];
+const RANGES: [string, number][] = [["auto", 0], ["1 min", 60], ["5 min", 300], ["30 min", 1800], ["3 h", 10800]];
+
+/** How far back to look so that every live run is in sight; with none, so that the last one is. */
+function reach(runs: Run[], now: number): number {
+  const live = runs.filter((run) => !isOver(run.state) && run.started_at);
+  const oldest = live.length ? Math.min(...live.map((run) => Date.parse(run.submitted_at))) : runs.length ? Date.parse(runs[0].submitted_at) : now;
+  return RANGES.find(([, seconds]) => seconds && (now - oldest) / 1000 < seconds * 0.95)?.[1] ?? 10800;
+}
 
 export function Overview(): JSX.Element {
   const any = (): boolean => true;
   const now = useNow(1000);
-  const [past, setPast] = useState(Number(localStorage.getItem("mlopx-past")) || 300);
+  const [chosen, setPast] = useState(Number(localStorage.getItem("mlopx-past")) || 0);
   const status = useQuery<Status>("/", any);
   const nodes = useQuery<{ nodes: NodeView[]; problems: Record<string, string> }>("/api/v1/nodes", any, 5);
   const queue = useQuery<{ tasks: QueueEntry[] }>("/api/v1/queue", any, 5);
-  const lately = useQuery<{ stretches: Stretch[] }>(`/api/v1/timeline?seconds=${past}`, any, 10);
   const runs = useQuery<{ runs: Run[] }>("/api/v1/runs?limit=30", any);
+  const past = chosen || reach(runs.data?.runs ?? [], now);
+  const lately = useQuery<{ stretches: Stretch[] }>(`/api/v1/timeline?seconds=${past}`, any, 10);
   const choose = (seconds: number): void => { localStorage.setItem("mlopx-past", String(seconds)); setPast(seconds); };
   return (
     <>
@@ -28,7 +36,7 @@ export function Overview(): JSX.Element {
       <Shown query={status}>{(found) => <Tiles status={found} queue={queue.data?.tasks ?? []} nodes={nodes.data?.nodes ?? []} />}</Shown>
       <Card title="On the nodes" wide aside={
         <div class="choices" role="group" aria-label="How far back">
-          {ranges.map(([name, seconds]) => <button key={name} type="button" class="small" aria-pressed={past === seconds} onClick={() => choose(seconds)}>{name}</button>)}
+          {RANGES.map(([name, seconds]) => <button key={name} type="button" class="small" aria-pressed={chosen === seconds} onClick={() => choose(seconds)}>{name}</button>)}
         </div>}>
         <Shown query={nodes}>{({ nodes: found, problems }) => found.length === 0
           ? <Empty>No nodes. The server's cluster is empty{Object.values(problems).map((text) => `: ${text}`)}.</Empty>
@@ -38,10 +46,13 @@ export function Overview(): JSX.Element {
           </>}
         </Shown>
       </Card>
-      <div class="columns">
-        <Card title="Waiting" aside={<span class="quiet">{queue.data ? `${queue.data.tasks.length} tasks` : ""}</span>}>
-          <Shown query={queue}>{({ tasks }) => <Queue tasks={tasks} now={now} />}</Shown>
+      <div class="columns"><div>
+        <Card title="Running now" aside={<a href="#/nodes">All nodes</a>}>
+          <Shown query={lately}>{({ stretches }) => <RunningNow stretches={stretches.filter((one) => !one.ended_at && one.started_at)} now={now} />}</Shown>
         </Card>
+        <Card title="Waiting" aside={<span class="quiet">{queue.data?.tasks.length ? `${queue.data.tasks.length} tasks` : ""}</span>}>
+          <Shown query={queue}>{({ tasks }) => <Queue tasks={tasks} now={now} />}</Shown>
+        </Card></div>
         <Card title="Runs" aside={<a href="#/runs">All runs</a>}>
           <Shown query={runs}>{({ runs: found }) => <Recent runs={found} now={now} pipelines={status.data?.pipelines ?? []} />}</Shown>
         </Card>
@@ -75,6 +86,29 @@ function Tiles({ status, queue, nodes }: { status: Status; queue: QueueEntry[]; 
         <span class="what">memory promised: {size(taken)} of {size(memory)}</span><Meter value={memory ? taken / memory : 0} label="Memory promised" /></a>
       <a class="tile" href="#/strategies"><span class="number word">{status.placer}</span><span class="what">strategy; {ready} tasks ready to be placed</span></a>
     </div>
+  );
+}
+
+function RunningNow({ stretches, now }: { stretches: Stretch[]; now: number }): JSX.Element {
+  if (!stretches.length) return <Empty>Nothing runs at the moment.</Empty>;
+  const shown = [...stretches].sort((a, b) => (a.started_at ?? "").localeCompare(b.started_at ?? "")).slice(0, 12);
+  return (
+    <>
+      <ul class="rows">{shown.map((one) => <RunningRow key={`${one.run_id}/${one.task}`} one={one} now={now} />)}</ul>
+      {stretches.length > shown.length && <p class="quiet">and {stretches.length - shown.length} more: <a href="#/nodes">all nodes</a></p>}
+    </>
+  );
+}
+
+function RunningRow({ one, now }: { one: Stretch; now: number }): JSX.Element {
+  const why = useQuery<Explained>(`${runPath(one.run_id)}/explain`, (event) => event.run_id === one.run_id, 10);
+  const line = why.data?.tasks.find((task) => task.task === one.task);
+  return (
+    <li><div class="grow">
+      <a class="strong" href={link(["runs", one.run_id, "tasks", one.task])}>{one.task}</a> <span class="quiet">of <a href={link(["runs", one.run_id])}>{one.run_id}</a></span>
+      <div class="reason">on <strong>{one.node}</strong> since {clock(one.started_at)} ({span((now - Date.parse(one.started_at ?? "")) / 1000)}), {one.ends ? <>done <strong>{expected(one.ends, now)}</strong></> : "when it is done is not known yet"}</div>
+      {line && <div class="quiet clamped" title={line.sentence}>{line.sentence}</div>}
+    </div></li>
   );
 }
 
@@ -119,9 +153,9 @@ function Recent({ runs, now, pipelines }: { runs: Run[]; now: number; pipelines:
       </Empty>
     );
   }
-  const live = runs.filter((run) => !isOver(run.state));
-  const shown = [...live, ...runs.filter((run) => isOver(run.state))].slice(0, 14);
-  return <ul class="rows">{shown.map((run) => <RecentRow key={run.id} run={run} now={now} />)}</ul>;
+  const live = runs.filter((run) => !isOver(run.state)).slice(0, 12);
+  const shown = [...live, ...runs.filter((run) => isOver(run.state)).slice(0, 6)];
+  return <ul class="rows recent">{shown.map((run) => <RecentRow key={run.id} run={run} now={now} />)}</ul>;
 }
 
 function RecentRow({ run, now }: { run: Run; now: number }): JSX.Element {
@@ -135,7 +169,7 @@ function RecentRow({ run, now }: { run: Run; now: number }): JSX.Element {
         {found && <Meter value={done / Math.max(found.tasks.length, 1)} label={`${run.id}: tasks done`} tone="s-running" />}
         {run.error && <div class="reason bad">{run.error}</div>}
       </div>
-      <div class="right quiet">{isOver(run.state) ? <>{span(run.turnaround_seconds)}<br />{ago(run.finished_at, now)}</> : <>{found?.ends ? `done ${expected(found.ends, now)}` : "running"}<br />{ago(run.submitted_at, now)}</>}</div>
+      <div class="right quiet">{isOver(run.state) ? <>{span(run.turnaround_seconds)}<br />{ago(run.finished_at, now)}</> : <>{found?.ends ? <strong>done {expected(found.ends, now)}</strong> : <span title={found?.why_no_eta}>end not known yet</span>}<br />{ago(run.submitted_at, now)}</>}</div>
     </li>
   );
 }

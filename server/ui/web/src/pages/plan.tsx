@@ -15,7 +15,7 @@ export function PlanPage({ route }: { route: Route }): JSX.Element {
   const placers = useQuery<{ placers: Placer[] }>("/api/v1/placers?all=true");
   const [source, setSource] = useState(route.query.get("run") ?? "");
   const [file, setFile] = useState<{ name: string; spec: unknown } | null>(null);
-  const [strategy, setStrategy] = useState("");
+  const [strategy, setStrategy] = useState(route.query.get("strategy") ?? "");
   const [objective, setObjective] = useState("");
   const [priority, setPriority] = useState("");
   const [add, setAdd] = useState<string[]>([]);

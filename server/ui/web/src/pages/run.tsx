@@ -1,10 +1,11 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { call, type Attempt, type Detail, type Explained, headers, Problem, type RunEvent, runPath, type Task } from "../api";
+import { call, type Artifact, type Attempt, type Detail, type Explained, headers, Problem, type RunEvent, runPath, type Task, type TaskLine } from "../api";
 import { useNow, useQuery } from "../live";
-import { Broken, Card, Copy, Empty, Fact, Shown, State } from "../parts/basics";
+import { Broken, Card, Copy, Empty, Fact, Limited, Shown, State } from "../parts/basics";
 import { type Bar, Gantt, type Lane } from "../parts/gantt";
-import { Graph } from "../parts/graph";
+import { Graph, startLayout } from "../parts/graph";
+import { type Column, List } from "../parts/list";
 import { link, replaceQuery, type Route } from "../route";
 import { ago, clock, expected, isOver, ms, shown, size, span } from "../words";
 
@@ -17,7 +18,8 @@ export function RunPage({ route }: { route: Route }): JSX.Element {
   const run = useQuery<Detail>(runPath(id), mine);
   const why = useQuery<Explained>(`${runPath(id)}/explain`, mine, 5);
   const selected = route.query.get("task");
-  return <Shown query={run}>{(found) => (
+  useEffect(() => void startLayout(), []);
+  return <Shown query={run} name={id}>{(found) => (
     <>
       <Head run={found} why={why.data} refresh={run.refresh} />
       <nav class="tabs" aria-label="Parts of the run">
@@ -34,7 +36,7 @@ export function RunPage({ route }: { route: Route }): JSX.Element {
 function Tab({ tab, run, why, route, selected }: { tab: string; run: Detail; why?: Explained; route: Route; selected: string | null }): JSX.Element {
   const choose = (key: string): void => replaceQuery(route, { task: key === selected ? null : key });
   if (tab === "gantt") return <Card label="Timeline" wide><Timeline run={run} why={why} route={route} /></Card>;
-  if (tab === "tasks") return <Card label="Tasks" wide><Tasks run={run} why={why} choose={choose} selected={selected} /></Card>;
+  if (tab === "tasks") return <Card label="Tasks" wide><Tasks run={run} why={why} choose={choose} selected={selected} route={route} /></Card>;
   if (tab === "logs") return <Card label="Logs" wide><Logs run={run} route={route} /></Card>;
   if (tab === "data") return <Data run={run} />;
   if (tab === "events") return <Card label="Events" wide><Events id={run.id} /></Card>;
@@ -45,7 +47,6 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
   const now = useNow(1000);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [asking, ask] = useState(false);
-  const done = run.tasks.filter((task) => isOver(task.state)).length;
   const act = async (what: string): Promise<void> => {
     try {
       const answer = await call<{ run?: { id: string } }>(`${runPath(run.id)}/${what}`, {});
@@ -74,7 +75,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
       {run.problems.map((text) => <p key={text} class="reason bad">{text}</p>)}
       <dl class="facts">
         <Fact name="submitted">{clock(run.submitted_at)} <span class="quiet">({ago(run.submitted_at, now)})</span></Fact>
-        <Fact name="tasks done">{done} of {run.tasks.length}</Fact>
+        <Fact name={`${run.tasks.length} tasks`}>{counted(run.tasks)}</Fact>
         <Fact name="waited">{span(run.waiting_seconds ?? (over ? null : (now - Date.parse(run.submitted_at)) / 1000))}</Fact>
         <Fact name={over ? "turnaround" : "so far"}>{span(run.turnaround_seconds ?? (now - Date.parse(run.submitted_at)) / 1000)}</Fact>
         {!over && <Fact name="done">{why?.ends ? <strong>{expected(why.ends, now)}</strong> : "not known yet"}</Fact>}
@@ -86,73 +87,109 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
   );
 }
 
-function barOf(run: Detail, task: Task, attempt: Attempt, why: Explained | undefined, now: number, byNode: boolean): Bar | null {
+const LIVE_FIRST = ["running", "queued", "placed", "ready", "pending"];
+
+function counted(tasks: Task[]): string {
+  const count = (state: string): number => tasks.filter((task) => task.state === state).length;
+  const states = [...new Set([...LIVE_FIRST, ...tasks.map((task) => task.state)])].filter((state) => count(state) > 0);
+  return states.map((state) => `${count(state)} ${state}`).join(", ") || "none yet";
+}
+
+/** What a task did between its placement and its start: queued at the platform, then its image pulled, where told. */
+function stagesOf(attempt: Attempt): { kind: string; from: number; to: number; text: string }[] {
+  const [placed, scheduled, started] = [ms(attempt.placed_at ?? attempt.ready_at), ms(attempt.scheduled_at), ms(attempt.started_at)];
+  if (placed === null || started === null || started <= placed) return [];
+  const stage = (kind: string, from: number, to: number): { kind: string; from: number; to: number; text: string } => ({ kind, from, to, text: `${kind === "queue" ? "queued" : "image pulled in"} ${span((to - from) / 1000)}` });
+  if (scheduled === null || scheduled < placed) return [stage("queue", placed, started)];
+  return [stage("queue", placed, scheduled), stage("pull", scheduled, started)].filter((one) => one.to > one.from);
+}
+
+function barOf(run: Detail, task: Task, attempt: Attempt, line: TaskLine | undefined, now: number, byNode: boolean): Bar | null {
   const start = ms(attempt.started_at);
   const planned: [number, number] | null = attempt.planned_start_at && attempt.planned_finish_at
     ? [Date.parse(attempt.planned_start_at), Date.parse(attempt.planned_finish_at)] : null;
-  const line = why?.tasks.find((one) => one.task === task.key);
   const node = attempt.actual_node ?? attempt.node ?? "";
   const href = link(["runs", run.id, "tasks", task.key]);
   if (start === null) return null;
   const end = ms(attempt.finished_at);
   const ends = end === null && line?.ends ? ([line.ends.p10, line.ends.p50, line.ends.p90].map(Date.parse) as [number, number, number]) : null;
-  const said = `${task.key} on ${node}: ${attempt.state}, ${span(((end ?? now) - start) / 1000)}`
+  const before = stagesOf(attempt);
+  const said = `${task.key} on ${node}: ${attempt.state}, ${before.map((one) => `${one.text}, `).join("")}${end === null ? "running for" : "ran"} ${span(((end ?? now) - start) / 1000)}`
     + (planned ? `; planned ${span((planned[1] - planned[0]) / 1000)}` : "") + (ends ? `; done ${expected(line?.ends, now)}` : "");
   return {
     id: `${task.key}:${attempt.number}`, start, end, label: byNode ? task.key : node, title: said, href, tone: `t-${attempt.state}`,
-    planned, likely: ends, queued: ms(attempt.placed_at ?? attempt.ready_at),
+    planned, likely: ends, before, lane: node,
   };
 }
 
+/** Until when the chart goes: what happened and may happen, and of plans that were far off not more than as much again. */
+function endOf(bars: Bar[], from: number, now: number): number {
+  const seen = Math.max(now, ...bars.map((bar) => Math.max(bar.end ?? 0, bar.likely?.[2] ?? 0)));
+  const planned = Math.max(...bars.map((bar) => bar.planned?.[1] ?? 0));
+  return Math.max(seen, Math.min(planned, from + 2 * (seen - from))) + (seen - from) * 0.02 + 100;
+}
+
 function Timeline({ run, why, route }: { run: Detail; why?: Explained; route: Route }): JSX.Element {
-  const now = useNow(isOver(run.state) ? 60_000 : 500);
+  const over = isOver(run.state);
+  const now = useNow(over ? 60_000 : run.tasks.length > 100 ? 2000 : 500);
   const by = route.query.get("by") ?? "task";
   const queue = useMemo(() => new Map((why?.tasks ?? []).map((one) => [one.task, one])), [why]);
-  const rows: { task: Task; bars: Bar[]; node: string }[] = run.tasks.map((task) => {
-    const bars = task.attempts.map((attempt) => barOf(run, task, attempt, why, now, by === "node")).filter((bar): bar is Bar => bar !== null);
+  const rows: { task: Task; bars: Bar[] }[] = run.tasks.map((task) => {
     const coming = queue.get(task.key);
+    const bars = task.attempts.map((attempt) => barOf(run, task, attempt, coming, now, by === "node")).filter((bar): bar is Bar => bar !== null);
     if (coming?.starts && coming.ends) {
       const start = Math.max(Date.parse(coming.starts.p50), now);
-      bars.push({ id: `${task.key}:next`, start, end: Math.max(Date.parse(coming.ends.p50), start + 50), label: task.key, title: `${task.key}: planned, starts ${expected(coming.starts, now)}, done ${expected(coming.ends, now)}`, tone: "t-pending", isPlan: true, href: link(["runs", run.id, "tasks", task.key]) });
+      bars.push({ id: `${task.key}:next`, start, end: Math.max(Date.parse(coming.ends.p50), start + 50), label: by === "node" ? task.key : coming.planned_node ?? task.key, title: `${task.key}: planned${coming.planned_node ? ` on ${coming.planned_node}` : ""}, starts ${expected(coming.starts, now)}, done ${expected(coming.ends, now)}`, tone: "t-pending", isPlan: true, href: link(["runs", run.id, "tasks", task.key]), lane: coming.planned_node ?? "" });
     }
-    return { task, bars, node: task.node ?? coming?.planned_node ?? "" };
+    return { task, bars };
   });
   const all = rows.flatMap((row) => row.bars);
-  if (!all.length) return <Empty>Nothing has started yet, and no start is predicted.</Empty>;
-  const from = Math.min(Date.parse(run.submitted_at), ...all.map((bar) => bar.queued ?? bar.start));
-  const end = isOver(run.state) ? 0 : now;
-  const to = Math.max(end, ...all.map((bar) => Math.max(bar.end ?? 0, bar.likely?.[2] ?? 0))) + 200;
+  if (!all.length) return <Empty>Nothing has started yet, and no start is predicted{why?.why_no_eta ? `: ${why.why_no_eta.replace(/^no end is predicted yet: /, "")}` : ""}.</Empty>;
+  const from = Math.min(Date.parse(run.submitted_at), ...all.map((bar) => bar.start));
+  const byLane = new Map<string, Bar[]>();
+  for (const bar of all) byLane.set(bar.lane ?? "", [...(byLane.get(bar.lane ?? "") ?? []), bar]);
   const lanes: Lane[] = by === "node"
-    ? [...new Set(all.map((bar) => nodeOf(rows, bar)))].sort().map((node) => ({ id: node, label: node || "not placed", bars: all.filter((bar) => nodeOf(rows, bar) === node) }))
+    ? [...byLane].sort(([a], [b]) => a.localeCompare(b)).map(([node, bars]) => ({ id: node, label: node || "not placed", bars }))
     : rows.filter((row) => row.bars.length).sort((a, b) => a.bars[0].start - b.bars[0].start).map((row) => ({ id: row.task.key, label: row.task.key, bars: row.bars, href: link(["runs", run.id, "tasks", row.task.key]) }));
+  const has = (test: (bar: Bar) => unknown): boolean => all.some(test);
   return (
     <>
       <div class="tools"><div class="choices" role="group" aria-label="Rows">
         {["task", "node"].map((one) => <button key={one} type="button" class="small" aria-pressed={by === one} onClick={() => replaceQuery(route, { by: one })}>by {one}</button>)}
-      </div><p class="legend"><span class="key dashed" /> as planned <span class="key solid" /> as it went <span class="key thin" /> placed, not yet started, or when it may end</p></div>
-      <Gantt lanes={lanes} from={from} to={to} now={isOver(run.state) ? null : now} origin={from} label={`Timeline of ${run.id} by ${by}`} dense={lanes.length > 60} />
+      </div><p class="legend">
+        {has((bar) => bar.planned) && <><span class="key dashed" /> as planned</>} <span class="key solid" /> as it went
+        {has((bar) => bar.before?.some((one) => one.kind === "queue")) && <> <span class="key b-queue" /> queued</>}
+        {has((bar) => bar.before?.some((one) => one.kind === "pull")) && <> <span class="key b-pull" /> image pulled</>}
+        {has((bar) => bar.likely) && <> <span class="key thin" /> when it may end</>}
+      </p></div>
+      <Gantt lanes={lanes} from={from} to={endOf(all, from, over ? 0 : now)} now={over ? null : now} origin={from} label={`Timeline of ${run.id} by ${by}`} dense={lanes.length > 60} />
     </>
   );
 }
 
-const nodeOf = (rows: { task: Task; bars: Bar[]; node: string }[], bar: Bar): string => {
-  const row = rows.find((one) => one.bars.includes(bar));
-  const attempt = row?.task.attempts.find((one) => bar.id === `${row.task.key}:${one.number}`);
-  return attempt?.actual_node ?? attempt?.node ?? row?.node ?? "";
-};
-
-function Tasks({ run, why, choose, selected }: { run: Detail; why?: Explained; choose: (key: string) => void; selected: string | null }): JSX.Element {
-  const lines = new Map((why?.tasks ?? []).map((line) => [line.task, line]));
+function Tasks({ run, why, choose, selected, route }: { run: Detail; why?: Explained; choose: (key: string) => void; selected: string | null; route: Route }): JSX.Element {
+  const now = useNow(isOver(run.state) ? 60_000 : 1000);
+  const lines = useMemo(() => new Map((why?.tasks ?? []).map((line) => [line.task, line])), [why]);
+  const [text, state] = [route.query.get("text") ?? "", route.query.get("state") ?? ""];
+  const found = run.tasks.filter((task) => (!state || task.state === state) && (!text || `${task.key} ${task.node ?? ""}`.toLowerCase().includes(text.toLowerCase())));
+  const states = [...new Set(run.tasks.map((task) => task.state))];
+  const last = (task: Task): Attempt | undefined => task.attempts[task.attempts.length - 1];
+  const columns: Column<Task>[] = [
+    { name: "task", width: "minmax(150px, 2fr)", title: (task) => task.key, cell: (task) => <button type="button" class="plain strong" onClick={() => choose(task.key)}>{task.key}</button> },
+    { name: "state", width: "116px", cell: (task) => <State name={task.state} /> },
+    { name: "node", width: "minmax(80px, 1fr)", title: (task) => task.node ?? "", cell: (task) => task.node ?? "–" },
+    { name: "run time", width: "86px", isNumber: true, cell: (task) => span(last(task)?.run_seconds ?? (task.state === "running" && last(task)?.started_at ? (now - Date.parse(last(task)!.started_at!)) / 1000 : null)) },
+    { name: "why", width: "minmax(220px, 4fr)", title: (task) => lines.get(task.key)?.sentence ?? "", cell: (task) => <span class="clamped">{lines.get(task.key)?.sentence}</span> },
+  ];
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Tasks"><table>
-      <thead><tr><th scope="col">task</th><th scope="col">state</th><th scope="col">node</th><th scope="col" class="num">run time</th><th scope="col">why</th></tr></thead>
-      <tbody>{run.tasks.map((task) => (
-        <tr key={task.key} class={task.key === selected ? "chosen" : ""}>
-          <th scope="row"><button type="button" class="plain" onClick={() => choose(task.key)}>{task.key}</button></th>
-          <td><State name={task.state} /></td><td>{task.node ?? "–"}</td><td class="num">{span(task.attempts[task.attempts.length - 1].run_seconds)}</td>
-          <td class="why">{lines.get(task.key)?.sentence}</td>
-        </tr>))}
-      </tbody></table></div>
+    <>
+      <div class="tools">
+        <label class="field"><span>Find</span><input type="search" value={text} placeholder="task or node" onInput={(event) => replaceQuery(route, { text: event.currentTarget.value })} /></label>
+        <label class="field"><span>State</span><select value={state} onChange={(event) => replaceQuery(route, { state: event.currentTarget.value })}><option value="">all</option>{states.map((one) => <option key={one} value={one}>{one}</option>)}</select></label>
+        <span class="quiet" role="status">{found.length} of {run.tasks.length} tasks</span>
+      </div>
+      {found.length ? <List label="Tasks" rows={found} columns={columns} id={(task) => task.key} tall={48} isChosen={(task) => task.key === selected} /> : <Empty>No task matches.</Empty>}
+    </>
   );
 }
 
@@ -174,7 +211,7 @@ function Chosen({ run, why, taskKey, route }: { run: Detail; why?: Explained; ta
         <Fact name="run time">{span(attempt.run_seconds ?? (attempt.started_at ? (now - Date.parse(attempt.started_at)) / 1000 : null))}</Fact>
         {!isOver(task.state) && <Fact name="done">{expected(line?.ends, now)}</Fact>}
       </dl>
-      {attempt.error && <><p class="reason bad">{attempt.error.message}</p>{attempt.error.hint && <p class="quiet">{attempt.error.hint}</p>}{attempt.error.traceback && <pre class="log">{attempt.error.traceback}</pre>}</>}
+      {attempt.error && <>{!line?.sentence.includes(attempt.error.message) && <p class="reason bad">{attempt.error.message}</p>}{attempt.error.hint && <p class="quiet">{attempt.error.hint}</p>}{attempt.error.traceback && <pre class="log">{attempt.error.traceback}</pre>}</>}
       <Outputs task={task} run={run} />
       <p class="links"><a class="button" href={link(["runs", run.id, "tasks", taskKey])}>Why there</a><a class="button" href={link(["runs", run.id, "logs"], { task: taskKey })}>Logs</a></p>
       {others.length > 1 && <label class="field"><span>Iteration</span><select value={taskKey} onChange={(event) => replaceQuery(route, { task: event.currentTarget.value })}>{others.map((one) => <option key={one.key} value={one.key}>{one.key} ({one.state})</option>)}</select></label>}
@@ -249,28 +286,68 @@ function Logs({ run, route }: { run: Detail; route: Route }): JSX.Element {
   );
 }
 
+type Figure = { task: Task; name: string; value: unknown };
+
+/** Values and figures of all tasks, by component of the graph: one row per task or iteration, one column per figure. */
+function figuresOf(run: Detail): [string, string[], Map<string, Map<string, unknown>>][] {
+  const all: Figure[] = run.tasks.flatMap((task) => Object.entries(task.outputs).flatMap(([port, output]): Figure[] => output.artifact
+    ? Object.entries(output.artifact.metadata).filter(([, value]) => typeof value === "number").map(([name, value]) => ({ task, name, value }))
+    : [{ task, name: port, value: output.value }]));
+  const groups = new Map<string, Figure[]>();
+  for (const one of all) groups.set(one.task.path, [...(groups.get(one.task.path) ?? []), one]);
+  return [...groups].map(([path, own]) => {
+    const rows = new Map<string, Map<string, unknown>>();
+    for (const one of own) rows.set(one.task.key, (rows.get(one.task.key) ?? new Map<string, unknown>()).set(one.name, one.value));
+    return [path, [...new Set(own.map((one) => one.name))], rows];
+  });
+}
+
 function Data({ run }: { run: Detail }): JSX.Element {
   const parameters = Object.entries(run.parameters);
-  const values = run.tasks.flatMap((task) => Object.entries(task.outputs).filter(([, one]) => !one.artifact).map(([port, one]) => ({ task, port, value: one.value })));
+  const figures = useMemo(() => figuresOf(run), [run]);
   const artifacts = run.tasks.flatMap((task) => Object.entries(task.outputs).flatMap(([port, one]) => one.artifact ? [{ task, port, artifact: one.artifact }] : []));
   return (
-    <div class="columns">
-      <Card title="Parameters">{parameters.length ? <table><tbody>{parameters.map(([name, value]) => <tr key={name}><th scope="row">{name}</th><td><code>{shown(value)}</code></td></tr>)}</tbody></table> : <Empty>This pipeline takes no parameters.</Empty>}</Card>
-      <Card title="Metrics and values">{values.length ? <table><tbody>{values.map(({ task, port, value }) => <tr key={task.key + port}><th scope="row">{task.key}{port !== "output" && <span class="quiet"> {port}</span>}</th><td><code>{shown(value).slice(0, 300)}</code></td></tr>)}</tbody></table> : <Empty>No values yet.</Empty>}</Card>
-      <Card title="Artifacts" wide>{artifacts.length ? <div class="scroll" tabIndex={0} role="region" aria-label="Artifacts"><table>
-        <thead><tr><th scope="col">task</th><th scope="col">port</th><th scope="col">content</th><th scope="col">figures</th><th scope="col">digest</th></tr></thead>
-        <tbody>{artifacts.map(({ task, port, artifact }) => <tr key={task.key + port}><th scope="row">{task.key}</th><td>{port}</td>
-          <td><Download run={run.id} task={task.key} port={port} text={`${artifact.type}, ${size(artifact.size_bytes)}`} /></td>
-          <td>{Object.entries(artifact.metadata).map(([name, value]) => <div key={name}><span class="quiet">{name}</span> <code>{shown(value).slice(0, 80)}</code></div>)}</td><td class="quiet"><code>{artifact.digest?.slice(7, 19)}</code></td></tr>)}</tbody></table></div> : <Empty>No artifacts yet.</Empty>}</Card>
-    </div>
+    <>
+      <Card title="Parameters" wide>{parameters.length ? <dl class="facts">{parameters.map(([name, value]) => <Fact key={name} name={name}><code>{shown(value)}</code></Fact>)}</dl> : <Empty>This pipeline takes no parameters.</Empty>}</Card>
+      <Card title="Metrics and values" wide>{figures.length ? figures.map(([path, names, rows]) => <Figures key={path} path={path} names={names} rows={rows} />) : <Empty>No values yet.</Empty>}</Card>
+      <Card title="Artifacts" wide>{artifacts.length ? <Limited items={artifacts} most={100}>{(items) => <Artifacts run={run} items={items} />}</Limited> : <Empty>No artifacts yet.</Empty>}</Card>
+    </>
+  );
+}
+
+function Figures({ path, names, rows }: { path: string; names: string[]; rows: Map<string, Map<string, unknown>> }): JSX.Element {
+  return (
+    <Limited items={[...rows]} most={50}>{(items) => (
+      <div class="scroll figures" tabIndex={0} role="region" aria-label={`Values of ${path}`}><table>
+        <thead><tr><th scope="col">{path}</th>{names.map((name) => <th scope="col" key={name} class={isFigure(rows, name) ? "num" : ""}>{name === "output" ? "value" : name}</th>)}</tr></thead>
+        <tbody>{items.map(([key, values]) => <tr key={key}><th scope="row">{key === path ? "" : key.slice(path.length + 1) || key}<span class="hidden">{key}</span></th>{names.map((name) => <td key={name} class={isFigure(rows, name) ? "num" : ""}><code>{values.has(name) ? shown(values.get(name)).slice(0, 300) : "–"}</code></td>)}</tr>)}</tbody>
+      </table></div>)}</Limited>
+  );
+}
+
+const isFigure = (rows: Map<string, Map<string, unknown>>, name: string): boolean => [...rows.values()].every((values) => !values.has(name) || typeof values.get(name) === "number");
+
+function Artifacts({ run, items }: { run: Detail; items: { task: Task; port: string; artifact: Artifact }[] }): JSX.Element {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Artifacts"><table>
+      <thead><tr><th scope="col">task</th><th scope="col">port</th><th scope="col">content</th><th scope="col">notes</th><th scope="col">digest</th></tr></thead>
+      <tbody>{items.map(({ task, port, artifact }) => <tr key={task.key + port}><th scope="row">{task.key}</th><td>{port}</td>
+        <td class="nowrap"><Download run={run.id} task={task.key} port={port} text={`${artifact.type}, ${size(artifact.size_bytes)}`} /></td>
+        <td>{Object.entries(artifact.metadata).map(([name, value]) => <span key={name} class="note"><span class="quiet">{name}</span> <code>{shown(value).slice(0, 80)}</code> </span>)}</td><td class="quiet nowrap"><code>{artifact.digest?.slice(7, 19)}</code></td></tr>)}</tbody></table></div>
   );
 }
 
 function Events({ id }: { id: string }): JSX.Element {
   const found = useQuery<{ events: RunEvent[] }>(`${runPath(id)}/events?limit=1000`, (event) => event.run_id === id);
-  return <Shown query={found}>{({ events }) => events.length === 0 ? <Empty>Nothing has happened yet.</Empty> : (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Events"><table>
-      <thead><tr><th scope="col">at</th><th scope="col">event</th><th scope="col">task</th><th scope="col">what</th></tr></thead>
-      <tbody>{events.map((event) => <tr key={event.id}><td class="nowrap">{clock(event.at)}</td><td class="nowrap">{event.kind}</td><td>{event.task ?? ""}</td><td class="why">{Object.entries(event.data).filter(([name, value]) => value !== null && value !== "" && typeof value !== "object" && name !== "decision_id").map(([name, value]) => `${name} ${shown(value)}`).join(", ").slice(0, 220)}</td></tr>)}</tbody>
-    </table></div>)}</Shown>;
+  const told = (event: RunEvent): string => Object.entries(event.data).filter(([name, value]) => value !== null && value !== "" && typeof value !== "object" && name !== "decision_id").map(([name, value]) => `${name} ${shown(value)}`).join(", ");
+  const columns: Column<RunEvent>[] = [
+    { name: "at", width: "92px", title: (event) => event.at, cell: (event) => clock(event.at) },
+    { name: "event", width: "150px", cell: (event) => event.kind },
+    { name: "task", width: "minmax(120px, 1fr)", title: (event) => event.task ?? "", cell: (event) => <>{event.task ?? ""}{event.attempt && event.attempt > 1 ? <span class="quiet"> attempt {event.attempt}</span> : null}</> },
+    { name: "what", width: "minmax(240px, 3fr)", title: told, cell: (event) => <span class="clamped">{told(event).slice(0, 300)}</span> },
+  ];
+  return <Shown query={found}>{({ events }) => events.length === 0 ? <Empty>Nothing has happened yet.</Empty> : <>
+    <List label="Events" rows={events} columns={columns} id={(event) => String(event.id)} tall={48} />
+    {events.length === 1000 && <p class="quiet">the first 1,000 events; all of them: <code>mlopx events {id}</code></p>}
+  </>}</Shown>;
 }

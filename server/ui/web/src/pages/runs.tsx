@@ -3,12 +3,12 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call, type Run } from "../api";
 import { useEvents, useNow } from "../live";
 import { Broken, Card, Empty, Loading, State } from "../parts/basics";
+import { type Column, List } from "../parts/list";
 import { link, replaceQuery, type Route } from "../route";
 import type { Problem } from "../api";
-import { ago, clock, span } from "../words";
+import { ago, clock, isOver, span } from "../words";
 
 const STATES = ["waiting", "dispatched", "running", "succeeded", "failed", "cancelled"];
-const ROW = 45;
 const PAGE = 500;
 const MOST = 5000;
 
@@ -77,39 +77,21 @@ export function Runs({ route }: { route: Route }): JSX.Element {
         </div>
         {problem && !runs ? <Broken problem={problem} retry={load} /> : !runs ? <Loading /> : shown.length === 0
           ? <Empty>{runs.length || state || text ? "No run matches." : "No runs yet."}</Empty>
-          : <List runs={shown} chosen={chosen} pick={pick} />}
+          : <Found runs={shown} chosen={chosen} pick={pick} />}
       </Card>
     </>
   );
 }
 
-/** Only the rows in sight are in the page, however many runs there are. */
-function List({ runs, chosen, pick }: { runs: Run[]; chosen: string[]; pick: (id: string) => void }): JSX.Element {
-  const box = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
+function Found({ runs, chosen, pick }: { runs: Run[]; chosen: string[]; pick: (id: string) => void }): JSX.Element {
   const now = useNow(5000);
-  const tall = Math.min(runs.length * ROW, Math.max(window.innerHeight - 300, 300));
-  const first = Math.max(0, Math.floor(top / ROW) - 5);
-  const rows = runs.slice(first, first + Math.ceil(tall / ROW) + 10);
-  return (
-    <div role="table" aria-label="Runs" aria-rowcount={runs.length + 1} class="list">
-      <div role="row" class="list-head" aria-rowindex={1}>
-        {["", "run", "state", "submitted", "waited", "turnaround"].map((name) => <span key={name} role="columnheader">{name || <span class="hidden">compare</span>}</span>)}
-      </div>
-      <div ref={box} class="list-body" tabIndex={0} role="rowgroup" style={{ height: `${tall}px` }} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
-        <div role="presentation" style={{ height: `${runs.length * ROW}px`, position: "relative" }}>
-          {rows.map((run, index) => (
-            <div role="row" class="list-row" key={run.id} aria-rowindex={first + index + 2} style={{ top: `${(first + index) * ROW}px` }}>
-              <span role="cell"><input type="checkbox" aria-label={`Compare ${run.id}`} checked={chosen.includes(run.id)} onChange={() => pick(run.id)} /></span>
-              <span role="cell"><a class="strong" href={link(["runs", run.id])}>{run.id}</a>{run.project !== "default" && <span class="quiet"> {run.project}</span>}</span>
-              <span role="cell"><State name={run.state} /></span>
-              <span role="cell" title={clock(run.submitted_at)}>{ago(run.submitted_at, now)}</span>
-              <span role="cell">{span(run.waiting_seconds)}</span>
-              <span role="cell">{span(run.turnaround_seconds)}</span>
-            </div>
-          ))}
-        </div>
-      </div>
-    </div>
-  );
+  const columns: Column<Run>[] = [
+    { name: "compare", width: "34px", isHidden: true, cell: (run) => <input type="checkbox" aria-label={`Compare ${run.id}`} checked={chosen.includes(run.id)} onChange={() => pick(run.id)} /> },
+    { name: "run", width: "minmax(220px, 3fr)", title: (run) => run.error || run.id, cell: (run) => <><a class="strong" href={link(["runs", run.id])}>{run.id}</a>{run.project !== "default" && <span class="quiet"> {run.project}</span>}{run.error && <span class="quiet"> {run.error}</span>}</> },
+    { name: "state", width: "130px", cell: (run) => <State name={run.state} /> },
+    { name: "submitted", width: "130px", title: (run) => clock(run.submitted_at), cell: (run) => ago(run.submitted_at, now) },
+    { name: "waited", width: "100px", isNumber: true, cell: (run) => span(run.waiting_seconds ?? (isOver(run.state) ? null : (now - Date.parse(run.submitted_at)) / 1000)) },
+    { name: "turnaround", width: "120px", isNumber: true, cell: (run) => run.turnaround_seconds === null ? <span class="quiet">{span((now - Date.parse(run.submitted_at)) / 1000)} so far</span> : span(run.turnaround_seconds) },
+  ];
+  return <List label="Runs" rows={runs} columns={columns} id={(run) => run.id} />;
 }

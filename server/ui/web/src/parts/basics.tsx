@@ -1,6 +1,7 @@
 // Small parts that every page uses: states, cards, empty and broken states, tables.
 
 import type { ComponentChildren, JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { Problem } from "../api";
 import type { Query } from "../live";
 import { SIGNS } from "../words";
@@ -39,10 +40,10 @@ export function Broken({ problem, retry }: { problem: Problem; retry?: () => voi
   );
 }
 
-/** Shows what a query found, and what goes on while it has not or could not. */
-export function Shown<T>({ query, children }: { query: Query<T>; children: (data: T) => ComponentChildren }): JSX.Element {
-  if (query.data === undefined) return query.problem ? <Broken problem={query.problem} retry={query.refresh} /> : <Loading />;
-  return <>{children(query.data)}</>;
+/** Shows what a query found, and what goes on while it has not or could not; `name` is the page's heading until then. */
+export function Shown<T>({ query, children, name }: { query: Query<T>; children: (data: T) => ComponentChildren; name?: string }): JSX.Element {
+  if (query.data !== undefined) return <>{children(query.data)}</>;
+  return <>{name && <h1>{name}</h1>}{query.problem ? <Broken problem={query.problem} retry={query.refresh} /> : <Loading />}</>;
 }
 
 export function Fact({ name, children }: { name: string; children: ComponentChildren }): JSX.Element {
@@ -51,17 +52,23 @@ export function Fact({ name, children }: { name: string; children: ComponentChil
 
 export function Meter({ value, label, tone }: { value: number; label: string; tone?: string }): JSX.Element {
   const share = Math.max(0, Math.min(1, value));
-  return (
-    <svg class={`meter ${tone ?? ""}`} role="img" aria-label={`${label}: ${Math.round(share * 100)} %`} viewBox="0 0 100 6" preserveAspectRatio="none">
-      <rect class="back" width="100" height="6" rx="3" /><rect class="front" width={share * 100} height="6" rx="3" />
-    </svg>
-  );
+  return <span class={`meter ${tone ?? ""}`} role="img" aria-label={`${label}: ${Math.round(share * 100)} %`}><span style={{ width: `${share * 100}%` }} /></span>;
+}
+
+/** The first of many, and the rest when asked for. */
+export function Limited<T>({ items, most, children }: { items: T[]; most: number; children: (items: T[]) => ComponentChildren }): JSX.Element {
+  const [isAll, setAll] = useState(false);
+  return <>{children(isAll ? items : items.slice(0, most))}{items.length > most && !isAll && <button type="button" class="small" onClick={() => setAll(true)}>Show all {items.length}</button>}</>;
 }
 
 export function Copy({ text }: { text: string }): JSX.Element {
-  return (
-    <span class="command"><code>{text}</code>
-      <button type="button" class="small" aria-label={`Copy: ${text}`} onClick={() => void navigator.clipboard?.writeText(text)}>Copy</button>
-    </span>
-  );
+  const [said, say] = useState("Copy");
+  const copy = (button: HTMLElement): void => {
+    const done = navigator.clipboard ? navigator.clipboard.writeText(text) : Promise.reject(new Error("no clipboard without https"));
+    done.then(() => say("Copied"), () => {
+      getSelection()?.selectAllChildren(button.previousElementSibling as Element);
+      say("Selected");
+    }).finally(() => setTimeout(() => say("Copy"), 1500));
+  };
+  return <span class="command"><code>{text}</code><button type="button" class="small" aria-label={`Copy: ${text}`} onClick={(event) => copy(event.currentTarget)}>{said}</button></span>;
 }

@@ -3,10 +3,12 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { span } from "../words";
+import { fitting } from "./fitting";
 
 export interface Bar {
-  id: string; start: number; end: number | null; label: string; title: string; href?: string; tone: string;
-  planned?: [number, number] | null; likely?: [number, number, number] | null; queued?: number | null; isPlan?: boolean;
+  id: string; start: number; end: number | null; label: string; title: string; href?: string; tone: string; lane?: string;
+  planned?: [number, number] | null; likely?: [number, number, number] | null; isPlan?: boolean;
+  before?: { kind: string; from: number; to: number }[];
 }
 export interface Lane { id: string; label: string; note?: string; href?: string; bars: Bar[] }
 
@@ -47,56 +49,75 @@ function ticks(from: number, to: number, room: number, origin: number): number[]
   return found;
 }
 
+const TALLEST = 900;
+const EDGE = 400; // lanes are drawn this far beyond the sight of a tall chart
+
 export function Gantt({ lanes, from, to, now, label, origin, dense }: {
   lanes: Lane[]; from: number; to: number; now: number | null; label: string; origin?: number; dense?: boolean;
 }): JSX.Element {
   const [box, width] = useWidth();
+  const [scrolled, setScrolled] = useState(0);
   const present = now ?? to;
-  const left = Math.min(width < 520 ? 92 : 190, Math.max(64, 20 + 7.6 * Math.max(...lanes.map((lane) => lane.label.length), 4)));
+  const left = Math.min(width < 520 ? 92 : 230, Math.max(64, 20 + 7.6 * Math.max(...lanes.map((lane) => lane.label.length), 4)));
   const room = width - left - 10;
   const x = (at: number): number => left + ((Math.min(Math.max(at, from), to) - from) / Math.max(to - from, 1)) * room;
   const height = dense ? 18 : ROW;
   let y = 4;
-  const drawn = lanes.map((lane) => {
-    const rows = packed(lane.bars, present);
+  const laid = lanes.map((lane) => {
+    const rows = packed(lane.bars.filter((bar) => last(bar, present) >= from && bar.start <= to), present);
     const kept = rows.slice(0, MOST_ROWS);
     const top = y;
     y += Math.max(kept.length, 1) * height + (dense ? 2 : GAP);
     return { lane, rows: kept, hidden: rows.length - kept.length, top, tall: Math.max(kept.length, 1) * height };
   });
   const bottom = y;
+  const isTall = bottom > TALLEST;
+  const drawn = isTall ? laid.filter((one) => one.top + one.tall > scrolled - EDGE && one.top < scrolled + window.innerHeight + EDGE) : laid;
   const marks = ticks(from, to, room, origin ?? 0);
   const told = (at: number): string => origin === undefined
     ? new Date(at).toLocaleTimeString([], { hourCycle: "h23", hour: "2-digit", minute: "2-digit", second: (to - from) < 900_000 ? "2-digit" : undefined })
-    : at - origin === 0 ? "0" : span((at - origin) / 1000).replace(".0", "");
+    : at - origin === 0 ? "0" : span((at - origin) / 1000).replace(".0", "").replace(" 00 s", "").replace(" 00 min", "");
+  const at = (text: string, where: number, kind: string): JSX.Element => <text class={kind} x={Math.min(where, width - 2)} y={15} text-anchor={where > width - 28 ? "end" : "middle"}>{text}</text>;
+  const axis = (
+    <svg class="axis" width={width} height={20} aria-hidden="true">
+      {marks.map((mark) => (now === null || Math.abs(x(mark) - x(now)) > 48) && <g key={mark}>{at(told(mark), x(mark), "tick")}</g>)}
+      {now !== null && now >= from && now <= to && at("now", x(now), "now-text")}
+    </svg>
+  );
   return (
-    <div class="gantt" ref={box}>
-      <svg width={width} height={bottom + 22} role="group" aria-label={label}>
-        <g aria-hidden="true">
-          {marks.map((at) => <g key={at}><line class="grid" x1={x(at)} x2={x(at)} y1={0} y2={bottom} />{(now === null || Math.abs(x(at) - x(now) - 14) > 46) && <text class="tick" x={x(at)} y={bottom + 15}>{told(at)}</text>}</g>)}
-        </g>
+    <div class={isTall ? "gantt tall" : "gantt"} ref={box} {...(isTall ? { tabIndex: 0, role: "region", "aria-label": label, onScroll: (event: { currentTarget: HTMLElement }) => setScrolled(Math.floor(event.currentTarget.scrollTop / 200) * 200) } : {})}>
+      {isTall && axis}
+      <svg width={width} height={bottom} role="group" aria-label={label}>
+        <g aria-hidden="true">{marks.map((mark) => <line key={mark} class="grid" x1={x(mark)} x2={x(mark)} y1={0} y2={bottom} />)}</g>
         {drawn.map(({ lane, rows, hidden, top, tall }) => (
           <g key={lane.id} data-lane={lane.id}>
             <rect class="lane" x={left} y={top} width={room} height={tall} rx={3} />
             {lane.href
-              ? <a href={lane.href}><text class="lane-name" x={left - 8} y={top + height / 2 + 4}>{short(lane.label, left)}</text></a>
-              : <text class="lane-name" x={left - 8} y={top + height / 2 + 4}>{short(lane.label, left)}</text>}
+              ? <a href={lane.href}><title>{lane.label}</title><text class="lane-name" x={left - 8} y={top + height / 2 + 4}>{fitting(lane.label, "600 12.5px", left - 12)}</text></a>
+              : <text class="lane-name" x={left - 8} y={top + height / 2 + 4}>{fitting(lane.label, "600 12.5px", left - 12)}</text>}
             {lane.note && tall >= 2 * height && <text class="lane-note" x={left - 8} y={top + height / 2 + 18}>{lane.note}</text>}
+            {rows.map((bars, row) => bars.map((bar) => <Around key={bar.id} bar={bar} x={x} y={top + row * height} height={height} />))}
             {rows.map((bars, row) => bars.map((bar) => <OneBar key={bar.id} bar={bar} x={x} y={top + row * height} height={height} now={present} to={to} from={from} />))}
             {hidden > 0 && <text class="lane-note" x={left + room} y={top + tall - 5}>and {hidden} more side by side</text>}
           </g>
         ))}
-        {now !== null && now >= from && now <= to && (
-          <g aria-hidden="true"><line class="now" x1={x(now)} x2={x(now)} y1={0} y2={bottom} /><text class="now-text" x={x(now) + 4} y={bottom + 15}>now</text></g>
-        )}
+        {now !== null && now >= from && now <= to && <line class="now" aria-hidden="true" x1={x(now)} x2={x(now)} y1={0} y2={bottom} />}
       </svg>
+      {!isTall && axis}
     </div>
   );
 }
 
-function short(text: string, left: number): string {
-  const most = Math.floor((left - 14) / 7.2);
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+/** What was predicted of a bar and what came before it, drawn under all bars of the lane. */
+function Around({ bar, x, y, height }: { bar: Bar; x: (at: number) => number; y: number; height: number }): JSX.Element {
+  const wide = (from: number, to: number): number => Math.max(x(to) - x(from), 0);
+  return (
+    <g aria-hidden="true" class="around">
+      {bar.planned && <rect class="planned" x={x(bar.planned[0])} y={y + 1} width={Math.max(wide(...bar.planned), 2)} height={height - 2} rx={4} />}
+      {bar.likely && <rect class={`likely ${bar.tone}`} x={x(bar.likely[0])} y={y + height / 2 - 3} width={Math.max(wide(bar.likely[0], bar.likely[2]), 1)} height={6} rx={3} />}
+      {bar.before?.map((one) => <rect key={one.kind} class={`before b-${one.kind}`} x={x(one.from)} y={y + height / 2 - 3} width={wide(one.from, one.to)} height={6} />)}
+    </g>
+  );
 }
 
 function OneBar({ bar, x, y, height, now, from, to }: {
@@ -110,9 +131,6 @@ function OneBar({ bar, x, y, height, now, from, to }: {
   const inner = (
     <>
       <title>{bar.title}</title>
-      {bar.planned && <rect class="planned" x={x(bar.planned[0])} y={y + 1} width={Math.max(x(bar.planned[1]) - x(bar.planned[0]), 2)} height={height - 2} rx={4} />}
-      {bar.likely && <rect class={`likely ${bar.tone}`} x={x(bar.likely[0])} y={y + height / 2 - 3} width={Math.max(x(bar.likely[2]) - x(bar.likely[0]), 1)} height={6} rx={3} />}
-      {bar.queued != null && <rect class={`queued ${bar.tone}`} x={x(bar.queued)} y={y + height / 2 - 2} width={Math.max(x1 - x(bar.queued), 0)} height={4} />}
       <rect class={`bar ${bar.tone}${bar.isPlan ? " plan" : ""}${bar.end === null ? " going" : ""}`} x={x1} y={y + 3} width={wide} height={height - 6} rx={3} />
       {text.length > 2 && <text class={`bar-text${bar.isPlan ? " on-plan" : ""}`} x={x1 + 5} y={y + height / 2 + 4}>{text}</text>}
     </>
