@@ -13,6 +13,9 @@ from server.planning.kernels.compiling import part
 from server.planning.kernels.ground import Ground, Lanes, Plan
 from server.planning.problem import Floats, Ints
 
+BLOCK = 64
+INFINITE_BITS = np.float64(np.inf).view(np.int64)
+
 
 @part
 def seconds_of(ground: Ground, lanes: Lanes, row: int) -> Floats:
@@ -111,6 +114,31 @@ def enter_exclusive(lanes: Lanes, plan: Plan, task: int, j: int, start: float, t
 
 
 @part
+def first_lowest(values: Floats) -> int:
+    """The first place of the lowest of some float64 that are not negative (they may be infinite).
+
+    Looked up among their bits, which sort as they do: compilers take four or eight integers at once here, but floats
+    one by one. Blocks of one fixed length, so that a lowest block is found before the place in it.
+    """
+    bits = values.view(np.int64)
+    blocks = len(bits) // BLOCK
+    lowest, begin = INFINITE_BITS, blocks * BLOCK
+    for j in range(begin, len(bits)):
+        lowest = min(lowest, bits[j])
+    for b in range(blocks - 1, -1, -1):
+        block = bits[b * BLOCK : (b + 1) * BLOCK]
+        low = INFINITE_BITS
+        for j in range(BLOCK):
+            low = min(low, block[j])
+        if low <= lowest:
+            lowest, begin = low, b * BLOCK
+    for j in range(begin, len(bits)):
+        if bits[j] == lowest:
+            return j
+    return 0
+
+
+@part
 def best_of_all(
     takes: Floats,
     arrival: Floats,
@@ -122,26 +150,28 @@ def best_of_all(
     start: Floats,
     finish: Floats,
     opens: Floats,
+    ends: Floats,
 ) -> tuple[int, float]:
-    """The node with the earliest finish when data arrives at `arrival` [m]: (node or -1, start)."""
-    limit = np.inf
+    """The node with the earliest finish when data arrives at `arrival` [m], the lowest number among equals: (node or
+    -1, start). `ends` [m] is room to compute in."""
     for j in range(len(takes)):
-        limit = min(limit, max(arrival[j], ready_at[j]) + takes[j])
-    where, when, best = -1, np.inf, np.inf
+        ends[j] = max(arrival[j], ready_at[j]) + takes[j]
+    where = first_lowest(ends)
+    best, when = ends[where], max(arrival[where], ready_at[where])
     for j in range(len(takes)):
-        ready = arrival[j]
-        at = max(ready, ready_at[j])
-        if ready + takes[j] <= min(limit, gap_end[j]) and takes[j] <= gap_most[j]:
-            at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
-        if at + takes[j] < best:
-            best, where, when = at + takes[j], j, at
-    return where, when
+        if arrival[j] + takes[j] <= min(best, gap_end[j]) and takes[j] <= gap_most[j]:
+            at = walk_gaps(tail[j], prev, start, finish, opens[j], arrival[j], takes[j], np.inf)
+            if at + takes[j] < best or (at + takes[j] == best and j < where):
+                best, where, when = at + takes[j], j, at
+    return (where, when) if best < np.inf else (-1, np.inf)
 
 
 @part
-def best_elsewhere(
+def best_of_alike(
     takes: Floats,
-    ready: float,
+    elsewhere: float,
+    host: int,
+    here: float,
     ready_at: Floats,
     gap_end: Floats,
     gap_most: Floats,
@@ -150,27 +180,44 @@ def best_elsewhere(
     start: Floats,
     finish: Floats,
     opens: Floats,
-    known: float,
+    ends: Floats,
 ) -> tuple[int, float]:
-    """As `best_of_all` with one arrival for all nodes, and only if it ends before `known`: (node or -1, start)."""
-    limit, count = known, 0
+    """As `best_of_all` where data arrives at `here` on node `host` (-1: none) and at `elsewhere`, never before that,
+    on all others."""
     for j in range(len(takes)):
-        limit = min(limit, max(ready, ready_at[j]) + takes[j])
-    for j in range(len(takes)):
-        count += ready + takes[j] <= min(limit, gap_end[j])
-    if count == 0:
-        for j in range(len(takes)):
-            if limit < known and max(ready, ready_at[j]) + takes[j] <= limit:
-                return j, max(ready, ready_at[j])
-        return -1, np.inf
-    where, when, best = -1, np.inf, known
-    for j in range(len(takes)):
-        at = max(ready, ready_at[j])
-        if ready + takes[j] <= min(limit, gap_end[j]) and takes[j] <= gap_most[j]:
-            at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
-        if at + takes[j] < best:
-            best, where, when = at + takes[j], j, at
-    return where, when
+        ends[j] = max(elsewhere, ready_at[j]) + takes[j]
+    if host >= 0:
+        ends[host] = max(here, ready_at[host]) + takes[host]
+    where = first_lowest(ends)
+    best, when = ends[where], max(here if where == host else elsewhere, ready_at[where])
+    if host >= 0 and here + takes[host] <= min(best, gap_end[host]) and takes[host] <= gap_most[host]:
+        at = walk_gaps(tail[host], prev, start, finish, opens[host], here, takes[host], np.inf)
+        if at + takes[host] < best or (at + takes[host] == best and host < where):
+            best, where, when = at + takes[host], host, at
+    for begin in range(0, len(takes), BLOCK):
+        if has_gaps(takes, elsewhere, gap_end, gap_most, best, begin):
+            for j in range(begin, min(begin + BLOCK, len(takes))):
+                if elsewhere + takes[j] <= min(best, gap_end[j]) and takes[j] <= gap_most[j]:
+                    at = walk_gaps(tail[j], prev, start, finish, opens[j], elsewhere, takes[j], np.inf)
+                    if at + takes[j] < best or (at + takes[j] == best and j < where):
+                        best, where, when = at + takes[j], j, at
+    return (where, when) if best < np.inf else (-1, np.inf)
+
+
+@part
+def has_gaps(takes: Floats, ready: float, gap_end: Floats, gap_most: Floats, best: float, begin: int) -> bool:
+    """Whether any node of the block from `begin` on may have a gap that ends a task by `best`."""
+    if begin + BLOCK > len(takes):
+        return True
+    takes, gap_end, gap_most = (
+        takes[begin : begin + BLOCK],
+        gap_end[begin : begin + BLOCK],
+        gap_most[begin : begin + BLOCK],
+    )
+    count = 0
+    for j in range(BLOCK):
+        count += (ready + takes[j] <= min(best, gap_end[j])) & (takes[j] <= gap_most[j])
+    return count > 0
 
 
 @part
@@ -189,9 +236,10 @@ def choose_exclusive(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> tup
         plan.start,
         plan.finish,
         ground.opens,
+        lanes.ends,
     )
     return where, when, float(takes[where]) if where >= 0 else np.inf
 
 
-__all__ = ["best_elsewhere", "best_of_all", "chain", "choose_exclusive", "earliest_gap", "enter_exclusive"]
+__all__ = ["best_of_alike", "best_of_all", "chain", "choose_exclusive", "earliest_gap", "enter_exclusive"]
 __all__ += ["row_seconds", "seconds_of", "walk_gaps"]

@@ -68,6 +68,7 @@ class Lanes(NamedTuple):
     down: Floats
     arrival: Floats
     buffer: Floats
+    ends: Floats
 
 
 class Plan(NamedTuple):
@@ -132,6 +133,7 @@ def lanes(ground: Ground, problem: Problem) -> Lanes:
         down=np.zeros(nodes),
         arrival=np.zeros(nodes),
         buffer=np.zeros(nodes, ground.seconds.dtype),
+        ends=np.zeros(nodes),
     )
 
 
@@ -220,10 +222,14 @@ def _seconds_as_given(seconds: Floats) -> Floats:
 
 def _floats(values: Floats) -> Floats:
     """As float64 that a kernel takes: contiguous and writable; the same array where it is that already."""
+    if values.dtype == np.float64 and values.flags.carray:
+        return values
     return np.require(values, np.float64, ["C", "W"])
 
 
 def _ints(values: Ints) -> Ints:
+    if values.dtype == np.int32 and values.flags.carray:
+        return values
     return np.require(values, np.int32, ["C", "W"])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from server.planning.kernels.compiling import compiled, part
 from server.planning.kernels.exclusive import seconds_of
 from server.planning.kernels.ground import Ground, Lanes
+from server.planning.kernels.octets import read_row
 from server.planning.kernels.shared import fits
 from server.planning.problem import Floats, Ints
 
@@ -101,8 +102,11 @@ def mean_of_row(values: Floats, is_plain: bool, weight: Floats) -> float:
 
 
 @compiled
-def upward(ground: Ground, order: Ints, rank: Floats) -> Floats:
-    """Fill the upward rank (mean seconds to the end of the last dependent, transfers included); returns the means."""
+def upward(ground: Ground, order: Ints, rank: Floats, lows: Floats) -> Floats:
+    """Fill the upward rank (mean seconds to the end of the last dependent, transfers included); returns the means.
+
+    `lows`, where it has any columns, is filled with the least seconds of each row's octets.
+    """
     weight = column_weights(ground)
     mean = np.zeros(len(rank))
     latency, mean_rate = ground.latency if ground.kind > 0 else 0.0, ground.mean_rate
@@ -114,10 +118,14 @@ def upward(ground: Ground, order: Ints, rank: Floats) -> Floats:
         ground.is_plain,
     )
     first, source, size = ground.first, ground.source, ground.bytes
+    for t in range(len(rank)):  # forwards: memory is fetched ahead in that direction only
+        if lows.shape[1] > 0:
+            mean[t] = read_row(seconds[row[t]], lows[row[t]]) / seconds.shape[1]
+        if lows.shape[1] == 0 or mean[t] == np.inf:
+            mean[t] = mean_seconds(seconds, row, first_mode, is_shared, is_plain, t, weight)
     rank[:] = 0.0
     for i in range(len(order) - 1, -1, -1):
         t = order[i]
-        mean[t] = mean_seconds(seconds, row, first_mode, is_shared, is_plain, t, weight)
         rank[t] += mean[t]
         for e in range(first[t], first[t + 1]):
             p = source[e]

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from server.planning.building import OCTETS_FROM, Builder
 from server.planning.checking import flaws
 from server.planning.constructors import PORTFOLIO, cpop, heft, min_min, peft
-from server.planning.problem import Network, Problem, exclusive_problem, no_edges
+from server.planning.problem import Edges, Network, Problem, exclusive_problem, no_edges
 from server.planning.schedule import UNPLACED
 from server.testing.random_problems import arabnejad, edges_of, problems, random_problem, topcuoglu
 
@@ -86,6 +88,37 @@ def test_of_several_modes_the_quickest_is_taken_on_exclusive_nodes() -> None:
     )
     schedule = heft(replace(problem, runs=type(problem.runs).single(1)))
     assert (schedule.mode.tolist(), schedule.finish.tolist()) == ([1], [3.0])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1), nodes=st.integers(OCTETS_FROM, 2 * OCTETS_FROM), rate=st.sampled_from([None, 0.3])
+)
+def test_on_many_nodes_the_bounds_change_no_placement(seed: int, nodes: int, rate: float | None) -> None:
+    draw = np.random.default_rng(seed)
+    tasks = int(draw.integers(1, 4 * nodes))
+    seconds = draw.integers(1, 9, (tasks, nodes)).astype(float)  # whole seconds, so that many nodes end together
+    seconds[draw.random((tasks, nodes)) < draw.choice([0.0, 0.5, 0.99])] = np.inf
+    upstreams = [
+        (int(draw.integers(0, t)), t, float(draw.integers(0, 9))) for t in range(1, tasks) if draw.random() < 0.8
+    ]
+    problem = replace(
+        exclusive_problem(seconds, edges_of(tasks, upstreams), Network(uniform=rate, latency_seconds=0.5)),
+        release=draw.integers(0, 5, tasks).astype(float),
+        opens=draw.integers(0, 20, nodes).astype(float),
+        inputs=Edges(
+            np.arange(tasks + 1, dtype=np.int32),
+            draw.integers(0, nodes, tasks, np.int32),
+            draw.integers(0, 99, tasks) / 10,
+        ),
+    )
+    build = Builder(problem)
+    rank, _ = build.upward()
+    one_by_one = build.by_list(build.ordered(rank), build.anywhere)
+    for schedule in (heft(problem), Builder(problem).by_list(build.ordered(rank))):
+        assert schedule.node.tolist() == one_by_one.node.tolist()
+        assert schedule.start.tolist() == one_by_one.start.tolist()
+    assert build.lows.size
 
 
 def test_a_circle_is_refused_in_words() -> None:
