@@ -21,6 +21,7 @@ OTHER_MEDIA = {
     "GET /metrics": (PLAIN_TEXT,),
     "GET /api/v1/events": (STREAM,),
     "GET /api/v1/runs/{run_id}/artifacts/content": BYTES,
+    "GET /api/v1/runs/{run_id}/document": ("application/yaml",),
 }
 """Operations that do not answer with JSON."""
 

@@ -14,9 +14,11 @@ from mlopx.spec import DataHints, ModelHints, PipelineSpec, WorkloadHints, parse
 from server.api import examples
 from server.components.pipeline_manager import Submission
 from server.domain.errors import InvalidSubmissionError
+from server.platforms.interface import ForeignFile
 
 LONGEST_NAME = 255
 MOST_FILES = 500
+FOREIGN_ENDINGS = (".yaml", ".yml")
 
 
 class Options(BaseModel):
@@ -44,12 +46,22 @@ class Options(BaseModel):
             raise ValueError("is outside the calendar") from None
 
 
+class Foreign(BaseModel):
+    """A pipeline in the platform's own format, to the letter: a compiled Kubeflow pipeline, say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("pipeline.yaml", min_length=1, max_length=LONGEST_NAME, description="What messages call it.")
+    text: str = Field(min_length=1)
+
+
 class RunRequest(BaseModel):
     """A submission as JSON."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": examples.SUBMISSION})
 
-    spec: dict[str, Any]
+    spec: dict[str, Any] | None = None
+    foreign: Foreign | None = None
     parameters: dict[str, Any] = {}
     options: Options = Options()
     metadata: dict[str, Any] | None = None
@@ -58,12 +70,25 @@ class RunRequest(BaseModel):
 
 def from_json(body: RunRequest) -> Submission:
     """A submission from a JSON body."""
-    spec = with_metadata(parse_spec(json.dumps(body.spec)), body.metadata)
+    spec = pipeline_of(body.spec, body.foreign)
+    if spec is None:
+        raise InvalidSubmissionError("there is no pipeline in it", hint="give a spec, or a foreign document")
+    if isinstance(spec, PipelineSpec):
+        spec = with_metadata(spec, body.metadata)
     sources = {safe_name(name): text.encode() for name, text in body.sources.items()}
     return _submission(spec, body.parameters, body.options, sources)
 
 
-def from_json_parts(spec: PipelineSpec, parameters: Mapping[str, Any], options: Options) -> Submission:
+def pipeline_of(spec: dict[str, Any] | None, foreign: Foreign | None) -> PipelineSpec | ForeignFile | None:
+    """The one pipeline of a request. Raises InvalidSubmissionError if there are two."""
+    if foreign is None:
+        return parse_spec(json.dumps(spec)) if spec is not None else None
+    if spec is not None:
+        raise InvalidSubmissionError("a spec and a foreign document are two pipelines", hint="send one of them")
+    return ForeignFile(safe_name(foreign.name), foreign.text.encode())
+
+
+def from_json_parts(spec: PipelineSpec | ForeignFile, parameters: Mapping[str, Any], options: Options) -> Submission:
     """A submission without files, for planning."""
     return _submission(spec, parameters, options, {})
 
@@ -71,6 +96,7 @@ def from_json_parts(spec: PipelineSpec, parameters: Mapping[str, Any], options: 
 def from_form(
     spec_text: bytes,
     *,
+    file: str,
     parameters: str,
     options: str,
     metadata: bytes | None,
@@ -79,7 +105,11 @@ def from_form(
     """A submission from the seed's form: spec, component sources and metadata as files."""
     if len(files) > MOST_FILES:
         raise InvalidSubmissionError(f"{len(files)} component files are too many; at most {MOST_FILES} are taken")
-    spec = with_metadata(parse_spec(spec_text), _object("metadata", metadata) if metadata else None)
+    spec: PipelineSpec | ForeignFile
+    if file.endswith(FOREIGN_ENDINGS):
+        spec = ForeignFile(safe_name(file), spec_text)
+    else:
+        spec = with_metadata(parse_spec(spec_text), _object("metadata", metadata) if metadata else None)
     try:
         chosen = Options.model_validate(_object("options", options))
     except ValidationError as error:
@@ -92,7 +122,7 @@ def from_form(
 
 
 def _submission(
-    spec: PipelineSpec, parameters: Mapping[str, Any], options: Options, sources: Mapping[str, bytes]
+    spec: PipelineSpec | ForeignFile, parameters: Mapping[str, Any], options: Options, sources: Mapping[str, bytes]
 ) -> Submission:
     return Submission(
         spec=spec,

@@ -6,13 +6,14 @@ What is accepted is durable before the answer; what no node of a fixed cluster c
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlopx.errors import SpecError
-from mlopx.spec import PipelineSpec, check, fits
+from mlopx.spec import PipelineSpec, RunDefaults, check, fits
 from server.components.clock import Clock
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
@@ -26,7 +27,7 @@ from server.domain.placement import WaitingTask
 from server.domain.request import waiting_task
 from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
 from server.domain.states import Binding, TaskState
-from server.platforms.interface import PlatformInterface
+from server.platforms.interface import ForeignFile, PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
 
 SHOWN_NODES = 5
@@ -36,10 +37,11 @@ SHOWN_NODES = 5
 class Submission:
     """A pipeline to run. None in an option means: what the pipeline itself says, else the default.
 
-    `caller` holds the headers of the request, for a platform that runs everything as its caller; they are not kept.
+    `spec` may be a file of the platform's own format. `caller` holds the headers of the request, for a platform that
+    runs everything as its caller; they are not kept.
     """
 
-    spec: PipelineSpec
+    spec: PipelineSpec | ForeignFile
     parameters: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
     project: str | None = None
@@ -76,28 +78,28 @@ class PipelineManager:
             InvalidSubmissionError: the parameters do not fit, or the platform cannot do something the pipeline needs.
             UnplaceableError: a task fits on no node, now or ever; it names the need and the nodes.
         """
-        graph = await self._compile(submission.spec)
-        parameters = resolve_parameters(submission.spec, submission.parameters)
+        graph = await self._read(submission.spec)
+        parameters = resolve_parameters(graph.spec, submission.parameters)
         await self._require_possible(graph)
         if submission.sources:
             await asyncio.to_thread(self._keep_sources, submission.sources)
-        run_id = self._new_run_id(submission.spec.name)
+        run_id = self._new_run_id(graph.spec.name)
         self._platform.admit(run_id, submission.caller)
         change = start_run(
             run_id,
             graph,
             parameters=parameters,
-            options=self._options(submission),
+            options=self._options(submission, graph.spec.run),
             at=self._clock.now(),
         )
         return await self._journal.create(change, idempotency_key=idempotency_key)
 
     async def draft(self, run_id: str, submission: Submission) -> Run:
         """The run that a submission would become, driven by us; kept nowhere. Raises what `submit` raises."""
-        graph = await self._compile(submission.spec)
-        parameters = resolve_parameters(submission.spec, submission.parameters)
+        graph = await self._read(submission.spec)
+        parameters = resolve_parameters(graph.spec, submission.parameters)
         await self._require_possible(graph)
-        options = replace(self._options(submission), binding=Binding.WHEN_READY)
+        options = replace(self._options(submission, graph.spec.run), binding=Binding.WHEN_READY)
         return start_run(run_id, graph, parameters=parameters, options=options, at=self._clock.now()).run
 
     async def cancel(self, run_id: str, reason: str = "") -> Run:
@@ -112,7 +114,7 @@ class PipelineManager:
         run_id: str,
         *,
         from_task: str | None = None,
-        spec: PipelineSpec | None = None,
+        spec: PipelineSpec | ForeignFile | None = None,
         parameters: Mapping[str, Any] | None = None,
         caller: Mapping[str, str] | None = None,
     ) -> Run:
@@ -124,7 +126,7 @@ class PipelineManager:
         old = await self._journal.run(run_id)
         if not old.state.is_end:
             raise ConflictError(f"run {run_id} is still {old.state}", hint="cancel it first, or wait for its end")
-        graph = await self._compile(spec) if spec is not None else old.graph
+        graph = await self._read(spec) if spec is not None else old.graph
         await self._require_possible(graph)
         given = resolve_parameters(graph.spec, {**_known(graph.spec, old.parameters), **(parameters or {})})
         is_same_data = given == dict(old.parameters)
@@ -142,7 +144,14 @@ class PipelineManager:
         )
         return await self._journal.create(change)
 
-    async def _compile(self, spec: PipelineSpec) -> Graph:
+    async def _read(self, given: PipelineSpec | ForeignFile) -> Graph:
+        """The graph of a spec, or of a file in the platform's own format."""
+        spec = await self._platform.adopt(given) if isinstance(given, ForeignFile) else given
+        if spec is given and spec.foreign is not None:
+            raise InvalidSubmissionError(
+                "a spec with a foreign document cannot be submitted: its tasks are read from the document here",
+                hint="submit the document itself",
+            )
         try:
             check(spec)
             return compile_graph(spec)
@@ -168,8 +177,7 @@ class PipelineManager:
                 hint="lower the request, relax the constraint, or add such a node (`mlopx nodes` lists what is there)",
             )
 
-    def _options(self, submission: Submission) -> RunOptions:
-        defaults = submission.spec.run
+    def _options(self, submission: Submission, defaults: RunDefaults) -> RunOptions:
         deadline_at = submission.deadline_at
         seconds = submission.deadline_seconds or defaults.deadline_seconds
         if deadline_at is None and seconds is not None:
@@ -207,7 +215,7 @@ def resolve_parameters(spec: PipelineSpec, given: Mapping[str, Any]) -> dict[str
                 problems.append(f"parameter {name!r} ({parameter.type}) is required and was not given")
             found[name] = parameter.default
             continue
-        value = given[name]
+        value = given[name] if spec.foreign is None else _as_declared(given[name], parameter.type)
         if not fits(value, parameter.type) and not (value is None and parameter.optional):
             problems.append(f"parameter {name!r} expects {parameter.type}, but {value!r} was given")
         found[name] = value
@@ -274,6 +282,16 @@ def _some(names: Sequence[str]) -> str:
     """Nodes by name, the first few of them: `node a`, `nodes a, b`, `nodes a, b, c and 7 more`."""
     more = f" and {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
     return f"node{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN_NODES])}{more}"
+
+
+def _as_declared(value: Any, kind: str) -> Any:
+    """A text as what the document declares: whoever sends a document need not be able to read it."""
+    if kind == "str" or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value.lower() if kind == "bool" else value)
+    except ValueError:
+        return value
 
 
 def _seconds_after(now: datetime, seconds: float) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlopx.spec import Component, Const, Item, Param, Task, merge_hints
+from mlopx.spec import Component, Const, ForeignCode, Item, Param, Task, merge_hints
 from mlopx.spec import Resources as RequestedResources
 from server.domain.placement import DEFAULT_OPTION, BoundTask, TaskOption, WaitingRun, WaitingTask
 from server.domain.resolve import BadValueError, NeverError, NotYetError, Reader, instances, shared_iteration
@@ -84,7 +84,11 @@ def waiting_run(run: Run, defaults: Defaults) -> WaitingRun:
         run_id=run.id,
         name=run.name,
         submitted_at=run.submitted_at,
-        tasks=tuple(waiting_task(run, task, defaults) for _, task in ordered if task.state in unbound),
+        tasks=tuple(
+            waiting_task(run, task, defaults)
+            for key, task in ordered
+            if task.state in unbound and is_placeable(run, key.path)
+        ),
         bound=tuple(_bound(run, task, defaults) for _, task in ordered if task.state in BOUND),
         priority=run.options.priority,
         project=run.options.project,
@@ -96,6 +100,12 @@ def waiting_run(run: Run, defaults: Defaults) -> WaitingRun:
         },
         done_seconds=sum(task.current.run_seconds or 0.0 for _, task in ordered if task.state is TaskState.SUCCEEDED),
     )
+
+
+def is_placeable(run: Run, path: str) -> bool:
+    """Whether a node is chosen for a task: not where a foreign document gives it no container of its own."""
+    code = run.graph.component(path).code
+    return not isinstance(code, ForeignCode) or code.placeable
 
 
 def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
@@ -111,7 +121,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         component_digest=run.graph.component_digests[component.name],
         is_ready=task.state is TaskState.READY,
         options=options_of(definition, component, defaults),
-        waits_for=tuple(upstream.key for upstream in upstreams if not upstream.state.is_end),
+        waits_for=tuple(one.key for one in upstreams if not one.state.is_end and is_placeable(run, one.key.path)),
         edge_bytes={key: size for key, size in sizes.items() if size},
         requirements=definition.requirements,
         node=definition.node,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mlopx.spec import PipelineSpec
+from server.domain.errors import InvalidSubmissionError
 from server.domain.events import Event
 from server.domain.launch import Launch
 from server.domain.node import Node
@@ -36,6 +37,14 @@ class PlannedPlacement:
 
     node: str | None
     option: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignFile:
+    """A pipeline in a platform's own format, as it was sent. `name` is what messages call it."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,16 @@ class PlatformInterface(ABC):
     @abstractmethod
     def refusals(self, spec: PipelineSpec) -> list[str]:
         """What of this pipeline the platform cannot do, as sentences that name task and feature."""
+
+    async def adopt(self, file: ForeignFile) -> PipelineSpec:
+        """A pipeline in the platform's own format as a spec that carries the original, to the letter.
+
+        Raises InvalidSubmissionError, saying what is wrong and where; also where the platform has no format of its own.
+        """
+        raise InvalidSubmissionError(
+            f"{file.name}: the {self.name} platform takes no pipelines of other systems",
+            hint="submit a definition file (.py) or a spec (.json), or to a server beside that system (KFP_URL)",
+        )
 
     @abstractmethod
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from mlopx.spec import parse_spec
 from server.api.access import Parts
 from server.api.plan_views import forecasts_view
 from server.api.problems import responses
 from server.api.reading import StrictRoute
-from server.api.submissions import Options, from_json_parts
+from server.api.submissions import Foreign, Options, from_json_parts, pipeline_of
 from server.components.forecasting.changes import Changes
 from server.domain.errors import ConflictError
 from server.exchange.writing import TooLargeError, capture
@@ -35,6 +33,7 @@ class PlanRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     spec: dict[str, Any] | None = None
+    foreign: Foreign | None = None
     parameters: dict[str, Any] = {}
     options: Options = Options()
     strategy: str | None = Field(None, max_length=200)
@@ -59,8 +58,9 @@ async def queue_problem(parts: Parts) -> dict[str, Any]:
 async def plan(body: PlanRequest, parts: Parts) -> dict[str, Any]:
     """A predicted Gantt chart with bands, the critical path and its bottleneck, and what it does to other runs."""
     submission = None
-    if body.spec is not None:
-        submission = from_json_parts(parse_spec(json.dumps(body.spec)), body.parameters, body.options)
+    pipeline = pipeline_of(body.spec, body.foreign)
+    if pipeline is not None:
+        submission = from_json_parts(pipeline, body.parameters, body.options)
     changes = Changes(
         strategy=body.strategy or None,
         objective=body.objective,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import PlainTextResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from mlopx.spec import parse_spec
 from server.api import views
 from server.api.access import Parts
 from server.api.problems import responses
 from server.api.reading import StrictRoute
-from server.api.submissions import RunRequest, from_json
-from server.domain.errors import InvalidRequestError
+from server.api.submissions import Foreign, RunRequest, from_json, pipeline_of
+from server.domain.errors import InvalidRequestError, NotFoundError
 from server.domain.run import TaskKey
 from server.domain.states import RunState
 from server.stores.interface import RunFilter
@@ -44,6 +43,7 @@ class RetryRequest(BaseModel):
 
     from_task: str | None = None
     spec: dict[str, Any] | None = None
+    foreign: Foreign | None = None
     parameters: dict[str, Any] | None = None
 
 
@@ -98,7 +98,7 @@ async def retry_run(request: Request, run_id: str, parts: Parts, body: RetryRequ
     run = await parts.pipeline_manager.retry(
         run_id,
         from_task=asked.from_task,
-        spec=parse_spec(json.dumps(asked.spec)) if asked.spec is not None else None,
+        spec=pipeline_of(asked.spec, asked.foreign),
         parameters=asked.parameters,
         caller=dict(request.headers),
     )
@@ -111,6 +111,25 @@ async def get_spec(run_id: str, parts: Parts) -> dict[str, Any]:
     run = await parts.journal.run(run_id)
     found: dict[str, Any] = run.graph.spec.model_dump(mode="json")
     return found
+
+
+@router.get(
+    "/runs/{run_id}/document",
+    responses={
+        **responses(404),
+        200: {"description": "The document", "content": {"application/yaml": {"schema": {"type": "string"}}}},
+    },
+    response_class=PlainTextResponse,
+    summary="The foreign document of a run",
+)
+async def get_document(run_id: str, parts: Parts) -> PlainTextResponse:
+    """The pipeline in the platform's own format, to the letter as it was submitted."""
+    run = await parts.journal.run(run_id)
+    if run.graph.spec.foreign is None:
+        raise NotFoundError(
+            f"run {run_id} was not submitted as a foreign document", hint=f"see /api/v1/runs/{run_id}/spec"
+        )
+    return PlainTextResponse(run.graph.spec.foreign.text, media_type="application/yaml")
 
 
 @router.get("/runs/{run_id}/decisions", responses=responses(404, 422), summary="Why tasks went where they went")

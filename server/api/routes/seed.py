@@ -46,7 +46,9 @@ def _definitions(folder: Path | None) -> list[str]:
 async def submit(
     request: Request,
     parts: Parts,
-    spec: Annotated[UploadFile, File(description="The PipelineSpec, as JSON.")],
+    spec: Annotated[
+        UploadFile, File(description="The PipelineSpec, as JSON; or a compiled Kubeflow pipeline, named *.yaml.")
+    ],
     components: Annotated[list[UploadFile] | None, File(description="The components' source files.")] = None,
     metadata: Annotated[UploadFile | None, File(description="Workload hints: the original's metadata file.")] = None,
     parameters: Annotated[str, Form(description="A JSON object.")] = "{}",
@@ -57,6 +59,7 @@ async def submit(
     files = [(part.filename or "", await part.read()) for part in components or ()]
     submission = from_form(
         await spec.read(),
+        file=spec.filename or "",
         parameters=parameters,
         options=options,
         metadata=await metadata.read() if metadata is not None else None,

@@ -6,15 +6,16 @@ Every task's pod is marked with our run and task, so that it can be found whatev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from mlopx.spec import PipelineSpec
 from server.domain.node import Node
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
+from server.platforms.kubeflow.adopting import uncached
 from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
-from server.platforms.kubeflow.reading import KubeflowPipeline
+from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
 from server.platforms.kubeflow.submitting import RUN_LABEL, TASK_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
@@ -51,12 +52,12 @@ class PlacingCompiler:
         mode: PlacementMode = PlacementMode.DEFAULT,
     ) -> None:
         self._refusals, self._node_of, self._mode = refusals, node_of, mode
-        self._translate = lru_cache(maxsize=64)(lambda holder: translate(holder.spec, {}))
-        self._translate_chosen = translate
+        self._translate_written = translate
+        self._translate = lru_cache(maxsize=64)(lambda holder: self._translate_chosen(holder.spec, {}))
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
-        """What of it Kubeflow cannot express."""
-        return self._refusals(spec)
+        """What of it Kubeflow cannot express; nothing of what was Kubeflow's own."""
+        return self._refusals(spec) if spec.foreign is None else []
 
     def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
         """From our task paths to Kubeflow's."""
@@ -92,8 +93,24 @@ class PlacingCompiler:
             annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path},
         )
 
+    def _translate_chosen(self, spec: PipelineSpec, choices: Mapping[str, str]) -> Translated:
+        return original(spec) if spec.foreign is not None else self._translate_written(spec, choices)
+
     def _translated(self, spec: PipelineSpec) -> Translated:
         return self._translate(_Same(spec))
+
+
+def original(spec: PipelineSpec) -> Translated:
+    """The document that a spec was read from; without caching where none of the spec's tasks is to be cached."""
+    foreign = spec.foreign
+    if foreign is None:
+        raise ValueError("the spec carries no document")
+    pipeline = read_pipeline(foreign.text, foreign.file)
+    is_cached = any(task.is_cached for task in pipeline.tasks.values())
+    if is_cached and not any(task.cache for task in spec.tasks.values()):
+        edited = replace(pipeline.documents, pipeline=uncached(pipeline.documents.pipeline), pipeline_text=None)
+        pipeline = read_pipeline(edited)
+    return Translated(pipeline, foreign.paths)
 
 
 def _uncached(spec: PipelineSpec) -> PipelineSpec:
@@ -117,4 +134,4 @@ class _Same:
         return isinstance(other, _Same) and self.spec is other.spec
 
 
-__all__ = ["PlacingCompiler", "Translate", "Translated"]
+__all__ = ["PlacingCompiler", "Translate", "Translated", "original"]

@@ -24,7 +24,8 @@ from server.domain.states import Binding, RunState
 from server.kube.client import KubeClient
 from server.kube.errors import KubeError
 from server.kube.resources import PODS
-from server.platforms.interface import Delivery, LogChunk, PlannedPlacement, PlatformInterface
+from server.platforms.interface import Delivery, ForeignFile, LogChunk, PlannedPlacement, PlatformInterface
+from server.platforms.kubeflow.adopting import adopt
 from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.logs import Logs
@@ -131,6 +132,11 @@ class KubeflowPlatform(PlatformInterface):
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
         return self._compiler.refusals(spec)
+
+    async def adopt(self, file: ForeignFile) -> PipelineSpec:
+        """Any compiled pipeline of Kubeflow. Raises InvalidSubmissionError."""
+        nodes = await self.nodes()
+        return await asyncio.to_thread(adopt, file.content, file.name, nodes)
 
     def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
         """Only where we may place. In multi-user mode a caller shows its own credential, with which the run is made."""

@@ -232,6 +232,8 @@ def _task(node: Mapping[str, Any]) -> TaskSight | None:
     message = str(node.get("message") or "")
     where = _where(name)
     if where is None:
+        if node.get("type") == "Pod" and not name.endswith(DRIVER):
+            return _imported(name, phase, message, times)
         return _not_run(name, phase, message, times)
     if _is_retry(node):
         return None
@@ -245,6 +247,15 @@ def _task(node: Mapping[str, Any]) -> TaskSight | None:
     return TaskSight(
         place, state, number, str(node.get("hostNodeName") or "") or None, queued_at=queued_at, message=message, **times
     )
+
+
+def _imported(name: str, phase: str, message: str, times: Mapping[str, Any]) -> TaskSight | None:
+    """An importer: a task whose only pod carries the task's own name."""
+    place = _place(name)
+    if place is None:
+        return None
+    state = ENDED.get(phase) or ("running" if phase == "Running" else "queued")
+    return TaskSight(place, state, queued_at=times["started_at"], message=message, is_subtree=True, **times)
 
 
 def _not_run(name: str, phase: str, message: str, times: Mapping[str, Any]) -> TaskSight | None:

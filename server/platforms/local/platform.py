@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 import mlopx.runtime.task
 from mlopx.spec import PipelineSpec
 from server.domain import events as happened
-from server.domain.errors import NotFoundError, PlatformError
+from server.domain.errors import InvalidSubmissionError, NotFoundError, PlatformError
 from server.domain.launch import Launch
 from server.domain.node import Node
 from server.domain.request import one_cpu_defaults
 from server.domain.run import Artifact, Output, Run, TaskError, TaskKey, attempt_id
 from server.domain.states import Binding
-from server.platforms.interface import Delivery, LogChunk, PlannedPlacement, PlatformInterface
+from server.platforms.interface import Delivery, ForeignFile, LogChunk, PlannedPlacement, PlatformInterface
 from server.platforms.local.cluster_file import Cluster
 from server.platforms.local.environments import Environments
 from server.platforms.local.links import AgentLink
@@ -92,7 +92,16 @@ class LocalPlatform(PlatformInterface):
     async def nodes(self) -> Sequence[Node]:
         return (*self._nodes.values(), *self._cluster.groups)
 
+    async def adopt(self, file: ForeignFile) -> PipelineSpec:
+        raise InvalidSubmissionError(
+            f"{file.name}: the local platform cannot run a compiled pipeline of Kubeflow: its tasks are containers, and"
+            " this platform runs Python functions",
+            hint="submit it to a server beside Kubeflow (KFP_URL), or place it offline: mlopx-server place",
+        )
+
     def refusals(self, spec: PipelineSpec) -> list[str]:
+        if spec.foreign is not None:
+            return [f"{spec.foreign.file} is a compiled pipeline of Kubeflow; the local platform runs Python functions"]
         found = []
         for path, task in spec.tasks.items():
             component = spec.components[task.component]

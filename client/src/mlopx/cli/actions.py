@@ -8,11 +8,11 @@ from typing import Any
 
 from mlopx.cli.finding import find_run
 from mlopx.cli.following import follow
-from mlopx.cli.loading import load_spec
+from mlopx.cli.loading import load_pipeline, load_spec
 from mlopx.cli.output import show
-from mlopx.cli.parameters import read_parameters
-from mlopx.remote import Client, RunHandle, submit
-from mlopx.spec import to_json
+from mlopx.cli.parameters import read_parameters, read_texts
+from mlopx.remote import Client, ForeignPipeline, RunHandle, submit
+from mlopx.spec import PipelineSpec, to_json
 
 
 def submit_file(
@@ -26,9 +26,14 @@ def submit_file(
     as_json: bool,
 ) -> None:
     """Build or read the pipeline, submit it, and say where it is."""
-    spec = load_spec(file, pipeline)
-    run = submit(spec, read_parameters(spec, pairs, parameters), **options)
-    _announce(f"submitted {spec.name} as run {run.id}", run, wait=wait, as_json=as_json)
+    found = load_pipeline(file, pipeline)
+    run = submit(found, arguments_for(found, pairs, parameters), **options)
+    _announce(f"submitted {found.name} as run {run.id}", run, wait=wait, as_json=as_json)
+
+
+def arguments_for(found: PipelineSpec | ForeignPipeline, pairs: list[str], file: Path | None) -> dict[str, Any]:
+    """A pipeline's parameters from the command line. Raises UsageError."""
+    return read_parameters(found, pairs, file) if isinstance(found, PipelineSpec) else read_texts(pairs, file)
 
 
 def build_file(file: Path, pipeline: str | None, output: Path | None) -> None:
@@ -61,7 +66,7 @@ def retry(
     as_json: bool,
 ) -> None:
     """Start the new run."""
-    spec = load_spec(file, pipeline) if file is not None else None
+    spec = load_pipeline(file, pipeline) if file is not None else None
     old = find_run(client, run)
     new = RunHandle(old, client).retry(from_task=from_task, spec=spec)
     _announce(f"retrying {old} as run {new.id}", new, wait=wait, as_json=as_json)

@@ -39,7 +39,9 @@ def _client() -> Any:
 
 @app.command()
 def submit(
-    file: Annotated[Path, typer.Argument(help="A definition file (.py) or a spec (.json).")],
+    file: Annotated[
+        Path, typer.Argument(help="A definition file (.py), a spec (.json) or a compiled Kubeflow pipeline.")
+    ],
     param: Param = None,
     params: Annotated[Path | None, typer.Option(help="Parameters from a JSON file.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end.")] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,20 +10,36 @@ from pathlib import Path
 from typing import Any
 
 from mlopx.errors import DefinitionError, UsageError
+from mlopx.remote.foreign import ForeignPipeline, checked, compile_function, read_foreign
 from mlopx.spec import PipelineSpec, parse_spec
+
+FOREIGN_ENDINGS = (".yaml", ".yml")
 
 
 def load_spec(file: Path, name: str | None = None) -> PipelineSpec:
     """The spec that a definition file builds, or that a spec file holds. Raises UsageError or DefinitionError."""
+    found = load_pipeline(file, name)
+    if isinstance(found, PipelineSpec):
+        return found
+    raise UsageError(
+        f"{file} holds a pipeline of Kubeflow; here a definition file (.py) or a spec (.json) of ours is needed",
+        hint="`mlopx submit`, `mlopx plan` and `mlopx-server place` take it",
+    )
+
+
+def load_pipeline(file: Path, name: str | None = None) -> PipelineSpec | ForeignPipeline:
+    """The pipeline of a definition file, of a spec file, or of a compiled Kubeflow pipeline (.yaml).
+
+    A definition file may also define it with Kubeflow's own SDK; then that SDK compiles it. Raises UsageError or
+    DefinitionError.
+    """
     if not file.exists():
         raise UsageError(f"there is no file {file}")
+    if file.suffix in FOREIGN_ENDINGS:
+        return read_foreign(file)
     if file.suffix == ".json":
-        return parse_spec(file.read_bytes())
-    if file.suffix in (".yaml", ".yml"):
-        raise UsageError(
-            f"{file} is a YAML file; this version takes definition files (.py) and specs (.json)",
-            hint="submit the Python file that defines the pipeline",
-        )
+        content = file.read_bytes()
+        return read_foreign(file) if _is_foreign(content) else parse_spec(content)
     command = [sys.executable, "-m", "mlopx.cli.loading", str(file), name or ""]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -34,7 +51,18 @@ def load_spec(file: Path, name: str | None = None) -> PipelineSpec:
         ) from None
     if "error" in answer:
         raise DefinitionError(answer["error"], hint=answer.get("hint"), where=answer.get("where"))
+    if "foreign" in answer:
+        return checked(ForeignPipeline(**answer["foreign"]))
     return parse_spec(json.dumps(answer["spec"]))
+
+
+def _is_foreign(content: bytes) -> bool:
+    """Whether JSON is a compiled Kubeflow pipeline."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "kind" not in found and {"root", "schemaVersion"} <= set(found)
 
 
 def _main(path: str, name: str) -> None:
@@ -61,10 +89,37 @@ def _main(path: str, name: str) -> None:
             for one in vars(module).values()
             if isinstance(one, Pipeline) and one.function.__module__ == "mlopx_definition"
         ]
-        answer = {"spec": _choose(found, name, path).build().model_dump(mode="json")}
+        foreign = [] if found else _kubeflow_pipelines(vars(module))
+        if foreign:
+            chosen = _choose(foreign, name, path)
+            answer = {"foreign": dataclasses.asdict(compile_function(chosen.component))}
+        else:
+            answer = {"spec": _choose(found, name, path).build().model_dump(mode="json")}
     except MlopxError as error:
         answer = {"error": error.message, "hint": error.hint, "where": error.where}
     os.write(answer_to, b"\n" + json.dumps(answer).encode() + b"\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class _KubeflowPipeline:
+    """A `@kfp.dsl.pipeline` function, as `_choose` looks at pipelines."""
+
+    name: str
+    function: Any
+    component: Any
+
+
+def _kubeflow_pipelines(names: dict[str, Any]) -> list[_KubeflowPipeline]:
+    """The pipelines that a module defines with Kubeflow's SDK; none where it did not import that."""
+    if "kfp" not in sys.modules:
+        return []
+    from kfp.dsl.graph_component import GraphComponent
+
+    return [
+        _KubeflowPipeline(str(one.name), one.pipeline_func, one)
+        for one in {id(one): one for one in names.values()}.values()
+        if isinstance(one, GraphComponent) and one.pipeline_func.__module__ == "mlopx_definition"
+    ]
 
 
 def _choose(found: list[Any], name: str, path: str) -> Any:

@@ -15,15 +15,25 @@ def read_parameters(spec: PipelineSpec, pairs: Iterable[str], file: Path | None)
     """Parameters from NAME=VALUE pairs and a JSON file; pairs win. Raises UsageError."""
     found = _from_file(file) if file is not None else {}
     for pair in pairs:
-        name, separator, text = pair.partition("=")
-        if not separator or not name:
-            raise UsageError(f"{pair!r} is not NAME=VALUE", hint="write -p lr=0.1")
+        name, text = _split(pair)
         found[name] = _typed(spec, name, text)
     for name in found:
         if name not in spec.parameters:
             known = ", ".join(sorted(spec.parameters)) or "none"
             raise UsageError(f"the pipeline has no parameter {name!r}", hint=f"it has: {known}")
     return found
+
+
+def read_texts(pairs: Iterable[str], file: Path | None) -> dict[str, Any]:
+    """Parameters as they stand, for a pipeline that only the server can read. Raises UsageError."""
+    return {**(_from_file(file) if file is not None else {}), **dict(_split(pair) for pair in pairs)}
+
+
+def _split(pair: str) -> tuple[str, str]:
+    name, separator, text = pair.partition("=")
+    if not separator or not name:
+        raise UsageError(f"{pair!r} is not NAME=VALUE", hint="write -p lr=0.1")
+    return name, text
 
 
 def _typed(spec: PipelineSpec, name: str, text: str) -> Any:

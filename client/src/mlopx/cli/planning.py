@@ -9,12 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mlopx.cli.actions import arguments_for
 from mlopx.cli.gantt import LETTERS
-from mlopx.cli.loading import load_spec
+from mlopx.cli.loading import load_pipeline
 from mlopx.cli.output import console, show, size, span, table
-from mlopx.cli.parameters import read_parameters
 from mlopx.errors import UsageError
 from mlopx.remote import Client
+from mlopx.remote.runs import pipeline_body
 
 MOST_LANES = 6
 WIDEST = 100
@@ -36,15 +37,15 @@ def plan(
     if others:
         body["priorities"] = others
     if file is not None:
-        spec = load_spec(file, pipeline)
-        body |= {"spec": spec.model_dump(mode="json"), "parameters": read_parameters(spec, pairs, None)}
+        found = load_pipeline(file, pipeline)
+        body |= {**pipeline_body(found), "parameters": arguments_for(found, pairs, None)}
         if own is not None:
             body["options"] = {"priority": own}
-    found = client.post("/api/v1/plan", body)
+    answer = client.post("/api/v1/plan", body)
     if as_json:
-        show(found)
+        show(answer)
     else:
-        _draw(found)
+        _draw(answer)
 
 
 def _priorities(given: Sequence[str], *, has_file: bool) -> tuple[int | None, dict[str, int]]:

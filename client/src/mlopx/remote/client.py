@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from mlopx.errors import ConnectionFailedError, ServerError
+from mlopx.remote.foreign import ForeignPipeline
 from mlopx.spec import FunctionCode, PipelineSpec, to_json
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -59,7 +60,7 @@ class Client:
 
     def submit(
         self,
-        spec: PipelineSpec,
+        spec: PipelineSpec | ForeignPipeline,
         arguments: Mapping[str, Any] | None = None,
         *,
         options: Mapping[str, Any] | None = None,
@@ -67,13 +68,7 @@ class Client:
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Upload a pipeline's files and start a run. Safe to repeat: one key makes one run, whatever breaks."""
-        files: list[tuple[str, tuple[str, bytes, str]]] = [
-            ("spec", ("spec.json", to_json(spec).encode(), "application/json"))
-        ]
-        for component in spec.components.values():
-            if isinstance(component.code, FunctionCode):
-                name = f"{component.name}.py"
-                files.append(("components", (name, component.code.source.encode(), "text/x-python")))
+        files = [*_files(spec)]
         if metadata is not None:
             files.append(("metadata", ("metadata.json", json.dumps(metadata).encode(), "application/json")))
         data = {"parameters": json.dumps(dict(arguments or {})), "options": json.dumps(dict(options or {}))}
@@ -146,6 +141,18 @@ class Client:
             f"no MLOpX server answers at {self.url} ({error or type(error).__name__})",
             hint="start one with `uvicorn server.main:app --port 8000`, or set MLOPX_URL to where yours is",
         )
+
+
+def _files(spec: PipelineSpec | ForeignPipeline) -> Iterator[tuple[str, tuple[str, bytes, str]]]:
+    """The parts of the form that hold a pipeline."""
+    if isinstance(spec, ForeignPipeline):
+        name = spec.name if spec.name.endswith((".yaml", ".yml")) else f"{spec.name}.yaml"
+        yield "spec", (name, spec.text.encode(), "application/yaml")
+        return
+    yield "spec", ("spec.json", to_json(spec).encode(), "application/json")
+    for component in spec.components.values():
+        if isinstance(component.code, FunctionCode):
+            yield "components", (f"{component.name}.py", component.code.source.encode(), "text/x-python")
 
 
 def _server_error(answer: httpx.Response) -> ServerError:

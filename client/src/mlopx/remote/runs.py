@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from mlopx.errors import RunFailedError, UsageError
 from mlopx.remote.client import Client
+from mlopx.remote.foreign import ForeignPipeline
 from mlopx.spec import PipelineSpec, parse_seconds
 
 ENDS = ("succeeded", "failed", "cancelled")
@@ -74,13 +75,13 @@ class RunHandle:
         self,
         *,
         from_task: str | None = None,
-        spec: PipelineSpec | None = None,
+        spec: PipelineSpec | ForeignPipeline | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> RunHandle:
         """Run it again, reusing what was finished."""
         body = {
             "from_task": from_task,
-            "spec": spec.model_dump(mode="json") if spec is not None else None,
+            **(pipeline_body(spec) if spec is not None else {}),
             "parameters": dict(parameters) if parameters is not None else None,
         }
         answer = self.client.post(f"/api/v1/runs/{self.id}/retry", body)
@@ -98,8 +99,15 @@ class RunHandle:
         return self.client.download(link)[0]
 
 
+def pipeline_body(pipeline: PipelineSpec | ForeignPipeline) -> dict[str, Any]:
+    """A pipeline as requests in JSON carry it."""
+    if isinstance(pipeline, ForeignPipeline):
+        return {"foreign": {"name": pipeline.name, "text": pipeline.text}}
+    return {"spec": pipeline.model_dump(mode="json")}
+
+
 def submit(
-    spec: PipelineSpec,
+    spec: PipelineSpec | ForeignPipeline,
     arguments: Mapping[str, Any] | None = None,
     *,
     priority: int | None = None,
@@ -115,7 +123,7 @@ def submit(
     """Send a run to the server and return a handle to it.
 
     Args:
-        spec: the pipeline.
+        spec: the pipeline; or one of Kubeflow's, from `read_foreign` or `compile_function`.
         arguments: its parameters, by name.
         priority, project: override the pipeline's own.
         deadline: seconds or a span from now (`"2h"`), or an instant.

@@ -15,6 +15,7 @@ from mlopx.spec.component import (
     ParameterOutput,
 )
 from mlopx.spec.document import check, digest, json_schema, parse_spec, read_json, to_json
+from mlopx.spec.foreign import ForeignCode, ForeignDocument
 from mlopx.spec.hints import DataHints, DataShape, ModelHints, WorkloadHints, merge_hints
 from mlopx.spec.needs import (
     Accelerator,
@@ -66,6 +67,8 @@ __all__ = [
     "ContainerCode",
     "DataHints",
     "DataShape",
+    "ForeignCode",
+    "ForeignDocument",
     "FunctionCode",
     "InputPathPlaceholder",
     "InputValuePlaceholder",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from mlopx.spec.base import PORT_PATTERN
 from mlopx.spec.component import ArtifactInput, ArtifactOutput, Component, ParameterInput
 from mlopx.spec.pipeline import LoopScope, PipelineScope, PipelineSpec, Task
 from mlopx.spec.structure import loops_around, referenced_tasks, scope_values, topological_order
@@ -33,10 +35,12 @@ def problems(spec: PipelineSpec) -> list[str]:
     if found:
         return found
     for name, parameter in spec.parameters.items():
+        if spec.foreign is None and re.fullmatch(PORT_PATTERN, name) is None:
+            found.append(f"parameters.{name}: is no Python identifier")
         if parameter.optional and parameter.default is not None and not fits(parameter.default, parameter.type):
             found.append(f"parameters.{name}: the default {parameter.default!r} is not of type {parameter.type}")
     for name, component in spec.components.items():
-        found.extend(_component_problems(name, component))
+        found.extend(_component_problems(name, component, is_foreign=spec.foreign is not None))
     for path, task in spec.tasks.items():
         found.extend(f"tasks.{path}{problem}" for problem in _task_problems(spec, path, task))
     found.extend(_exit_problems(spec))
@@ -66,7 +70,7 @@ def _scope_problems(spec: PipelineSpec) -> Iterator[str]:
             yield f"tasks.{path}: its scope {task.scope!r} does not exist"
 
 
-def _component_problems(name: str, component: Component) -> Iterator[str]:
+def _component_problems(name: str, component: Component, *, is_foreign: bool) -> Iterator[str]:
     if component.name != name:
         yield f"components.{name}: is named {component.name!r} inside"
     both = set(component.inputs) & set(component.outputs)
@@ -74,6 +78,8 @@ def _component_problems(name: str, component: Component) -> Iterator[str]:
         yield f"components.{name}: {', '.join(sorted(both))} is both an input and an output"
     if component.code.kind == "container" and component.image is None:
         yield f"components.{name}: a container component needs an image"
+    if component.code.kind == "foreign" and not is_foreign:
+        yield f"components.{name}: its code is in a foreign document, and the spec has none"
     if component.code.kind == "function" and not component.code.source.strip():
         yield f"components.{name}: its code has no source"
     for port, given in component.inputs.items():

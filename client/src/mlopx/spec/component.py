@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Union
 from pydantic import Field
 
 from mlopx.spec.base import JsonValue, Name, PortName, SpecModel
+from mlopx.spec.foreign import ForeignCode
 
 ParameterType = Literal["str", "int", "float", "bool", "list", "dict"]
 ArtifactType = Literal["Artifact", "Dataset", "Model", "Metrics", "ClassificationMetrics", "HTML", "Markdown"]
@@ -100,7 +101,7 @@ class ContainerCode(SpecModel):
     args: tuple[CommandPart, ...] = ()
 
 
-Code = Annotated[Union[FunctionCode, ContainerCode], Field(discriminator="kind")]  # noqa: UP007 - discriminated
+Code = Annotated[Union[FunctionCode, ContainerCode, ForeignCode], Field(discriminator="kind")]  # noqa: UP007 - likewise
 
 
 class Component(SpecModel):

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from mlopx.spec.base import JsonValue, Name, PortName, SpecModel, TaskPath
 from mlopx.spec.component import Component, ParameterType
+from mlopx.spec.foreign import ForeignDocument, ParameterName
 from mlopx.spec.hints import WorkloadHints
 from mlopx.spec.needs import Option, Preference, Requirement, Resources, Retry, SecretEnv, Toleration, Volume
 from mlopx.spec.values import Clause, Value
@@ -95,16 +96,20 @@ class RunDefaults(SpecModel):
 
 
 class PipelineSpec(SpecModel):
-    """One pipeline: versioned, complete, and the same bytes for the same definition (`mlopx.spec.to_json`)."""
+    """One pipeline: versioned, complete, and the same bytes for the same definition (`mlopx.spec.to_json`).
+
+    With a `foreign` document that is what runs, and the rest of the spec is what was read from it.
+    """
 
     kind: Literal["mlopx.PipelineSpec"] = "mlopx.PipelineSpec"
     version: str = Field(pattern=r"^\d+\.\d+$")
     name: Name
     description: str = ""
-    parameters: dict[PortName, Parameter] = {}
+    parameters: dict[ParameterName, Parameter] = {}
     components: dict[Name, Component] = {}
     scopes: dict[ScopeId, Scope] = {}
     tasks: dict[TaskPath, Task] = Field(min_length=1)
     exit_task: TaskPath | None = None
     run: RunDefaults = RunDefaults()
     hints: WorkloadHints | None = None
+    foreign: ForeignDocument | None = None

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Union
 from pydantic import Field
 
 from mlopx.spec.base import JsonValue, Name, PortName, SpecModel, TaskPath
+from mlopx.spec.foreign import ParameterName
 
 
 class Const(SpecModel):
@@ -24,7 +25,7 @@ class Param(SpecModel):
     """A pipeline parameter, by name."""
 
     kind: Literal["param"] = "param"
-    name: PortName
+    name: ParameterName
 
 
 class OutputRef(SpecModel):

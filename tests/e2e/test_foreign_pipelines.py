@@ -1,0 +1,209 @@
+"""Compiled Kubeflow pipelines through a real server process and the real command, beside the Kubeflow double."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.testing.kfp import KubeflowDouble, VirtualNode
+
+COMPILED = """# compiled by hand, with a comment that must survive
+pipelineInfo: {name: hand-made}
+schemaVersion: 2.1.0
+sdkVersion: kfp-2.17.0
+root:
+  inputDefinitions:
+    parameters:
+      count: {parameterType: NUMBER_INTEGER, defaultValue: 2.0}
+  dag:
+    tasks:
+      first:
+        cachingOptions: {}
+        componentRef: {name: comp-work}
+        inputs: {parameters: {count: {componentInputParameter: count}}}
+      second:
+        cachingOptions: {}
+        componentRef: {name: comp-work}
+        dependentTasks: [first]
+        inputs: {parameters: {count: {runtimeValue: {constant: 7.0}}}}
+components:
+  comp-work:
+    executorLabel: exec-work
+    inputDefinitions: {parameters: {count: {parameterType: NUMBER_INTEGER}}}
+deploymentSpec:
+  executors:
+    exec-work:
+      container:
+        image: python:3.11
+        command: [python3, -c, "import sys; print('counted', sys.argv[1])"]
+        args: ["{{$.inputs.parameters['count']}}"]
+        resources: {cpuRequest: 0.5, resourceCpuRequest: 500m}
+"""
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a test with the machine's clock
+
+
+@dataclass
+class Beside:
+    """A server process beside the double."""
+
+    double: KubeflowDouble
+    server: Any
+
+    async def mlopx(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command."""
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "mlopx", *words],
+            env={**os.environ, "MLOPX_URL": self.server.url, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.01)
+
+    async def kill(self) -> None:
+        """A power cut."""
+        await asyncio.to_thread(self.server.kill)
+
+    async def start(self) -> None:
+        """Start the server again."""
+        await asyncio.to_thread(self.server.start)
+
+
+@pytest.fixture
+def beside(make_server: Any, tmp_path: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def one(**settings: str) -> AsyncIterator[Beside]:
+        double = KubeflowDouble(tmp_path / "double", [VirtualNode("one"), VirtualNode("two")], now=now)
+        async with double.serve() as (url, kube_url):
+            kubeconfig = tmp_path / "kubeconfig"
+            context = {"name": "double", "context": {"cluster": "double"}}
+            cluster = {"name": "double", "cluster": {"server": kube_url}}
+            document = {"current-context": "double", "contexts": [context], "clusters": [cluster]}
+            kubeconfig.write_text(json.dumps(document))
+            more = {"KFP_MODE": "place", "PLACER": "fifo_greedy", "PLACER_TIME_LIMIT": "60", "CLUSTER_FILE": ""}
+            known = {"KFP_URL": url, "KUBECONFIG": str(kubeconfig), "UPDATE_INTERVAL": "0.2"}
+            server = make_server(**{**known, **more, **settings})
+            try:
+                await asyncio.to_thread(server.start)
+                yield Beside(double, server)
+            finally:
+                await asyncio.to_thread(server.stop)
+                server.client.close()
+                server.process = None
+
+    return one
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Path:
+    path = tmp_path / "hand.yaml"
+    path.write_text(COMPILED)
+    return path
+
+
+async def test_a_compiled_pipeline_is_submitted_seen_and_kept_to_the_letter(beside: Any, compiled: Path) -> None:
+    async with beside() as ground:
+        sent = await ground.mlopx("submit", str(compiled), "-p", "count=5", "--wait", "--json")
+        assert sent.returncode == 0, sent.stderr
+        run = json.loads(sent.stdout)
+        shown = await ground.mlopx("show", run["id"])
+        logged = await ground.mlopx("logs", run["id"], "second")
+        kept, _ = await asyncio.to_thread(ground.server.client.download, f"/api/v1/runs/{run['id']}/document")
+        again = await ground.mlopx("retry", run["id"], "--wait", "--json")
+        planned = await ground.mlopx("plan", str(compiled), "--json")
+    assert run["parameters"] == {"count": 5}
+    assert [(task["key"], task["state"]) for task in run["tasks"]] == [("first", "succeeded"), ("second", "succeeded")]
+    assert all(task["attempts"][-1]["actual_node"] in ("one", "two") for task in run["tasks"])
+    assert "first" in shown.stdout
+    assert logged.stdout == "counted 7\n"
+    assert kept == COMPILED.encode()
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["parameters"] == {"count": 5}
+    assert planned.returncode == 0, planned.stderr
+    assert len(ground.double.runs) == 2
+
+
+async def test_a_python_file_of_kubeflows_sdk_is_compiled_and_submitted(beside: Any, tmp_path: Path) -> None:
+    flow = tmp_path / "flow.py"
+    flow.write_text(
+        "from kfp import dsl\n"
+        "@dsl.container_component\n"
+        "def say(text: str):\n"
+        "    return dsl.ContainerSpec(image='python:3.11', command=['python3', '-c', 'print(1)'], args=[text])\n"
+        "@dsl.pipeline\n"
+        "def part(text: str = 'a'):\n"
+        "    say(text=text)\n"
+        "@dsl.pipeline\n"
+        "def whole(text: str = 'b'):\n"
+        "    part(text=text)\n"
+        "    say(text='c')\n"
+    )
+    async with beside() as ground:
+        sent = await ground.mlopx("submit", str(flow), "-p", "text=hello", "--wait", "--json")
+        assert sent.returncode == 0, sent.stderr
+        wrong = await ground.mlopx("submit", str(flow), "--pipeline", "nothing")
+    run = json.loads(sent.stdout)
+    assert run["name"] == "whole"
+    assert {task["key"] for task in run["tasks"]} == {"part/say", "say"}
+    assert [one.parameters for one in ground.double.runs.values()] == [{"text": "hello"}]
+    assert wrong.returncode == 2
+    assert "defines these pipelines: part, whole" in wrong.stderr
+
+
+async def test_a_server_killed_while_it_creates_the_run_does_not_create_it_twice(beside: Any, compiled: Path) -> None:
+    async with beside() as ground:
+        ground.double.world.holding = {"first"}
+        ground.double.lost_answers = 1
+        sent = json.loads((await ground.mlopx("submit", str(compiled), "--json")).stdout)
+        await ground.until(lambda: bool(ground.double.runs))
+        await ground.kill()
+        await ground.start()
+        read = ground.server.client.get
+        path = f"/api/v1/runs/{sent['run_id']}"
+        async with asyncio.timeout(60):
+            while (await asyncio.to_thread(read, path))["platform_run_id"] is None:
+                await asyncio.sleep(0.05)
+        [record] = ground.double.runs.values()
+        assert (await asyncio.to_thread(read, path))["platform_run_id"] == record.id
+    assert len(ground.double.runs) == 1
+
+
+async def test_what_is_no_pipeline_is_refused_at_once_and_by_the_server(beside: Any, tmp_path: Path) -> None:
+    old, broken = tmp_path / "old.yaml", tmp_path / "broken.yaml"
+    old.write_text("# v1\napiVersion: argoproj.io/v1alpha1\nkind: Workflow\n")
+    broken.write_text(COMPILED.replace("componentRef", "componentReff"))
+    async with beside() as ground:
+        here = await ground.mlopx("submit", str(old), MLOPX_URL="http://127.0.0.1:9")
+        there = await ground.mlopx("submit", str(broken))
+        unknown = await ground.mlopx("submit", str(broken.with_name("hand.yaml")))
+        counts = await asyncio.to_thread(ground.server.client.get, "/")
+    assert here.returncode == 2
+    assert "old.yaml, line 2: is an Argo workflow, as Kubeflow Pipelines 1 compiled them" in here.stderr
+    assert there.returncode == 4
+    assert "broken.yaml" in there.stderr
+    assert "componentReff" in there.stderr
+    assert unknown.returncode == 2
+    assert set(counts["runs"].values()) <= {0}
+    assert not ground.double.runs

@@ -1,0 +1,153 @@
+"""Pipelines that Kubeflow's own SDK compiled, submitted as they are: placed, created, executed, followed to the end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kfp import dsl, kubernetes
+
+from server.components.pipeline_manager import Submission
+from server.domain.errors import InvalidSubmissionError
+from server.domain.states import TaskState
+from server.platforms.interface import ForeignFile
+from server.testing.kfp import VirtualNode
+
+SCRIPT = """import json, os, sys
+os.makedirs(os.path.dirname(sys.argv[3]), exist_ok=True)
+print("adding", sys.argv[1], sys.argv[2])
+open(sys.argv[3], "w").write(str(int(float(sys.argv[1]) + float(sys.argv[2]))))
+"""
+
+
+@dsl.container_component
+def add(left: int, right: int, out: dsl.OutputPath(int)):  # type: ignore[valid-type]
+    return dsl.ContainerSpec(image="python:3.11", command=["python3", "-c", SCRIPT], args=[left, right, out])
+
+
+@dsl.container_component
+def broken(left: int):
+    return dsl.ContainerSpec(image="python:3.11", command=["python3", "-c", "raise SystemExit(3)"], args=[left])
+
+
+@dsl.pipeline
+def inner(value: int = 1) -> int:
+    return add(left=value, right=100).set_display_name("inside").outputs["out"]
+
+
+def everything(start: int = 1, words: list = [1, 2]) -> None:  # noqa: B006 - as users of the SDK write it
+    first = add(left=start, right=1)
+    kubernetes.add_node_selector(first, "disk", "ssd")
+    nested = inner(value=first.outputs["out"])
+    with dsl.ParallelFor(words) as item:
+        add(left=item, right=nested.output)
+    with dsl.If(first.outputs["out"] > 1000):
+        add(left=0, right=0)
+    fetched = dsl.importer(artifact_uri="gs://bucket/data.csv", artifact_class=dsl.Dataset)
+    add(left=5, right=5).after(fetched)
+
+
+def failing() -> None:
+    add(left=1, right=2).after(broken(left=1).after(add(left=1, right=1)))
+
+
+@pytest.fixture
+def nodes() -> list[VirtualNode]:
+    return [VirtualNode("one", labels={"disk": "ssd"}), VirtualNode("two")]
+
+
+@pytest.fixture
+def send(make: Any, judge: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Compile a body, submit it, and follow the run to its end."""
+
+    async def one(body: Callable[..., Any], **parameters: Any) -> tuple[Any, Any, str, Any]:
+        text = judge.compile(body, tmp_path)
+        async with make() as ground:
+            async with ground.house() as house:
+                file = ForeignFile("flow.yaml", text.encode())
+                asked = Submission(file, parameters=parameters, is_caching=True)
+                run = await house.ended((await house.pipeline_manager.submit(asked)).id)
+            [record] = ground.double.runs.values()
+            return run, record, text, ground
+
+    return one
+
+
+async def test_a_pipeline_of_somebody_else_walks_to_its_end_task_by_task(send: Any) -> None:
+    run, record, text, ground = await send(everything, start="41", words="[1, 2, 3]")
+    assert str(run.state) == "succeeded"
+    states = {str(key): str(task.state) for key, task in run.tasks.items()}
+    assert states == {
+        "add": "succeeded",
+        "inner/add": "succeeded",
+        "for-loop-1/add-2.0": "succeeded",
+        "for-loop-1/add-2.1": "succeeded",
+        "for-loop-1/add-2.2": "succeeded",
+        "condition-2/add-3": "skipped",
+        "importer": "succeeded",
+        "add-4": "succeeded",
+    }, states
+    assert record.parameters == {"start": 41, "words": [1, 2, 3]}, "read as what the document declares"
+    placed = {key.path: task.current for key, task in run.tasks.items() if task.current.node}
+    assert set(placed) >= {"add", "inner/add", "add-4"}
+    assert "importer" not in placed
+    assert placed["add"].actual_node == "one", "its own selector holds there only"
+    document = yaml.safe_load(text.split("\n---\n")[0])
+    assert record.pipeline == document, "what we write is placement only"
+    assert run.graph.spec.foreign.text == text
+    marks = {
+        pod["metadata"]["annotations"]["mlopx.dev/task"]
+        for pod in ground.double.kube.objects.all("pods")
+        if "mlopx.dev/run" in pod["metadata"]["labels"]
+    }
+    assert marks >= {"add", "inner/add", "for-loop-1/add-2", "add-4"}
+
+
+async def test_a_failure_is_told_of_the_task_that_failed(send: Any) -> None:
+    run, _, _, _ = await send(failing)
+    assert str(run.state) == "failed"
+    found = {key.path: task for key, task in run.tasks.items()}
+    assert found["broken"].state is TaskState.FAILED
+    assert found["broken"].current.error.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"nobody": 1}, "parameter 'nobody' is not one of this pipeline's (start, words)"),
+        ({"start": "one"}, "parameter 'start' expects int, but 'one' was given"),
+        ({"words": 3}, "parameter 'words' expects list, but 3 was given"),
+    ],
+)
+async def test_parameters_that_do_not_fit_the_document_are_refused(send: Any, given: Any, said: str) -> None:
+    with pytest.raises(InvalidSubmissionError) as caught:
+        await send(everything, **given)
+    assert said in caught.value.details
+
+
+async def test_without_caching_nothing_comes_from_the_cache(make: Any, judge: Any, tmp_path: Path) -> None:
+    text = judge.compile(inner.pipeline_func, tmp_path)
+    async with make() as ground, ground.house() as house:
+        found = []
+        for is_caching in (True, True, False):
+            file = ForeignFile("flow.yaml", text.encode())
+            run = await house.pipeline_manager.submit(Submission(file, is_caching=is_caching))
+            run = await house.ended(run.id)
+            found.append([task.from_cache for task in run.tasks.values()])
+    assert found == [[False], [True], [False]]
+
+
+async def test_a_run_that_was_accepted_before_the_server_ended_is_created_once_by_the_next(
+    make: Any, judge: Any, tmp_path: Path
+) -> None:
+    text = judge.compile(inner.pipeline_func, tmp_path)
+    async with make() as ground:
+        async with ground.house() as house:
+            ground.double.is_down = True
+            run = await house.pipeline_manager.submit(Submission(ForeignFile("flow.yaml", text.encode())))
+        ground.double.is_down = False
+        async with ground.house() as house:
+            run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    assert len(ground.double.runs) == 1
