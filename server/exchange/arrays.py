@@ -18,8 +18,11 @@ from server.planning.problem import NEVER, Edges, Floats, Held, Network, Problem
 SECONDS_PER_HOUR = 3600.0
 
 
-def to_problem(document: ProblemDocument) -> tuple[Problem, tuple[tuple[str, ...], ...]]:
-    """The arrays, and the names of each task's options. Raises UnreadableError naming the place."""
+Options = tuple[tuple[str, ...], ...]
+
+
+def to_problem(document: ProblemDocument) -> tuple[Problem, Options, tuple[str, ...]]:
+    """The arrays, the names of each task's options and of the resources. Raises UnreadableError naming the place."""
     return _Reader(document).problem()
 
 
@@ -57,7 +60,7 @@ class _Reader:
         self.runs = Names("run", [run.name for run in document.runs or [RunEntry()]])
         self._require_shape()
 
-    def problem(self) -> tuple[Problem, tuple[tuple[str, ...], ...]]:
+    def problem(self) -> tuple[Problem, Options, tuple[str, ...]]:
         seconds, first_mode, asked, options = self._modes()
         columns = Columns.of(self.node_entries, [*asked, *(held.requests for held in self.document.held)])
         demand, capacity = columns.demand(asked), columns.capacity(self.node_entries)
@@ -84,7 +87,7 @@ class _Reader:
             node_names=self.nodes.names,
         )
         self._require_able(problem)
-        return problem, options
+        return problem, options, columns.names
 
     def _unnamed(self, axis: int, what: str) -> list[Any]:
         if self.table is None:

@@ -15,11 +15,12 @@ from server.planning.problem import Problem
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """Attributes: `problem`; the names of each task's `options`, and of `runs`."""
+    """Attributes: `problem`; the names of each task's `options`, of `runs`, and of the problem's `resources`."""
 
     problem: Problem
     options: tuple[tuple[str, ...], ...]
     runs: tuple[str, ...]
+    resources: tuple[str, ...]
 
 
 def read_question(path: Path, cluster: Path | None = None) -> Question:
@@ -34,14 +35,14 @@ def read_question(path: Path, cluster: Path | None = None) -> Question:
             raise UnreadableError("has nodes of its own: --cluster goes with WfFormat files only")
         else:
             document = as_document(found)
-        problem, options = to_problem(document)
+        problem, options, resources = to_problem(document)
     except UnreadableError as error:
         text = str(error)
         raise UnreadableError(
             text if cluster is not None and text.startswith(str(cluster)) else f"{path}: {text}"
         ) from None
     runs = tuple(run.name or str(number) for number, run in enumerate(document.runs)) or ("0",)
-    return Question(problem, options, runs)
+    return Question(problem, options, runs, resources)
 
 
 __all__ = ["Question", "read_question"]

@@ -81,4 +81,4 @@ def _has(node: NodeEntry, name: str, plenty: float) -> float:
     return plenty if found is None else found
 
 
-__all__ = ["Columns", "is_exclusive"]
+__all__ = ["CPUS", "MEMORY", "PODS", "SLOTS", "Columns", "is_exclusive"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from server.planning.annealing import seeded
 from server.planning.building import Builder
-from server.planning.problem import Ints, Problem
+from server.planning.problem import Floats, Ints, Problem
 from server.planning.schedule import Schedule
 
 HOT, COLD = 0.02, 0.0002
@@ -115,10 +115,22 @@ def by_run(problem: Problem) -> Schedule:
     rank, mean = build.upward()
     runs = problem.runs
     work = np.bincount(runs.of_task, weights=mean, minlength=len(runs.weight)) / runs.weight
-    return build.by_list(_grouped(build.ordered(rank), work[runs.of_task], build.level))
+    return build.by_list(_grouped(build.ordered(rank), _after_upstreams(build, work[runs.of_task]), build.level))
 
 
-def _grouped(order: Ints, key: np.ndarray[tuple[int], np.dtype[np.float64]], level: Ints) -> Ints:
+def _after_upstreams(build: Builder, key: Floats) -> Floats:
+    """[n] the key, raised to that of what a task waits for in other runs: a list names upstreams first."""
+    of_task, edges = build.problem.runs.of_task, build.problem.edges
+    if (of_task[edges.task] == np.repeat(of_task, np.diff(edges.first))).all():
+        return key
+    raised = key.copy()
+    for task in build.topological:
+        upstreams = edges.task[edges.first[task] : edges.first[task + 1]]
+        raised[task] = raised[upstreams].max(initial=raised[task])
+    return raised
+
+
+def _grouped(order: Ints, key: Floats, level: Ints) -> Ints:
     by_key = order[np.argsort(key[order], kind="stable")]
     return by_key[np.argsort(-level[by_key], kind="stable")]
 

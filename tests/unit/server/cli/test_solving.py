@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from server.cli.app import app
-from server.exchange.answering import known_placers
 from server.exchange.reading import read_question
 from server.planning.checking import flaws
 from server.planning.schedule import Schedule
+from server.solving.answering import known_placers
 
 PROBLEM: dict[str, Any] = {
     "nodes": [{"name": "small", "cpus": 4}, {"name": "large", "cpus": 8, "accelerators": {"gpu": 1}}],
@@ -96,7 +96,7 @@ def test_times_are_sums_of_the_numbers_given(tmp_path: Path) -> None:
     seconds = [[0.1, 7.3], [0.7, 9.9], [1 / 3, 8.0]]
     path = tmp_path / "chain.json"
     path.write_text(json.dumps({"run_seconds": seconds, "edges": [[0, 1], [1, 2]]}))
-    for placer in known_placers():
+    for placer in ("anytime", "exact", "heft", "online", "srpt_eft"):
         rows = json.loads(solve(str(path), "--placer", placer, "--time-limit", "0.2", "--json").output)["tasks"]
         assert [row["finish"] for row in rows] == [0.1, 0.1 + 0.7, 0.1 + 0.7 + 1 / 3]
 
@@ -127,8 +127,8 @@ def test_fairly_shared_cards_are_answered_as_predicted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "arguments", "said"),
     [
-        ({}, ["--placer", "best"], "there is no placer 'best' for problem files; there are: anytime, exact, "),
-        ({}, ["--objective", "fun"], "there is no objective 'fun' for problem files; there are: makespan, turnaround"),
+        ({}, ["--placer", "best"], "there is no placer 'best'; known are: random_random, fifo_random, "),
+        ({}, ["--objective", "fun"], "there is no objective 'fun'; there are: turnaround, makespan, mixed, "),
         ({"edges": [["load", "load"]]}, [], "edges: the tasks wait for each other in a circle: 1 of them"),
         (
             {"network": {"kind": "uniform", "seconds_per_byte": 1, "sharing": "one_port"}},
@@ -136,7 +136,10 @@ def test_fairly_shared_cards_are_answered_as_predicted(tmp_path: Path) -> None:
             "the placer 'exact' knows only contention-free networks",
         ),
         (
-            {"runs": [{"name": "r"}, {"name": "s", "priority": 1}]},
+            {
+                "runs": [{"name": "r"}, {"name": "s", "priority": 1}],
+                "tasks": [*PROBLEM["tasks"], {"name": "more", "run": "s", "run_seconds": [1, 1]}],
+            },
             ["--placer", "exact"],
             "the placer 'exact' knows no priorities",
         ),

@@ -1,26 +1,40 @@
-"""What a strategy answers to a problem file, checked and bounded: the work of `mlopx-server solve`."""
+"""What a strategy answers to a problem file, checked and bounded: the work of `mlopx-server solve`.
+
+The constructors, `anytime` and `exact` work on the problem itself, as do strategies that compute on the whole queue;
+every other one is asked with requests (see `server.solving.rolling`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from server.components.placer_registry import foreign_placers, load_placer, placers
+from server.domain.errors import ConfigurationError
 from server.exchange.errors import UnreadableError
 from server.exchange.reading import Question
-from server.planning.bounds import makespan_bound, mean_turnaround, turnaround_bound
+from server.placers.whole_queue import WholeQueuePlacer
+from server.planning.bounds import mean_turnaround
 from server.planning.checking import flaws
 from server.planning.constructors import CONSTRUCTORS
 from server.planning.exact import PROVED, Goal, MissingSolverError, prove
+from server.planning.needs import NeedsTable
+from server.planning.objectives import OBJECTIVES
 from server.planning.prediction import predict
 from server.planning.problem import Problem, Sharing
+from server.planning.queue import Queue
 from server.planning.schedule import UNPLACED, Schedule
-from server.planning.search import OBJECTIVES, Objective, anytime
+from server.planning.stating import Statement
 from server.planning.warming import warm
+from server.solving.objectives import figure, objective_bound, require_objective, searched, without_empty_runs
+from server.solving.rolling import completed, rolled_out
+from server.solving.stating import Asking, Wishes
 
 SEARCHES = ("anytime", "exact")
+_OWN = {*SEARCHES, *CONSTRUCTORS}
 HINT_SHARE = 0.2
 """Of the time limit, what `exact` gives to `anytime` for a schedule to start from."""
 
@@ -30,7 +44,7 @@ class Wish:
     """How to solve: `placer`, `objective`, `seconds` at most (searches only), `seed`, and a clock that only goes on."""
 
     placer: str
-    objective: Objective
+    objective: str
     seconds: float
     seed: int
     monotonic: Callable[[], float]
@@ -55,25 +69,30 @@ class Answer:
 
 
 def known_placers() -> tuple[str, ...]:
-    """What `solve` can be asked for."""
-    return (*SEARCHES, *CONSTRUCTORS)
+    """What `solve` can be asked for by name; any other strategy as `package.module:Class`."""
+    return (*SEARCHES, *CONSTRUCTORS, *(name for name in (*placers, *foreign_placers()) if name not in _OWN))
 
 
 def solve(question: Question, wish: Wish) -> Answer:
-    """Solve it. Raises UnreadableError where that cannot be asked."""
+    """Solve it. Raises UnreadableError where that cannot be asked, or the strategy fails."""
+    require_objective(question.problem, wish.objective)
+    if not question.problem.task_count:
+        nothing = np.zeros(0)
+        empty = Schedule(np.zeros(0, np.int32), np.zeros(0, np.int32), nothing, nothing)
+        return Answer(empty, 0.0, 0.0, None, 0.0, [])
+    question = without_empty_runs(question)
     problem = question.problem
-    _require_solvable(problem, wish)
     if wish.placer in SEARCHES:
         warm()  # compiling is not searching
     began = wish.monotonic()
-    schedule, bound = _solved(problem, wish)
+    schedule, bound = _solved(question, wish)
     used = wish.monotonic() - began
     if problem.network.sharing is Sharing.MAX_MIN:
         schedule = predict(problem, schedule)
     shared = predict(problem, schedule).makespan if problem.network.cards is not None else None
-    value = _value(problem, wish.objective, schedule)
+    value = figure(problem, schedule, wish.objective)
     if bound is None:
-        bound = makespan_bound(problem) if wish.objective == "makespan" else turnaround_bound(problem)
+        bound = objective_bound(problem, wish.objective)
     return Answer(schedule, value, min(bound, value), shared, used, flaws(problem, schedule))
 
 
@@ -119,25 +138,59 @@ def as_lines(question: Question, wish: Wish, answer: Answer) -> list[str]:
     return [*lines, *(f"FLAW: {flaw}" for flaw in answer.flaws)]
 
 
-def _require_solvable(problem: Problem, wish: Wish) -> None:
-    if wish.placer not in known_placers():
-        raise UnreadableError(
-            f"there is no placer {wish.placer!r} for problem files; there are: {', '.join(known_placers())}"
-        )
-    if wish.placer != "exact":
-        return
-    is_shared = problem.network.sharing is not Sharing.CONTENTION_FREE and not problem.network.is_free
-    if is_shared:
-        raise UnreadableError("the placer 'exact' knows only contention-free networks; this one shares its links")
-    if len(np.unique(problem.runs.priority)) > 1:
-        raise UnreadableError("the placer 'exact' knows no priorities; give all runs the same one")
-
-
-def _solved(problem: Problem, wish: Wish) -> tuple[Schedule, float | None]:
-    if wish.placer in CONSTRUCTORS:
-        return CONSTRUCTORS[wish.placer](problem), None
+def _solved(question: Question, wish: Wish) -> tuple[Schedule, float | None]:
+    problem = question.problem
     if wish.placer == "anytime":
         return _searched(problem, wish, wish.seconds), None
+    if wish.placer == "exact":
+        return _proved(problem, wish)
+    if wish.placer in CONSTRUCTORS:
+        return CONSTRUCTORS[wish.placer](problem), None
+    try:
+        placer = load_placer(wish.placer)()
+    except ConfigurationError as error:
+        raise UnreadableError("; ".join([str(error.args[0]), *([error.hint] if error.hint else [])])) from None
+    asking = Asking(question)
+    wishes = Wishes(wish.objective, wish.seed, wish.seconds)
+    if not isinstance(placer, WholeQueuePlacer):
+        return rolled_out(asking, placer, wish.placer, wishes), None
+    statement = _stated(asking, wishes)
+    try:
+        found = placer.schedule(statement, Queue(problem, statement.finish_of_bound))
+        return completed(problem, found), None
+    except Exception as error:
+        raise UnreadableError(f"the placer {wish.placer!r} failed: {type(error).__name__}: {error}") from error
+
+
+def _stated(asking: Asking, wishes: Wishes) -> Statement:
+    """The problem itself, as strategies take it that compute on the whole queue."""
+    problem, request = asking.problem, asking.request(asking.begin(), wishes)
+    known = {task.key: task for task in request.tasks()}
+    tasks = [known[key] for key in asking.keys]
+    table = NeedsTable(request.snapshot.nodes)
+    place = {name: number for number, name in enumerate(asking.question.runs)}
+    return Statement(
+        request=replace(request, runs=tuple(sorted(request.runs, key=lambda run: place[run.run_id]))),
+        problem=problem,
+        medians=problem.seconds,
+        tasks=tasks,
+        needs=[table.of(task) for task in tasks],
+        options=[option for task in tasks for option in task.options],
+        finish_of_bound=np.zeros(len(problem.runs.submitted)),
+    )
+
+
+def _proved(problem: Problem, wish: Wish) -> tuple[Schedule, float | None]:
+    if wish.objective == "cost":
+        return _searched(problem, wish, wish.seconds), None
+    if problem.network.sharing is not Sharing.CONTENTION_FREE and not problem.network.is_free:
+        raise UnreadableError("the placer 'exact' knows only contention-free networks; this one shares its links")
+    provable = (*(goal.value for goal in Goal), "cost")
+    if wish.objective not in provable:
+        known = ", ".join(provable)
+        raise UnreadableError(f"the placer 'exact' proves {known}, not {wish.objective!r}; ask 'anytime' for that")
+    if len(np.unique(problem.runs.priority)) > 1:
+        raise UnreadableError("the placer 'exact' knows no priorities; give all runs the same one")
     hint = _searched(problem, wish, HINT_SHARE * min(wish.seconds, 1.0))
     left = (1 - HINT_SHARE) * wish.seconds
     try:
@@ -148,11 +201,7 @@ def _solved(problem: Problem, wish: Wish) -> tuple[Schedule, float | None]:
 
 
 def _searched(problem: Problem, wish: Wish, seconds: float) -> Schedule:
-    return anytime(problem, seconds=seconds, monotonic=wish.monotonic, seed=wish.seed, objective=wish.objective)
-
-
-def _value(problem: Problem, objective: Objective, schedule: Schedule) -> float:
-    return schedule.makespan if objective == "makespan" else mean_turnaround(problem, schedule)
+    return searched(problem, wish.objective, seconds=seconds, monotonic=wish.monotonic, seed=wish.seed)
 
 
 def _row(question: Question, schedule: Schedule, task: int) -> dict[str, Any]:
