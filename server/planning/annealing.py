@@ -20,6 +20,8 @@ CYCLE = 300
 """Steps per task of one cooling."""
 GRAIN = 20_000
 """Tasks looked at, about, between two looks at the clock."""
+SLICES = 20
+"""A cooling has at least so many heats, however small the problem."""
 
 
 def can_anneal(problem: Problem, start: Schedule) -> bool:
@@ -80,7 +82,7 @@ class Annealer:
     @property
     def grain(self) -> int:
         """Steps between two looks at the clock."""
-        return max(1, GRAIN // max(1, self.problem.task_count))
+        return max(1, min(GRAIN // max(1, self.problem.task_count), self.cycle // SLICES))
 
     def start(self, schedule: Schedule) -> None:
         """Go on from a schedule in which every task is placed."""
@@ -157,4 +159,4 @@ def _heat_unit(seconds: Floats, fixed: Ground) -> float:
     return running + moved
 
 
-__all__ = ["Annealer", "can_anneal", "seeded"]
+__all__ = ["SLICES", "Annealer", "can_anneal", "seeded"]

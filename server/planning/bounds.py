@@ -88,13 +88,14 @@ def heads(problem: Problem, best: Floats) -> Floats:
 
 def tails(problem: Problem, best: Floats, *, is_within_run: bool = False) -> Floats:
     """[n, m] the least seconds between the end of each task on each node and the end of all that waits for it;
-    `is_within_run` counts only dependents in the task's own run."""
+    `is_within_run` counts only dependents in the task's own run. Dependents that can never run do not count."""
     rev, ports, of_task = problem.edges.reversed(), _Ports(problem, is_reversed=True), problem.runs.of_task
     found = np.zeros((problem.task_count, problem.node_count))
     for task in topological(problem.edges)[::-1]:
         for k in range(rev.first[task], rev.first[task + 1]):
             dependent = rev.task[k]
-            if not is_within_run or of_task[dependent] == of_task[task]:
+            is_counted = not is_within_run or of_task[dependent] == of_task[task]
+            if is_counted and np.isfinite(best[dependent]).any():
                 after = ports.arrivals(found[dependent] + best[dependent], float(rev.bytes[k]))
                 found[task] = np.maximum(found[task], after)
     return found

@@ -15,10 +15,10 @@ import numpy as np
 
 from server.planning.annealing import Annealer, can_anneal, seeded
 from server.planning.building import Builder
-from server.planning.constructors import heft
+from server.planning.constructors import best_single_node, heft
 from server.planning.prediction import link_caps, predict, replayable
 from server.planning.problem import Floats, Network, Problem, Sharing
-from server.planning.schedule import Schedule
+from server.planning.schedule import UNPLACED, Schedule
 
 HOT, COLD = 0.05, 0.0005
 """Heat at the beginning and end of a cycle, as a share of the objective."""
@@ -60,8 +60,12 @@ class Contender:
         return max(1, GRAIN // max(1, self.problem.task_count))
 
     def offers(self, start: Schedule) -> Iterator[Schedule]:
-        """Plans to start from, for as long as the caller has time: `start`, and searches at surcharges."""
+        """Plans to start from, for as long as the caller has time: `start`, everything on one node as far as that goes
+        (the constructors' time may have ended before), and searches at surcharges."""
         yield start
+        together = best_single_node(self.problem)
+        if (together.node != UNPLACED).all():
+            yield together
         free = replace(self.problem, network=replace(self.problem.network, sharing=Sharing.CONTENTION_FREE))
         if not can_anneal(free, start):
             return

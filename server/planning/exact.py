@@ -62,7 +62,8 @@ def prove(
     goal: Goal = Goal.MAKESPAN,
     seed: int = 0,
 ) -> Proof:
-    """Search for `seconds` with so many threads; `hint` is a sound schedule to be improved on.
+    """Search for `seconds` with so many threads; `hint` is a sound schedule to be improved on;
+    one that leaves out what could run is not looked at.
 
     Tasks that nothing can run, and those that wait for them, stay unplaced. Transfers are contention-free: on shared
     links the bound still holds, and `is_proved` says that nothing is better when each transfer is alone.
@@ -75,7 +76,7 @@ def prove(
     if not len(ways.tasks):
         return Proof(_nothing(problem), 0.0, 0.0)
     first = laid_out(problem, _greedy(problem, ways))
-    if hint is not None:
+    if hint is not None and (hint.node[ways.tasks] != UNPLACED).all():
         first = _better(problem, goal, laid_out(problem, hint), first)
     best = Proof(first, _value(problem, goal, first), least)
     if best.is_proved or ways.term_count(problem) > MOST_TERMS:

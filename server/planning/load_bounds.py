@@ -26,7 +26,8 @@ STEP = 0.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Alternatives:
     """Attributes: `seconds` [q, m] of each mode on each node, infinite where it does not fit; `demand` [q, r];
-    `capacity` [m, r] beside what is held for ever; `first_mode` [n + 1]; `able` [n] whether anything can run it."""
+    `capacity` [m, r] beside what is held for ever; `first_mode` [n + 1]; `able` [n] whether anything can run it and all
+    that it waits for."""
 
     seconds: Floats
     demand: Floats
@@ -48,14 +49,15 @@ class Alternatives:
                 seconds[(asks[:, None] > room[None, :]) & (asks[:, None] > 0)] = np.inf
         seconds[:, np.isinf(problem.opens)] = np.inf
         able = np.logical_or.reduceat(np.isfinite(seconds).any(axis=1), problem.first_mode[:-1])
-        return cls(seconds, demand, np.maximum(capacity, 0.0), problem.first_mode, able & np.isfinite(problem.release))
+        able = _without_dependents(able & np.isfinite(problem.release), problem.edges)
+        return cls(seconds, demand, np.maximum(capacity, 0.0), problem.first_mode, able)
 
     def best_seconds(self) -> Floats:
-        """[n, m] the least seconds of each task on each node."""
-        if len(self.seconds) == len(self.first_mode) - 1:
-            return self.seconds
-        found: Floats = np.minimum.reduceat(self.seconds, self.first_mode[:-1], axis=0)
-        return found
+        """[n, m] the least seconds of each task on each node; infinite where it can never run."""
+        found = self.seconds
+        if len(found) > len(self.first_mode) - 1:
+            found = np.minimum.reduceat(found, self.first_mode[:-1], axis=0)
+        return found if self.able.all() else np.where(self.able[:, None], found, np.inf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,6 +182,21 @@ class _Levels:
             found[task] = 1.0
             task = before[task]
         return found
+
+
+def _without_dependents(able: npt.NDArray[np.bool_], edges: Edges) -> npt.NDArray[np.bool_]:
+    """Those of the able tasks that wait for able ones only."""
+    if able.all():
+        return able
+    rev, found = edges.reversed(), able.copy()
+    stuck = np.flatnonzero(~able).tolist()
+    while stuck:
+        task = stuck.pop()
+        for dependent in rev.task[rev.first[task] : rev.first[task + 1]].tolist():
+            if found[dependent]:
+                found[dependent] = False
+                stuck.append(dependent)
+    return found
 
 
 def _in_order(upstreams: list[list[int]]) -> list[int]:

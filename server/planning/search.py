@@ -22,6 +22,9 @@ OBJECTIVES: tuple[Objective, ...] = ("makespan", "turnaround")
 PORTFOLIO_SHARE = 0.3
 """Of the time limit, what the constructors may take after the first."""
 
+ANSWER_SHARE = 0.01
+"""Of the time limit, what is kept for writing the answer down: a call ends within its limit."""
+
 SURCHARGED_SHARE = 0.5
 """Of the time left after them, what searches at surcharges may take where transfers share cards."""
 
@@ -64,7 +67,7 @@ def anytime(
     if objective not in OBJECTIVES:
         raise ValueError(f"there is no objective {objective!r}; there are {', '.join(OBJECTIVES)}")
     begun = monotonic()
-    deadline = begun + seconds
+    deadline = begun + (1 - ANSWER_SHARE) * seconds
     lists = Shuffler(problem, is_makespan=objective == "makespan", seed=seed)
     latest = begun + PORTFOLIO_SHARE * seconds if max_steps is None else deadline
     best = _best_start(problem, lists, objective, lambda: monotonic() < latest)
@@ -132,20 +135,22 @@ def _search(searcher: Searcher, monotonic: Callable[[], float], deadline: float,
 
 
 def _search_for(searcher: Searcher, monotonic: Callable[[], float], deadline: float) -> None:
-    """As many coolings as fit, judged by the first steps, equally long."""
+    """As many coolings as fit, judged by the first steps, equally long; no slice is begun that would end too late."""
     begun = monotonic()
     searcher.run(searcher.grain, 1.0, 0.0)
     now = monotonic()
     possible = searcher.grain * (deadline - now) / max(now - begun, 1e-9)
     coolings = max(1, round(possible / searcher.cycle))
     cooling_begun, cooling_seconds = now, max((deadline - now) / coolings, 1e-9)
-    while now < deadline:
+    slice_seconds = 0.0
+    while now + slice_seconds < deadline:
         progress = (now - cooling_begun) / cooling_seconds
         if progress >= 1.0:
             searcher.restart()
             cooling_begun, progress = now, 0.0
         searcher.run(searcher.grain, progress, possible / searcher.cycle)
-        now = monotonic()
+        before, now = now, monotonic()
+        slice_seconds = now - before
 
 
 __all__ = ["OBJECTIVES", "Objective", "anytime"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.annealing import seeded
+from server.planning.annealing import SLICES, seeded
 from server.planning.building import Builder
 from server.planning.problem import Floats, Ints, Problem
 from server.planning.schedule import Schedule
@@ -48,7 +48,8 @@ class Shuffler:
     @property
     def grain(self) -> int:
         """Steps between two looks at the clock."""
-        return max(1, GRAIN // max(1, self.problem.task_count * self.problem.node_count))
+        size = self.problem.task_count * self.problem.node_count
+        return max(1, min(GRAIN // max(1, size), self.cycle // SLICES))
 
     def value(self, schedule: Schedule) -> tuple[float, ...]:
         """What a schedule costs, level by level from the highest priority; less is better."""

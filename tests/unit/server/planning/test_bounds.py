@@ -129,3 +129,11 @@ def test_upstreams_come_first(count: int, data: st.DataObject) -> None:
 def test_a_circle_is_refused() -> None:
     with pytest.raises(ValueError, match="wait for each other in a circle: 2 of them"):
         topological(edges_of(3, {(0, 1): 0.0, (1, 0): 0.0}))
+
+
+def test_a_task_that_waits_for_one_that_nothing_can_run_does_not_count() -> None:
+    """Alone the first takes 1 s; the third could take 50 s but never starts."""
+    seconds = np.array([[1.0], [NEVER], [50.0]])
+    problem = exclusive_problem(seconds, edges_of(3, {(1, 2): 0.0}), Network())
+    assert makespan_bound(problem) == pytest.approx(1.0)
+    assert turnaround_bound(problem) == pytest.approx(1.0)

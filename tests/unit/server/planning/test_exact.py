@@ -104,6 +104,29 @@ def test_tasks_that_nothing_can_run_stay_unplaced_with_all_that_waits_for_them()
     assert (nothing.schedule.node.tolist(), nothing.value) == ([UNPLACED], 0.0)
 
 
+@pytest.mark.parametrize("goal", Goal)
+def test_what_nothing_can_run_neither_counts_nor_disturbs_the_proof_of_the_rest(goal: Goal) -> None:
+    """Of the published example, task 4 fits no node, so 8 and 9 never run either; the other seven are a problem."""
+    seconds = np.array(TOPCUOGLU, float)
+    seconds[4] = NEVER
+    edges = {pair: float(size) for pair, size in TOPCUOGLU_EDGES.items()}
+    problem = exclusive_problem(seconds, edges_of(10, edges), Network(uniform=1.0))
+    rest = [0, 1, 2, 3, 5, 6, 7]
+    kept = {(rest.index(a), rest.index(b)): size for (a, b), size in edges.items() if {a, b} <= set(rest)}
+    smaller = exclusive_problem(np.array(TOPCUOGLU, float)[rest], edges_of(7, kept), Network(uniform=1.0))
+    proof, alone = prove(problem, seconds=20, goal=goal), prove(smaller, seconds=20, goal=goal)
+    assert (proof.value, proof.is_proved) == (alone.value, True)
+    assert proof.lower_bound <= proof.value
+    assert np.flatnonzero(proof.schedule.node == UNPLACED).tolist() == [4, 8, 9]
+    assert flaws(problem, proof.schedule) == []
+
+
+def test_a_hint_that_leaves_out_what_could_run_is_not_taken_for_a_short_schedule(published: Problem) -> None:
+    best = prove(published, seconds=20).schedule
+    short = np.where(np.arange(10) == 9, UNPLACED, best.node).astype(np.int32)
+    assert (prove(published, seconds=20, hint=dataclasses.replace(best, node=short)).value) == 73.0
+
+
 def test_without_the_solver_the_error_says_what_to_install(published: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 

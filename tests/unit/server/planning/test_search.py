@@ -6,18 +6,21 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.planning.annealing import Annealer
 from server.planning.checking import flaws
 from server.planning.constructors import PORTFOLIO
 from server.planning.prediction import predict
 from server.planning.problem import Network, Problem, Sharing, exclusive_problem, no_edges
 from server.planning.schedule import Schedule
 from server.planning.search import OBJECTIVES, Objective, anytime
+from server.planning.shuffling import Shuffler
 from server.testing.random_problems import arabnejad, edges_of, problems, random_problem, topcuoglu
 
 
@@ -39,6 +42,31 @@ def turnaround(problem: Problem, schedule: Schedule) -> float:
 def test_the_optima_of_the_published_examples_are_found() -> None:
     assert searched(topcuoglu(), steps=20_000).makespan == 73.0
     assert searched(arabnejad(), steps=20_000).makespan == 113.0
+
+
+def test_they_are_found_from_every_seed_in_less_steps_than_a_twentieth_of_a_second_has() -> None:
+    for seed in range(20):
+        assert searched(topcuoglu(), seed=seed, steps=15_000).makespan == 73.0
+        assert searched(arabnejad(), seed=seed, steps=15_000).makespan == 113.0
+
+
+@pytest.mark.parametrize("sharing", Sharing)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_call_ends_within_its_limit(objective: Objective, sharing: Sharing) -> None:
+    """Every look at this clock takes a hundredth of a second, and so does whatever is done between two looks."""
+    looks = count()
+    drawn = random_problem(4, tasks=14, nodes=3)
+    problem = replace(drawn, network=Network(cards=np.full(3, 0.01), sharing=sharing))
+    anytime(problem, seconds=0.5, monotonic=lambda: next(looks) / 100, objective=objective)
+    assert 20 < next(looks) <= 50
+
+
+def test_however_small_a_problem_it_is_cooled_step_by_step() -> None:
+    """A cooling of few slices never gets cold."""
+    for size in (3, 10, 30, 100):
+        problem = random_problem(1, tasks=size, nodes=3)
+        for searcher in (Annealer(problem), Shuffler(problem, is_makespan=True)):
+            assert searcher.cycle >= 20 * searcher.grain
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -141,6 +169,7 @@ if sys.argv[1] == "without":
 from server.planning.constructors import PORTFOLIO
 from server.planning.kernels.compiling import IS_COMPILED
 from server.planning.search import anytime
+from server.planning.shuffling import Shuffler
 from server.testing.random_problems import random_problem
 print(IS_COMPILED, file=sys.stderr)
 for seed in range(6):
