@@ -55,6 +55,8 @@ class Recorder:
         self.cluster = Cluster(request, table)
         self._ranked: dict[tuple[int, tuple[int | None, ...]], list[Candidate]] = {}
         self._filtered: dict[int, dict[str, tuple[str, ...]]] = {}
+        self._free: dict[int, list[int]] = {}
+        self._starts: dict[tuple[int, int], list[float]] = {}
         self._looks = 0
 
     def placed(self, task: WaitingTask, placement: Placement) -> Decision:
@@ -63,49 +65,55 @@ class Recorder:
         chosen = self._chosen(task, placement, ranked)
         others = [one for one in ranked if (one.node, one.option) != (placement.node, placement.option)]
         self._take(task, placement)
-        return self._fit(
-            replace(
-                self._blank(task, placement.reason or f"chosen by {self.strategy}"),
-                node=placement.node,
-                option=placement.option,
-                candidates=(chosen, *others[: MOST_CANDIDATES - 1]),
-                runner_up=others[0].node if others else None,
-                estimate=self._estimate(task, placement),
-                planned_start_at=placement.planned_start_at,
-                planned_finish_at=placement.planned_finish_at,
-            )
+        return self._record(
+            task,
+            placement.reason or f"chosen by {self.strategy}",
+            (chosen, *others[: MOST_CANDIDATES - 1]),
+            placement,
+            runner_up=others[0].node if others else None,
+            is_held=False,
         )
 
     def held(self, task: WaitingTask, reason: str, placement: Placement | None) -> Decision:
         """The record of a ready task that waits; `placement` is what the plan has in mind for it."""
         ranked = self._candidates(task)
+        runner_up = ranked[0].node if ranked else None
+        return self._record(task, reason, tuple(ranked[:MOST_CANDIDATES]), placement, runner_up=runner_up, is_held=True)
+
+    def _record(
+        self,
+        task: WaitingTask,
+        reason: str,
+        candidates: tuple[Candidate, ...],
+        placement: Placement | None,
+        *,
+        runner_up: str | None,
+        is_held: bool,
+    ) -> Decision:
+        is_placed = placement is not None and not is_held
         return self._fit(
-            replace(
-                self._blank(task, reason),
-                candidates=tuple(ranked[:MOST_CANDIDATES]),
-                runner_up=ranked[0].node if ranked else None,
+            Decision(
+                id=self.new_id(),
+                cycle=self.request.cycle,
+                at=self.request.now,
+                run_id=task.run_id,
+                key=task.key,
+                attempt=task.attempt,
+                node=placement.node if placement is not None and is_placed else None,
+                option=placement.option if placement is not None and is_placed else None,
+                strategy=self.strategy,
+                reason=clipped(reason),
+                snapshot_at=self.request.snapshot.taken_at,
+                candidates=candidates,
+                runner_up=runner_up,
+                rejected=_commonest(self.cluster.needs(task).rejected),
+                estimate=self._estimate(task, placement) if placement is not None and is_placed else None,
                 planned_start_at=placement.planned_start_at if placement else None,
                 planned_finish_at=placement.planned_finish_at if placement else None,
+                fallback_from=self.fallback_from,
+                filtered=self._named(task),
+                strategy_version=self.version,
             )
-        )
-
-    def _blank(self, task: WaitingTask, reason: str) -> Decision:
-        return Decision(
-            id=self.new_id(),
-            cycle=self.request.cycle,
-            at=self.request.now,
-            run_id=task.run_id,
-            key=task.key,
-            attempt=task.attempt,
-            node=None,
-            option=None,
-            strategy=self.strategy,
-            reason=clipped(reason),
-            snapshot_at=self.request.snapshot.taken_at,
-            rejected=_commonest(self.cluster.needs(task).rejected),
-            fallback_from=self.fallback_from,
-            filtered=self._named(task),
-            strategy_version=self.version,
         )
 
     def _take(self, task: WaitingTask, placement: Placement) -> None:
@@ -120,6 +128,8 @@ class Recorder:
             seconds = self.cluster.seconds(task, option, node)
             self.cluster.timelines[node].take(option.requests, 0.0, seconds)
             self._ranked.clear()
+            self._free.clear()
+            self._starts.clear()
 
     def _named(self, task: WaitingTask) -> dict[str, tuple[str, ...]]:
         """Some nodes for each of the commonest reasons; none on a very large cluster."""
@@ -141,39 +151,60 @@ class Recorder:
         rows = tuple(profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
         key = (id(needs), rows)
         if key not in self._ranked:
-            nodes = self._promising(task, needs)
-            found = [one for one in (self._candidate(task, needs, node) for node in nodes) if one is not None]
-            found.sort(key=lambda one: (NEVER if one.score is None else one.score, one.node))
-            self._ranked[key] = found[: MOST_CANDIDATES + 1]
+            medians = {option.name: self.cluster.medians(row) for option, row in zip(task.options, rows, strict=True)}
+            offers = [offer for node in self._promising(needs, medians) for offer in self._offers(needs, node, medians)]
+            offers.sort(key=lambda offer: (offer[0], self.cluster.nodes[offer[1]].name))
+            self._ranked[key] = [self._candidate(task, *offer) for offer in offers[: MOST_CANDIDATES + 1]]
         return self._ranked[key]
 
-    def _promising(self, task: WaitingTask, needs: Needs) -> Sequence[int]:
+    def _promising(self, needs: Needs, medians: Mapping[str, Sequence[float]]) -> Sequence[int]:
         """The nodes worth comparing: of many, the quickest, and the quickest of those with room now."""
         nodes = self.cluster.part_of(needs.nodes, MOST_NODES_COMPARED)
         if len(nodes) <= MOST_NODES_COMPARED:
             return nodes
-
-        def quick(node: int) -> float:
-            return self.cluster.seconds(task, needs.options[node][0], node)
-
         half = MOST_NODES_COMPARED // 2
-        free = [node for node in nodes if self.cluster.has_room(needs, node, 0.0)]
-        return sorted({*heapq.nsmallest(half, nodes, key=quick), *heapq.nsmallest(half, free, key=quick)})
+        return sorted(
+            {
+                *_quickest(half, nodes, needs, medians),
+                *_quickest(half, self._free_among(needs, nodes), needs, medians),
+            }
+        )
 
-    def _candidate(self, task: WaitingTask, needs: Needs, node: int) -> Candidate | None:
-        offer = self.cluster.offer(task, node, 0.0)
-        option = offer.option if offer else needs.options[node][0]
+    def _free_among(self, needs: Needs, nodes: Sequence[int]) -> Sequence[int]:
+        """Those of the nodes with room now; of all that can run a task they are found once for equal needs."""
+        if nodes is not needs.nodes:
+            return [node for node in nodes if self.cluster.has_room(needs, node, 0.0)]
+        if id(needs) not in self._free:
+            self._free[id(needs)] = [node for node in nodes if self.cluster.has_room(needs, node, 0.0)]
+        return self._free[id(needs)]
+
+    def _offers(
+        self, needs: Needs, node: int, medians: Mapping[str, Sequence[float]]
+    ) -> list[tuple[float, int, TaskOption, float]]:
+        """The option that ends first on a node: (finish, node, option, start), infinite where its room never comes."""
+        if (id(needs), node) not in self._starts:
+            line = self.cluster.timelines[node]
+            self._starts[id(needs), node] = [line.earliest_start(one.requests, 0.0) for one in needs.options[node]]
+        starts = self._starts[id(needs), node]
+        offers = [
+            (start + medians[option.name][node], node, option, start)
+            for option, start in zip(needs.options[node], starts, strict=True)
+        ]
+        return offers if len(offers) == 1 else [min(offers, key=lambda offer: offer[0])]
+
+    def _candidate(self, task: WaitingTask, finish: float, node: int, option: TaskOption, start: float) -> Candidate:
         band = self.cluster.estimate(task, option, node) or _unknown(self.cluster.seconds(task, option, node))
+        is_offered = start < NEVER
         return Candidate(
             node=self.cluster.nodes[node].name,
             option=option.name,
             seconds_p10=round(band.p10, 3),
             seconds_p50=round(band.p50, 3),
             seconds_p90=round(band.p90, 3),
-            score=round(offer.finish, 3) if offer else None,
-            is_free=offer is not None and offer.start <= 0,
-            start_seconds=round(offer.start, 3) if offer else None,
-            finish_seconds=round(offer.finish, 3) if offer else None,
+            score=round(finish, 3) if is_offered else None,
+            is_free=start <= 0,
+            start_seconds=round(start, 3) if is_offered else None,
+            finish_seconds=round(finish, 3) if is_offered else None,
         )
 
     def _chosen(self, task: WaitingTask, placement: Placement, ranked: list[Candidate]) -> Candidate:
@@ -232,7 +263,7 @@ def record_bytes(decision: Decision) -> int:
     texts += [decision.strategy_version]
     texts += [f"{text}....." for reason, nodes in decision.filtered.items() for text in (reason, *nodes)]
     weight = _FRAME_BYTES + _CANDIDATE_BYTES * len(decision.candidates) + 16 * len(decision.rejected)
-    return weight + sum(len(text.encode()) for text in texts)
+    return weight + len("".join(texts).encode())
 
 
 def clipped(text: str) -> str:
@@ -246,6 +277,14 @@ def _option(task: WaitingTask, name: str) -> TaskOption:
 
 def _commonest(reasons: Mapping[str, int], most: int = MOST_REASONS) -> dict[str, int]:
     return {clipped(reason): count for reason, count in list(reasons.items())[:most]}
+
+
+def _quickest(most: int, nodes: Sequence[int], needs: Needs, medians: Mapping[str, Sequence[float]]) -> list[int]:
+    """So many of the nodes that run a task soonest, each with the first option it can run."""
+    if len(medians) == 1:
+        (seconds,) = medians.values()
+        return heapq.nsmallest(most, nodes, key=seconds.__getitem__)
+    return heapq.nsmallest(most, nodes, key=lambda node: medians[needs.options[node][0].name][node])
 
 
 def _unknown(seconds: float) -> Estimate:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -25,7 +26,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from server.domain.placement import Hold, Placement, PlacementPlan
+from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
 from server.placers.interface import PlacerInterface
 
@@ -169,7 +170,15 @@ def _get_warm(placer: PlacerInterface, answers: BinaryIO) -> None:
 
 def _answer(placer: PlacerInterface, frame: bytes) -> tuple[int, tuple[Any, ...]]:
     """The serial number of the request, with the plan or what went wrong."""
-    serial, request = pickle.loads(frame)
+    gc.disable()  # a request is a hundred thousand values that all live until it is answered: nothing to look for
+    try:
+        serial, request = pickle.loads(frame)
+        return _placed(placer, serial, request)
+    finally:
+        gc.enable()
+
+
+def _placed(placer: PlacerInterface, serial: int, request: PlacementRequest) -> tuple[int, tuple[Any, ...]]:
     try:
         return serial, ("plan", *flatten(placer.place(request)))
     except (Exception, SystemExit) as error:

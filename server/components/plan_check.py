@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from server.domain.placement import Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
+from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
 from server.domain.resources import Resources
 from server.planning.needs import NeedsTable
 
@@ -27,16 +27,24 @@ def plan_problems(request: PlacementRequest, plan: PlacementPlan, table: NeedsTa
 def _all_problems(
     request: PlacementRequest, plan: PlacementPlan, table: NeedsTable, tasks: dict[TaskRef, WaitingTask]
 ) -> Iterator[str]:
-    answers = Counter((placement.run_id, placement.key) for placement in plan.placements)
-    answers.update((hold.run_id, hold.key) for hold in plan.holds)
-    yield from (f"task {name(ref)} is not in the request" for ref in answers if ref not in tasks)
-    yield from (f"task {name(ref)} is answered {count} times" for ref, count in answers.items() if count > 1)
-    yield from (f"task {name(ref)} is not answered" for ref in tasks if ref not in answers)
-    for placement in plan.placements:
-        task = tasks.get((placement.run_id, placement.key))
-        if task is not None:
-            yield from _placement_problems(placement, task, table)
-    yield from _overcommitted(request, plan, table, tasks)
+    answers: Counter[int] = Counter()
+    placed: list[tuple[Placement, WaitingTask]] = []
+    given: tuple[Placement | Hold, ...] = (*plan.placements, *plan.holds)
+    for answer in given:
+        task = tasks.get((answer.run_id, answer.key))
+        if task is None:
+            yield f"task {name((answer.run_id, answer.key))} is not in the request"
+            continue
+        answers[id(task)] += 1
+        if isinstance(answer, Placement):
+            placed.append((answer, task))
+    if len(answers) < len(tasks) or answers.total() > len(tasks):
+        counts = {ref: answers[id(task)] for ref, task in tasks.items()}
+        yield from (f"task {name(ref)} is answered {count} times" for ref, count in counts.items() if count > 1)
+        yield from (f"task {name(ref)} is not answered" for ref, count in counts.items() if not count)
+    for placement, task in placed:
+        yield from _placement_problems(placement, task, table)
+    yield from _overcommitted(request, placed, table)
 
 
 def _placement_problems(placement: Placement, task: WaitingTask, table: NeedsTable) -> Iterator[str]:
@@ -57,14 +65,14 @@ def _placement_problems(placement: Placement, task: WaitingTask, table: NeedsTab
 
 
 def _overcommitted(
-    request: PlacementRequest, plan: PlacementPlan, table: NeedsTable, tasks: dict[TaskRef, WaitingTask]
+    request: PlacementRequest, placed: list[tuple[Placement, WaitingTask]], table: NeedsTable
 ) -> Iterator[str]:
     """Nodes on which more is planned to start right now than there is room for."""
     room = request.snapshot.available()
     said: set[str] = set()
-    for placement in plan.placements:
-        task, start = tasks.get((placement.run_id, placement.key)), placement.planned_start_at
-        if task is None or not task.is_ready or start is None or start.tzinfo is None or start > request.now:
+    for placement, task in placed:
+        start = placement.planned_start_at
+        if not task.is_ready or start is None or start.tzinfo is None or start > request.now:
             continue
         asked = requests_of(task, placement.option)
         if asked is None or placement.node not in table.index or placement.node in said:

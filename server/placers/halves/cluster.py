@@ -60,6 +60,7 @@ class Cluster:
                 self.timelines[index].hold(occupancy.requests, unknown if rest is None else rest)
         columns = request.estimates.column_of
         self._columns = [columns.get(node.name) for node in self.nodes]
+        self._medians: dict[int | None, list[float]] = {}
         self._full_at: dict[int, float] = {}
         self._turn = 0
 
@@ -77,6 +78,16 @@ class Cluster:
         """Predicted median run time."""
         estimate = self.estimate(task, option, node)
         return UNKNOWN_SECONDS if estimate is None else estimate.p50
+
+    def medians(self, row: int | None) -> Sequence[float]:
+        """Predicted median run times of one row of the estimates, on every node."""
+        if row not in self._medians:
+            cells = () if row is None else self.request.estimates.table[row]
+            known = [cell.p50 for cell in cells]
+            self._medians[row] = [
+                UNKNOWN_SECONDS if column is None or not known else known[column] for column in self._columns
+            ]
+        return self._medians[row]
 
     def tasks_on(self, node: int, at: float) -> int:
         """How many tasks the node has at that time, running or planned."""
