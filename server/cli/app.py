@@ -16,6 +16,7 @@ from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
 from server.cli.observing import learn, observed
 from server.cli.profiling import profile_node
+from server.cli.replaying import replay
 from server.cli.simulating import simulate
 from server.cli.solving import solve
 from server.domain.errors import MlopxError
@@ -142,6 +143,7 @@ app.command()(observed)
 app.command()(capture)
 app.command()(simulate)
 app.command()(bench)
+app.command()(replay)
 app.command("compile")(compile_)
 app.command()(place)
 app.command()(estimate)

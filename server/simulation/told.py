@@ -64,16 +64,20 @@ class ToldEstimator(EstimatorInterface):
         if row is None:
             name, task = self._tasks[profile.component_digest]
             seconds = task.way(profile.option).seconds
-            known = {kind: self._estimate(name, kind, seconds.get(kind)) for kind in {kind for _, kind in self._nodes}}
+            known = {
+                kind: self._estimate(name, task, kind, seconds.get(kind)) for kind in {kind for _, kind in self._nodes}
+            }
             row = self._rows[key] = [known[kind] for _, kind in self._nodes]
         return row
 
-    def _estimate(self, name: str, kind: str, seconds: float | None) -> Estimate | None:
+    def _estimate(self, name: str, task: TaskWork, kind: str, seconds: float | None) -> Estimate | None:
         if seconds is None:
             return None
         what = (name, kind) if self._telling.error_of == "task-and-kind" else (name,)
-        factor = lognormal(self._telling.error_sigma, self._seed, "told", *what)
-        return banded(seconds * factor, self._spread, "told by the scenario", fixed_seconds=self._extra_seconds)
+        factor = task.told_factor
+        factor = lognormal(self._telling.error_sigma, self._seed, "told", *what) if factor is None else factor
+        spread = self._spread if task.told_spread is None else task.told_spread
+        return banded(seconds * factor, spread, "told by the scenario", fixed_seconds=self._extra_seconds)
 
 
 __all__ = ["Telling", "ToldEstimator"]

@@ -66,6 +66,8 @@ class TaskWork:
         image, image_bytes: pulled once per node where the scenario says that pulling takes time.
         retries: how often a failed attempt is tried again.
         failure_probability: of one attempt; None takes the scenario's.
+        told_factor, told_spread: told over true seconds, and the spread told along, where it is known what was told;
+            None takes the scenario's.
     """
 
     name: str
@@ -78,6 +80,8 @@ class TaskWork:
     failure_probability: float | None = None
     tolerations: tuple[Toleration, ...] = ()
     hints: WorkloadHints | None = None
+    told_factor: float | None = None
+    told_spread: float | None = None
 
     def way(self, option: str | None) -> Way:
         """The way with that name, the first for None."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,22 @@ async def opened(served: Served) -> AsyncIterator[str]:
 def listening() -> Callable[[Served], AbstractAsyncContextManager[str]]:
     """Puts an application behind a real socket: `async with listening(api) as url`."""
     return opened
+
+
+@pytest.fixture(scope="session")
+def mlopx() -> Callable[..., Awaitable[str]]:
+    """Runs the command in a terminal of 80 columns: `await mlopx(url, "queue")` is what it prints."""
+
+    async def run(url: str, *arguments: str, code: int = 0) -> str:
+        environment = {**os.environ, "MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1"}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mlopx", *arguments, stdout=-1, stderr=-1, env=environment
+        )
+        out, error = await process.communicate()
+        assert process.returncode == code, error.decode()
+        return out.decode() if code == 0 else error.decode()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from server.domain.errors import ConfigurationError
-from tests.integration.server.api.test_cli_explaining import mlopx
 
 MakeSpec = Callable[..., dict[str, Any]]
 
 
-async def test_a_shadow_is_compared_with_the_live_strategy(serve: Any, listening: Any, make_spec: MakeSpec) -> None:
+async def test_a_shadow_is_compared_with_the_live_strategy(
+    serve: Any, listening: Any, mlopx: Any, make_spec: MakeSpec
+) -> None:
     async with serve(shadow="fifo_round_robin, fifo_random") as served:
         run = await served.ended((await served.run(make_spec(task={"cache": False})))["id"])
         assert run["state"] == "succeeded"
@@ -42,7 +43,9 @@ async def test_a_shadow_is_compared_with_the_live_strategy(serve: Any, listening
     assert text.startswith("fifo_random beside fifo_greedy: the same node for ")
 
 
-async def test_without_shadows_it_is_said_how_to_have_some(api: Any, listening: Any, read_problem: Any) -> None:
+async def test_without_shadows_it_is_said_how_to_have_some(
+    api: Any, listening: Any, mlopx: Any, read_problem: Any
+) -> None:
     assert (await api.get("/api/v1/strategies/shadows"))["shadows"] == []
     read_problem(await api.http.get("/api/v1/strategies/shadows/heft"), 404, "SHADOW")
     async with listening(api) as url:
