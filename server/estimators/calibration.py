@@ -61,6 +61,10 @@ class Calibration:
         width = abs(math.log(edge / predicted.p50))
         self._recent.append(abs(math.log(actual / predicted.p50)) / max(width, 1e-3))
 
+    def start_anew(self) -> None:
+        """Forget how wide bands should have been: they are made in another way from now on."""
+        self._recent.clear()
+
     def qualities(self) -> list[Quality]:
         """Per component and node class, by name."""
         return [_quality(*place, self._counts[place], errors) for place, errors in sorted(self._places.items())]

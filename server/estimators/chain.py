@@ -71,6 +71,8 @@ class ChainEstimator(EstimatorInterface):
     def settle(self) -> None:
         """Let everything follow what was learnt last."""
         self.history.settle()
+        self.calibration.start_anew()
+        self.history.widening = self.calibration.widening()
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Compare with what would have been predicted, then learn."""

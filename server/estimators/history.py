@@ -19,6 +19,7 @@ from server.domain.placement import Estimate
 from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS, Z90
 from server.estimators.classes import node_class
 from server.estimators.columns import Columns, Kind
+from server.estimators.holding_out import kinds_of
 from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.estimators.machines import Array, MachineSpeeds, MachineTable, machine_of
 from server.estimators.memory import PeakMemory, peak_memory
@@ -31,6 +32,7 @@ ComponentKey = tuple[str, str]
 """Name and option."""
 
 MOST_COMPONENTS, MOST_GROUPS_IN_ALL, MOST_NODES, MOST_ROWS = 5_000, 20_000, 4_096, 64
+MOST_HELD_OUT = 64
 POOLING_PART = 64
 """What is shared is worked out anew when more than one run in so many is new."""
 
@@ -81,7 +83,7 @@ class HistoryEstimator(EstimatorInterface):
         self._look(nodes)
         self._fits_left = self._most_fits
         if self._learnt_unpooled > self._learnt // POOLING_PART:
-            self._pool = pooled(self._records, self._machines, self._most_fits)
+            self._pool = pooled(self._records, self._machines, self._most_fits, 1)
             self._learnt_unpooled = 0
         return [self._row(profile) for profile in profiles]
 
@@ -98,7 +100,7 @@ class HistoryEstimator(EstimatorInterface):
 
     def settle(self) -> None:
         """Let all that is known follow what was learnt: for programs that ask once, and at start."""
-        self._pool = pooled(self._records, self._machines, len(self._records))
+        self._pool = pooled(self._records, self._machines, len(self._records), MOST_HELD_OUT)
         self._learnt_unpooled = 0
         self._kept.clear()
 
@@ -130,8 +132,9 @@ class HistoryEstimator(EstimatorInterface):
         """Take note of a node's speeds."""
         speeds = MachineSpeeds.of(node, is_accelerated)
         machine = (node_class(node), is_accelerated)
-        if machine in self._machines.known:
-            self._machines.see(machine, speeds)
+        if machine not in self._machines.known:
+            self._learnt_unpooled = self._learnt
+        self._machines.see(machine, speeds)
         self._speeds[node.name, is_accelerated] = speeds
         if len(self._speeds) > MOST_NODES:
             self._speeds.popitem(last=False)
@@ -196,7 +199,10 @@ class HistoryEstimator(EstimatorInterface):
         sources = Sources(record, profile.component_digest)
         said = [sources.of(machine, name) for machine, name in zip(machines, names, strict=True)]
         peak = peak_memory(record, described.log_size)
-        return _estimates(middle, down * kept.widening, up * kept.widening, said, peak)
+        widths = self._pool.widths
+        kinds_asked = kinds_of(kept.fitted.points, queries)
+        factor = np.array([kept.widening * widths.get(kind, 1.0) for kind in kinds_asked])
+        return _estimates(middle, down * factor, up * factor, said, peak)
 
     def _fitted(self, key: ComponentKey, record: Record) -> _Kept:
         """The component's regression: anew after runs of its own, in its turn after others'."""
@@ -206,15 +212,13 @@ class HistoryEstimator(EstimatorInterface):
                 return kept
             self._fits_left -= 1
         indexed = record.indexed()
-        terms = self._terms(list(zip(indexed.machine_of_point, indexed.speeds, strict=True)))
+        terms = self._terms(indexed.kinds())
         fitted = fit(indexed.points, terms, self._pool.grid, self._pool.growth)
         kept = self._kept[key] = _Kept(record.version, self._pool, self.widening, fitted)
         return kept
 
     def _terms(self, kinds: Sequence[Kind]) -> Terms:
-        corrections = [self._pool.corrections.of(machine, speeds) for machine, speeds in kinds]
-        factors = [speeds.log_seconds + mean for (_, speeds), (mean, _) in zip(kinds, corrections, strict=True)]
-        return Terms(np.array(factors), np.array([variance for _, variance in corrections]))
+        return Terms.of(self._pool.corrections, kinds)
 
 
 def _estimates(

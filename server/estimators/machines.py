@@ -29,16 +29,18 @@ Machine = tuple[str, bool]
 KIND_WEIGHTS: Mapping[str, float] = {"single": 0.6, "gemm": 0.1, "memory": 0.2, "disk": 0.1}
 """How much each kind of work counts in a task of which nothing else is known."""
 
-KIND_SPREAD = 0.3
+KIND_SPREAD = 0.2
 """How far a task's own mixture of kinds may be from these weights."""
 
 CORES_SPREAD = 0.25
 """Exponent with which time may fall with the number of cores: unknown before runs show it."""
 
-PROFILED_SPREAD, SPEED_SPREAD, UNKNOWN_SPREAD = 0.12, 0.3, 0.8
+PROFILED_SPREAD, SPEED_SPREAD, UNKNOWN_SPREAD = 0.1, 0.3, 0.8
 """Error of a factor that is taken from a profile of several kinds, from one speed, or from nothing."""
 
 MOST_MACHINES = 256
+PRIOR_MACHINES, SCALE_STEPS = 3.0, 4
+"""How many machines the expected error of profiles weighs, and how often it is corrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,41 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """What runs add to the logarithm of each machine's time factor: mean and variance."""
+    """What runs add to the logarithm of each machine's time factor: means, and covariance by `index`.
 
-    known: Mapping[Machine, tuple[float, float]]
+    `scale` is how much larger the squared errors of profiles are than expected, as far as runs on several machines
+    show.
+    """
 
-    def of(self, machine: Machine, speeds: MachineSpeeds) -> tuple[float, float]:
-        """Mean and variance; 0 and the error of the profile for a machine without runs."""
-        return self.known.get(machine, (0.0, speeds.spread**2))
+    index: Mapping[Machine, int]
+    means: Array
+    covariance: Array
+    scale: float = 1.0
+
+    def of(self, kinds: Sequence[tuple[Machine, MachineSpeeds]]) -> tuple[Array, Array, Indices]:
+        """Log factor, prior variance and place in `covariance` of each machine.
+
+        Those of which nothing is known yet have the place -1 and the variance of their profile's error; others 0.
+        """
+        at = np.array([self.index.get(machine, -1) for machine, _ in kinds], dtype=int)
+        factors = np.array([speeds.log_seconds for _, speeds in kinds])
+        apart = np.array([speeds.spread**2 * self.scale for _, speeds in kinds])
+        if not self.index:
+            return factors, apart, at
+        known = at >= 0
+        return factors + np.where(known, self.means[at], 0.0), np.where(known, 0.0, apart), at
+
+    def between(self, left: Indices, right: Indices) -> Array:
+        """Covariance of what is known of the machines at these places."""
+        if not self.index:
+            return np.zeros((len(left), len(right)))
+        known = (left >= 0)[:, None] & (right >= 0)[None, :]
+        found: Array = np.where(known, self.covariance[np.ix_(left, right)], 0.0)
+        return found
+
+
+NO_CORRECTIONS = Corrections({}, np.zeros(0), np.zeros((0, 0)))
+"""Nothing ran yet."""
 
 
 class MachineTable:
@@ -117,7 +147,7 @@ class MachineTable:
         """Posterior of every known machine's correction; exact."""
         machines = sorted(self.known)
         if not machines:
-            return Corrections({})
+            return NO_CORRECTIONS
         index = {machine: number for number, machine in enumerate(machines)}
         covariance = _prior_covariance([self.known[machine] for machine in machines])
         precision, weighted = np.zeros_like(covariance), np.zeros(len(machines))
@@ -126,11 +156,21 @@ class MachineTable:
                 at = np.array([index[machine] for machine in one.machines])
                 precision[np.ix_(at, at)] += one.precision
                 weighted[at] += one.weighted
+        return Corrections(index, *_posterior(covariance, precision, weighted))
+
+
+def _posterior(covariance: Array, precision: Array, weighted: Array) -> tuple[Array, Array, float]:
+    """Mean and covariance of the corrections, and scale of the prior: expectation maximisation over the scale."""
+    told = np.diagonal(precision) > 0
+    scale = 1.0
+    for _ in range(SCALE_STEPS if told.sum() > 1 else 1):
         # (C^-1 + P)^-1 = (I + C P)^-1 C needs no inverse of C, which may be singular
-        posterior = np.linalg.solve(np.eye(len(machines)) + covariance @ precision, covariance)
-        mean = posterior @ weighted
-        variance = np.maximum(np.diagonal(posterior), 1e-4)
-        return Corrections(dict(zip(machines, zip(_rounded(mean), _rounded(variance), strict=True), strict=True)))
+        posterior = np.linalg.solve(np.eye(len(weighted)) + scale * covariance @ precision, scale * covariance)
+        mean, variance = posterior @ weighted, np.diagonal(posterior)
+        if told.sum() > 1:
+            ratios = (mean[told] ** 2 + variance[told]) / np.diagonal(covariance)[told]
+            scale = float((PRIOR_MACHINES + ratios.sum()) / (PRIOR_MACHINES + len(ratios)))
+    return mean, (posterior + posterior.T) / 2, scale
 
 
 def machine_of(node_class: str, accelerators: Sequence[tuple[str, int]]) -> Machine:
@@ -168,10 +208,14 @@ def _prior_covariance(machines: Sequence[MachineSpeeds]) -> Array:
     return covariance
 
 
-def _rounded(values: Array) -> list[float]:
-    """To steps that change no prediction, so that predictions can be kept while factors hardly move."""
-    found: list[float] = np.round(values, 2).tolist()
-    return found
-
-
-__all__ = ["Array", "Corrections", "Evidence", "Indices", "Machine", "MachineSpeeds", "MachineTable", "machine_of"]
+__all__ = [
+    "NO_CORRECTIONS",
+    "Array",
+    "Corrections",
+    "Evidence",
+    "Indices",
+    "Machine",
+    "MachineSpeeds",
+    "MachineTable",
+    "machine_of",
+]

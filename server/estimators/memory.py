@@ -44,10 +44,10 @@ def peak_memory(record: Record, log_size: float) -> PeakMemory | None:
 def _fresh(record: Record, log_size: float) -> tuple[float, float]:
     found, peaks, ran_out = (np.array(part) for part in zip(*record.peaks, strict=True))
     points = _points(found, peaks - OFFSET + RUNS_OUT_FACTOR * ran_out, ran_out.astype(bool))
-    terms = Terms(np.zeros(len(peaks)), np.zeros(len(peaks)))
+    terms = Terms.none(len(peaks))
     fitted = fit(points, terms, GRID_PRIOR, sizes.PRIOR)
     query = _points(np.array([log_size]), np.zeros(1), np.zeros(1, dtype=bool))
-    middle, _, up = predict(fitted, query, Terms(np.zeros(1), np.zeros(1)))
+    middle, _, up = predict(fitted, query, Terms.none(1))
     usual, high = float(middle[0]) + OFFSET, float(middle[0] + Z90 * up[0]) + OFFSET
     if ran_out.any():
         high = max(high, float(peaks[ran_out.astype(bool)].max()) + RUNS_OUT_FACTOR)
@@ -57,7 +57,9 @@ def _fresh(record: Record, log_size: float) -> tuple[float, float]:
 def _points(log_size: Array, values: Array, is_censored: Indices) -> Points:
     count = len(values)
     same = np.zeros(count)
-    return Points(values, np.ones(count), log_size, same, same, same, same, np.zeros((count, 0)), is_censored)
+    return Points(
+        values, np.ones(count), log_size, same, same, same, same, np.zeros((count, 0)), is_censored, same, same
+    )
 
 
 __all__ = ["PeakMemory", "peak_memory"]

@@ -27,6 +27,9 @@ SIZE_STEP = 0.05
 MEDIAN_EFFICIENCY = 0.64
 """A median of many says as much as the mean of so many times fewer."""
 
+FAR = 3.0
+"""Robust standard deviations beyond which a run is strange."""
+
 CENSORED = frozenset({"timeout", "oom"})
 """Ends of which is known that the run would have taken longer."""
 
@@ -73,7 +76,7 @@ class Described:
 class Record:
     """All that is kept of one component with one option."""
 
-    __slots__ = ("_points", "alone", "groups", "memory", "peaks", "version")
+    __slots__ = ("_points", "alone", "groups", "held_out", "memory", "peaks", "version")
 
     def __init__(self) -> None:
         self.groups: OrderedDict[GroupKey, Group] = OrderedDict()
@@ -82,6 +85,7 @@ class Record:
         self._points: tuple[int, Indexed] | None = None
         self.memory: dict[float, tuple[float, float]] = {}
         self.alone: tuple[int, Any] | None = None
+        self.held_out: tuple[int, Any] | None = None
 
     def add(self, seen: Observation, speeds: MachineSpeeds) -> None:
         """Remember one run."""
@@ -146,10 +150,16 @@ class Indexed:
             key=_ids(keys, [key[4] for key in groups]),
             numbers=np.array(numbers).reshape(len(groups), len(usual)),
             is_censored=np.array([key[6] for key in groups], dtype=bool),
+            degrees=np.array([max(len(group.log_seconds) - 1.0, 0.0) for group in groups.values()]),
+            squares=np.array([_squares(group.log_seconds) for group in groups.values()]),
         )
         speeds = tuple(group.speeds for group in groups.values())
         of_point = tuple(key[1] for key in groups)
         return cls(points, speeds, of_point, machines, nodes, versions, keys, usual, on_node, on_machine)
+
+    def kinds(self) -> list[tuple[Machine, MachineSpeeds]]:
+        """Machine and speeds of each point."""
+        return list(zip(self.machine_of_point, self.speeds, strict=True))
 
     def queries(
         self, digest: str, described: Described, machines: Sequence[Machine], nodes: Sequence[str | None]
@@ -167,6 +177,8 @@ class Indexed:
             key=np.full(count, self.keys.get(described.key, -1)),
             numbers=np.tile(np.array(numbers), (count, 1)).reshape(count, len(numbers)),
             is_censored=np.zeros(count, dtype=bool),
+            degrees=np.zeros(count),
+            squares=np.zeros(count),
         )
 
 
@@ -193,7 +205,18 @@ def _ids(numbered: Mapping[Any, int], names: list[Any]) -> Indices:
 
 
 def _weight(runs: int) -> float:
-    return 1.0 if runs < 3 else runs * MEDIAN_EFFICIENCY
+    return float(runs) if runs < 3 else max(runs * MEDIAN_EFFICIENCY, 2.0)
+
+
+def _squares(log_seconds: Sequence[float]) -> float:
+    """Sum of squared deviations from the mean, of which strange runs count for no more than far ones."""
+    if len(log_seconds) < 2:
+        return 0.0
+    middle = median(log_seconds)
+    apart = [abs(value - middle) for value in log_seconds]
+    most = FAR * 1.4826 * median(apart) if len(apart) > 4 else math.inf
+    clipped = [min(value, most) for value in apart]
+    return sum(value**2 for value in clipped) * (1 - 1 / len(clipped)) if len(clipped) > 2 else sum(clipped) ** 2 / 2
 
 
 def _usual_numbers(found: list[Mapping[str, float]]) -> dict[str, float]:

@@ -10,29 +10,38 @@ Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from server.estimators.machines import Array, Indices
+from server.estimators.bands import Z90
+from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Indices, Machine, MachineSpeeds
 from server.estimators.sizes import growth
 
 LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
 VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
-NOISES = (0.04, 0.1, 0.25, 0.6)
+NOISES = (0.012, 0.03, 0.06, 0.12, 0.25, 0.6)
 KEYS = (0.15, 1.2)
-OWN = ((0.05, 0.03, 0.15), (0.2, 0.1, 0.4), (0.6, 0.4, 0.8))
-"""Standard deviations of a machine's and of a node's deviation in this component, and of how much more or less than
-the usual task it follows the machine's factor."""
+OWN = (
+    (0.015, 0.01, 0.05, 0.01),
+    (0.05, 0.03, 0.15, 0.02),
+    (0.12, 0.06, 0.25, 0.04),
+    (0.25, 0.12, 0.45, 0.08),
+    (0.6, 0.4, 0.8, 0.2),
+)
+"""Standard deviations of a machine's and of a node's deviation in this component, of how much more or less than the
+usual task it follows the machine's factor, and of what one set of parameters does on one machine only."""
 
 GRID: Array = np.array([(noise, key, *own) for noise in NOISES for key in KEYS for own in OWN])
 GRID_PRIOR: Array = np.array(
-    [a * b * c for a in (0.25, 0.35, 0.25, 0.15) for b in (0.6, 0.4) for c in (0.65, 0.28, 0.07)]
+    [a * b * c for a in (0.06, 0.14, 0.22, 0.24, 0.2, 0.14) for b in (0.6, 0.4) for c in (0.13, 0.37, 0.29, 0.16, 0.05)]
 )
 MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
 """The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
 
 MOST_KEPT, FEWEST_WEIGHT, FEWEST_SHARE = 8, 0.02, 0.01
+TAIL, BISECTIONS = 0.1, 8
 OUTLIER = 2.5
 """Standard deviations beyond which a run counts less, the further the less."""
 
@@ -42,6 +51,7 @@ class Points:
     """Runs of one component, grouped: all arrays have one entry per group (`numbers` one row).
 
     `weight` is how many runs a group stands for; the whole numbers say which groups share a machine, a node, ….
+    `squares` is the sum of the squared deviations of a group's runs from each other, over `degrees` of freedom.
     """
 
     log_seconds: Array
@@ -53,14 +63,37 @@ class Points:
     key: Indices
     numbers: Array
     is_censored: Indices
+    degrees: Array
+    squares: Array
+
+    def chosen(self, which: Indices) -> Points:
+        """Some of the groups."""
+        return Points(*(getattr(self, name)[which] for name in Points.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is known of the machines of the points (or queries): log factor, and its variance, per entry."""
+    """What is known of the machines of the points (or queries): log factor, variance of what is known of this machine
+    alone, and place in `corrections`, per entry."""
 
     factor: Array
     variance: Array
+    place: Indices
+    corrections: Corrections
+
+    @classmethod
+    def of(cls, corrections: Corrections, kinds: Sequence[tuple[Machine, MachineSpeeds]]) -> Terms:
+        """Of machines with these speeds."""
+        return cls(*corrections.of(kinds), corrections)
+
+    @classmethod
+    def none(cls, count: int) -> Terms:
+        """Where machines do not matter."""
+        return cls(np.zeros(count), np.zeros(count), np.full(count, -1), NO_CORRECTIONS)
+
+    def chosen(self, which: Indices) -> Terms:
+        """Of some of the points."""
+        return Terms(self.factor[which], self.variance[which], self.place[which], self.corrections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +131,33 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
 
 
 def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, Array]:
-    """Median of log seconds, and standard deviations downwards and upwards, per query. All queries have one size."""
+    """Median of log seconds, and standard deviations downwards and upwards, per query."""
     points = fitted.points
     machine, node, key = (_same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node", "key"))
     centred, query_centred = fitted.terms.factor - fitted.usual_factor, terms.factor - fitted.usual_factor
     base = (
         LEVEL_SPREAD**2
         + machine * fitted.terms.variance
+        + fitted.terms.corrections.between(terms.place, fitted.terms.place)
         + VERSION_SPREAD**2 * _same(queries.version, points.version)
-        + INPUT_SPREAD**2 * key * _same(queries.log_size, points.log_size)
+        + INPUT_SPREAD**2 * key * _same_size(queries, points)
         + NUMBER_SPREAD**2 * (queries.numbers @ points.numbers.T)
     )
-    alone = LEVEL_SPREAD**2 + terms.variance + VERSION_SPREAD**2 + INPUT_SPREAD**2
+    own = np.diagonal(terms.corrections.between(terms.place, terms.place))
+    alone = LEVEL_SPREAD**2 + terms.variance + own + VERSION_SPREAD**2 + INPUT_SPREAD**2
     alone = alone + NUMBER_SPREAD**2 * (queries.numbers**2).sum(axis=1)
     squares = GRID[list(fitted.hypotheses)] ** 2
-    rigid = base + np.tensordot(squares[:, 1:4], np.stack([key, machine, node]), axes=1)
+    parts = np.stack([key, machine, node, key * machine])
+    rigid = base + np.tensordot(squares[:, [1, 2, 3, 5]], parts, axes=1)
     cross = rigid + squares[:, 4, None, None] * (query_centred[:, None] * centred)
-    total = alone + squares[:, 1:4].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
+    total = alone + squares[:, [1, 2, 3, 5]].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
     variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
     sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None])
     rows, columns = fitted.pairs
     slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]
     means = (rigid @ fitted.solved)[rows, :, columns] + slopes[:, None] * query_centred
     if fitted.weights.shape[1] > 1:
-        means = means + growth(queries.log_size[:1] - fitted.usual_size)[0][columns][:, None]
+        means = means + growth(queries.log_size - fitted.usual_size)[:, columns].T
     return _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
 
 
@@ -135,19 +171,35 @@ def _mixed(fitted: Fit, terms: Terms, means: Array, shares: Array, sds: Array) -
     squares = 2 * weights * apart**2
     down, up = (squares * (apart < 0)).sum(axis=1), (squares * (apart > 0)).sum(axis=1)
     by_hypothesis = fitted.weights.sum(axis=1)
-    own = (by_hypothesis / by_hypothesis.sum()) @ sds
+    own = _usual_sd(by_hypothesis / by_hypothesis.sum(), sds)
     return middle + LEVEL_MEAN + terms.factor, np.sqrt(own**2 + down), np.sqrt(own**2 + up)
 
 
-def evidence(fitted: Fit, machines: int) -> tuple[Array, Array]:
-    """What the runs say of corrections to the machines' factors, the level taken out: precision and weighted mean."""
+def _usual_sd(weights: Array, sds: Array) -> Array:
+    """Standard deviation of the normal variable that lies in the middle 80 % as often as this mixture, per query.
+
+    Found by bisection, with Bowling's approximation of the normal distribution (2009), right to 1.4e-4.
+    """
+    low, high = sds.min(axis=0), sds.max(axis=0)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        at = Z90 * middle / sds
+        above = weights @ (1 / (1 + np.exp(1.5976 * at + 0.07056 * at**3)))
+        low, high = np.where(above > TAIL, middle, low), np.where(above > TAIL, high, middle)
+    found: Array = (low + high) / 2
+    return found
+
+
+def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
+    """What the runs say of corrections to these factors of the machines, the level taken out: precision and weighted
+    mean."""
     points, terms = fitted.points, fitted.terms
     best = int(np.argmax(fitted.weights.sum(axis=1)))
     column = int(np.argmax(fitted.weights[best]))
-    residual = points.log_seconds - terms.factor - LEVEL_MEAN
+    residual = points.log_seconds - factor - LEVEL_MEAN
     if fitted.weights.shape[1] > 1:
         residual = residual - growth(points.log_size - fitted.usual_size)[:, column]
-    certain = Terms(terms.factor, np.zeros_like(terms.variance))
+    certain = replace(Terms.none(len(terms.factor)), factor=terms.factor)
     covariance = _covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
     belongs = (points.machine[:, None] == np.arange(machines)[None, :]).astype(float)
     solved = np.linalg.solve(covariance, np.column_stack([belongs, residual]))
@@ -160,9 +212,7 @@ def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -
     if count <= MOST_WEIGHED:
         return _weighed(points, terms, entries, grid_prior, growth_prior)
     some = np.unique(np.linspace(0, count - 1, MOST_WEIGHED).astype(int))
-    few = _weighed(
-        _chosen(points, some), Terms(terms.factor[some], terms.variance[some]), entries, grid_prior, growth_prior
-    )
+    few = _weighed(points.chosen(some), terms.chosen(some), entries, grid_prior, growth_prior)
     best = np.sort(np.argsort(few.grid_weights, kind="stable")[-MOST_HYPOTHESES:])
     found = _weighed(points, terms, best, few.grid_weights[best], growth_prior)
     return replace(found, grid_weights=few.grid_weights)
@@ -183,6 +233,8 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
     solved = inverse @ residuals
     log_determinants = np.linalg.slogdet(covariances)[1]
     evidences = -0.5 * ((residuals * solved).sum(axis=1) + log_determinants[:, None])
+    noise = GRID[entries, 0] ** 2
+    evidences -= 0.5 * (points.degrees.sum() * np.log(noise) + points.squares.sum() / noise)[:, None]
     logs = evidences + np.log(grid_prior)[:, None] + np.log(growth_prior)[None, :]
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
@@ -211,11 +263,12 @@ def _covariances(points: Points, terms: Terms, usual_factor: float, entries: Ind
     base = (
         LEVEL_SPREAD**2
         + machine * np.sqrt(np.outer(terms.variance, terms.variance))
+        + terms.corrections.between(terms.place, terms.place)
         + VERSION_SPREAD**2 * _same(points.version, points.version)
-        + INPUT_SPREAD**2 * key * _same(points.log_size, points.log_size)
+        + INPUT_SPREAD**2 * key * _same_size(points, points)
         + NUMBER_SPREAD**2 * (points.numbers @ points.numbers.T)
     )
-    parts = np.stack([np.diag(1 / points.weight), key, machine, node, np.outer(centred, centred)])
+    parts = np.stack([np.diag(1 / points.weight), key, machine, node, np.outer(centred, centred), machine * key])
     found: Array = base + np.tensordot(GRID[entries] ** 2, parts, axes=1)
     return found
 
@@ -225,12 +278,12 @@ def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array
     censored = points.is_censored
     if censored.all():
         return _with(points, log_seconds=points.log_seconds + 0.5, weight=points.weight * 0.5)
-    seen = _chosen(points, ~censored)
-    fitted = _fit(seen, Terms(terms.factor[~censored], terms.variance[~censored]), grid_prior, growth_prior)
+    seen = points.chosen(~censored)
+    fitted = _fit(seen, terms.chosen(~censored), grid_prior, growth_prior)
     seconds = points.log_seconds.copy()
     for index in np.flatnonzero(censored):
-        query = _chosen(points, np.array([index]))
-        middle, _, up = predict(fitted, query, Terms(terms.factor[[index]], terms.variance[[index]]))
+        query = points.chosen(np.array([index]))
+        middle, _, up = predict(fitted, query, terms.chosen(np.array([index])))
         seconds[index] = max(seconds[index], _truncated_mean(middle[0], up[0], seconds[index]))
     return _with(points, log_seconds=seconds, weight=np.where(censored, points.weight * 0.5, points.weight))
 
@@ -249,8 +302,8 @@ def _same(left: Indices, right: Indices) -> Array:
     return same
 
 
-def _chosen(points: Points, which: Indices) -> Points:
-    return Points(*(getattr(points, name)[which] for name in Points.__slots__))
+def _same_size(left: Points, right: Points) -> Array:
+    return _same(np.nan_to_num(left.log_size, nan=-1.0), np.nan_to_num(right.log_size, nan=-1.0))
 
 
 def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | None = None) -> Points:
@@ -264,6 +317,8 @@ def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | N
         points.key,
         points.numbers,
         points.is_censored,
+        points.degrees,
+        points.squares,
     )
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from server.estimators.machines import Array
 
-SHARES = (0.0, 0.05, 0.15, 0.35, 0.55, 0.75, 0.9, 0.97, 1.0)
-SHARE_WEIGHTS = (0.12, 0.05, 0.06, 0.09, 0.11, 0.14, 0.16, 0.14, 0.17)
-EXPONENTS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
-EXPONENT_WEIGHTS = (0.03, 0.07, 0.14, 0.5, 0.14, 0.07, 0.035, 0.015)
+SHARES = (0.0, 0.05, 0.15, 0.35, 0.55, 0.75, 0.87, 0.94, 0.97, 0.986, 0.994, 1.0)
+SHARE_WEIGHTS = (0.12, 0.05, 0.06, 0.09, 0.11, 0.13, 0.1, 0.08, 0.07, 0.05, 0.04, 0.1)
+EXPONENTS = (0.5, 0.65, 0.75, 0.84, 0.92, 1.0, 1.08, 1.16, 1.25, 1.35, 1.5, 1.75, 2.0)
+EXPONENT_WEIGHTS = (0.03, 0.03, 0.04, 0.06, 0.1, 0.43, 0.09, 0.07, 0.05, 0.03, 0.03, 0.02, 0.02)
 
 _PAIRS = [(0.0, 1.0), *[(share, exponent) for share in SHARES[1:] for exponent in EXPONENTS]]
 _SHARES = np.array([share for share, _ in _PAIRS])

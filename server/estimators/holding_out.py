@@ -1,0 +1,139 @@
+"""How wide bands must be, by what runs say that were held out: leave some out, predict them from the rest, compare.
+
+What is left out is what will be asked for: runs like those that are known, inputs larger than any that were seen, a
+machine that the component never ran on. A band is right when eight held-out runs of ten lie in it; how much wider or
+narrower it must be for that is the conformal factor of its kind of question, shared by all components, and drawn to 1
+while little was held out. Vovk, Cross-conformal predictors (2015); Barber et al., Predictive inference with the
+jackknife+ (2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from server.estimators.bands import Z90
+from server.estimators.machines import Array, Corrections, Indices
+from server.estimators.records import Indexed
+from server.estimators.regression import Points, Terms, fit, predict
+
+KNOWN, UNLIKE, LARGER, ELSEWHERE = "known", "unlike", "larger", "elsewhere"
+"""Kinds of questions: of a machine that the component ran on; with parameters that it never ran with; with inputs
+larger than any on that machine; of another machine."""
+
+SHARE = 0.8
+PRIOR_BLOCKS = 10.0
+"""How many times something must have been left out before the factor counts half."""
+
+NARROWEST, WIDEST = 0.5, 2.5
+MUCH_LARGER = 0.25
+"""Logarithm of how much larger than the largest known inputs are that count as larger."""
+
+FEWEST_POINTS, MOST_POINTS, MOST_MACHINES, FOLDS = 4, 32, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Runs that were left out together: of which kind the question was, and how far off the predictions were, in
+    standard deviations of what was predicted."""
+
+    kind: str
+    apart: tuple[float, ...]
+
+
+def blocks(indexed: Indexed, corrections: Corrections, grid: Array, growth: Array) -> list[Block]:
+    """Everything that is left out of one component, and predicted from the rest of it."""
+    points, terms = indexed.points, Terms.of(corrections, indexed.kinds())
+    some = np.flatnonzero(~points.is_censored)
+    if len(some) < FEWEST_POINTS:
+        return []
+    if len(some) > MOST_POINTS:
+        some = some[np.unique(np.linspace(0, len(some) - 1, MOST_POINTS).astype(int))]
+    points, terms = points.chosen(some), terms.chosen(some)
+    found: list[Block] = []
+    for out in _left_out(points):
+        rest = ~out
+        fitted = fit(points.chosen(rest), terms.chosen(rest), grid, growth)
+        queries = points.chosen(out)
+        middle, down, up = predict(fitted, queries, terms.chosen(out))
+        off = queries.log_seconds - middle
+        apart = np.abs(off) / np.where(off < 0, down, up)
+        kinds = kinds_of(points.chosen(rest), queries)
+        by_kind: dict[str, list[float]] = defaultdict(list)
+        for kind, value in zip(kinds, apart.tolist(), strict=True):
+            by_kind[kind].append(value)
+        found.extend(Block(kind, tuple(values)) for kind, values in by_kind.items())
+    return found
+
+
+def kinds_of(known: Points, queries: Points) -> list[str]:
+    """Which kind of question each of the queries is to what is known."""
+    largest: dict[int, float] = {}
+    for machine, size in zip(known.machine.tolist(), known.log_size.tolist(), strict=True):
+        largest[machine] = max(largest.get(machine, -math.inf), math.inf if math.isnan(size) else size)
+    keys = set(known.key.tolist())
+    return [
+        _kind(machine in largest, key in keys, size > largest.get(machine, math.inf) + MUCH_LARGER)
+        for machine, key, size in zip(
+            queries.machine.tolist(), queries.key.tolist(), queries.log_size.tolist(), strict=True
+        )
+    ]
+
+
+def _kind(is_machine_known: bool, is_key_known: bool, is_larger: bool) -> str:
+    if not is_key_known:
+        return UNLIKE
+    if not is_machine_known:
+        return ELSEWHERE
+    return LARGER if is_larger else KNOWN
+
+
+def factors(found: Iterable[Block]) -> Mapping[str, float]:
+    """By kind of question, the factor on the width of bands that would have made them hold eight runs of ten."""
+    by_kind: dict[str, list[Block]] = defaultdict(list)
+    for block in found:
+        by_kind[block.kind].append(block)
+    wanted = {kind: _factor(some) for kind, some in by_kind.items()}
+    if LARGER in wanted:  # inputs that were held out are not as much larger as those that will be asked for
+        wanted[LARGER] = max(wanted[LARGER], 1.0)
+    return wanted
+
+
+def _factor(found: Sequence[Block]) -> float:
+    apart = np.array([value for block in found for value in block.apart])
+    weight = np.array([1 / len(block.apart) for block in found for _ in block.apart])
+    order = np.argsort(apart)
+    passed = np.cumsum(weight[order]) / weight.sum()
+    needed = float(apart[order][min(int(np.searchsorted(passed, SHARE)), len(apart) - 1)]) / Z90
+    count = sum(math.sqrt(len(block.apart)) for block in found)
+    factor = math.exp(count / (count + PRIOR_BLOCKS) * math.log(min(max(needed, 0.1), 10.0)))
+    return min(max(factor, NARROWEST), WIDEST)
+
+
+def _left_out(points: Points) -> Iterator[Indices]:
+    """What to leave out, as truth values per point; at least two points stay each time."""
+    count = len(points.weight)
+    places = np.arange(count)
+    for fold in range(FOLDS):
+        yield places % FOLDS == fold
+    machines, counts = np.unique(points.machine, return_counts=True)
+    most = machines[np.argsort(-counts, kind="stable")][:MOST_MACHINES]
+    wanted = [points.machine == machine for machine in most] if len(machines) > 1 else []
+    wanted.extend(_largest(points, points.machine == machine) for machine in most)
+    yield from (out for out in wanted if out.any() and (~out).sum() >= 2)
+
+
+def _largest(points: Points, there: Indices) -> Indices:
+    """The runs of one machine with the largest inputs, where sizes differ much."""
+    sizes = points.log_size[there]
+    if np.isnan(sizes).any() or np.ptp(sizes) <= 2 * MUCH_LARGER:
+        return np.zeros(len(there), dtype=bool)
+    out: Indices = there & (points.log_size > np.quantile(sizes, 0.5) + MUCH_LARGER)
+    return out
+
+
+__all__ = ["ELSEWHERE", "KNOWN", "LARGER", "Block", "blocks", "factors", "kinds_of"]

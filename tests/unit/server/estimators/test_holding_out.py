@@ -1,0 +1,105 @@
+"""Bands are as wide as runs that were held out say."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from server.domain.node import Node
+from server.estimators.chain import ChainEstimator
+from server.estimators.holding_out import ELSEWHERE, KNOWN, LARGER, UNLIKE, Block, factors, kinds_of
+from server.estimators.interface import Observation, Profile
+from server.estimators.regression import Points
+from server.testing.contracts.estimator import an_observation
+from server.testing.contracts.placement_requests import a_node
+
+MACHINES = [a_node(f"m{number}", labels={"worker_type": f"class-{number}"}) for number in range(4)]
+Asked = list[tuple[Profile, Node, float]]
+
+
+def points(machines: list[int], keys: list[int], sizes: list[float]) -> Points:
+    zeros, ids = np.zeros(len(machines)), np.array(machines)
+    return Points(
+        zeros,
+        zeros + 1,
+        np.array(sizes),
+        ids,
+        ids,
+        ids * 0,
+        np.array(keys),
+        np.zeros((len(machines), 0)),
+        zeros > 0,
+        zeros,
+        zeros,
+    )
+
+
+def lived(seed: int, noise: float, apart: float, held: int | None = None) -> tuple[list[Observation], Asked]:
+    """Ten components on four machines; of the held-out one six runs are known in all. What comes next is asked."""
+    chance = random.Random(seed)
+    levels = [chance.lognormvariate(3, 1) for _ in range(10)]
+    speeds = [chance.lognormvariate(0, 0.4) for _ in MACHINES]
+    own = {(c, m): chance.lognormvariate(0, apart) for c in range(10) for m in range(4)}
+
+    def seconds(component: int, machine: int) -> float:
+        return levels[component] / speeds[machine] * own[component, machine] * chance.lognormvariate(0, noise)
+
+    def profile(component: int) -> Profile:
+        return Profile(f"c{component}", f"c{component}", "default", 1000)
+
+    pairs = [(c, m) for c in range(10) for m in range(4) if m != held for _ in range(4)]
+    pairs += [(c, held) for c in range(6) if held is not None]
+    chance.shuffle(pairs)
+    seen = [an_observation(profile(c), MACHINES[m], seconds(c, m)) for c, m in pairs]
+    asked = [
+        (profile(c), MACHINES[m], seconds(c, m))
+        for c in range(10)
+        for m in range(4)
+        if held is None or (m == held and c > 5)
+    ]
+    return seen, asked
+
+
+def coverage(seen: list[Observation], asked: Asked) -> list[bool]:
+    chain = ChainEstimator()
+    chain.observe(seen)
+    chain.settle()
+    rows = chain.estimate([profile for profile, _, _ in asked], MACHINES)
+    inside = []
+    for (_, node, seconds), row in zip(asked, rows, strict=True):
+        found = row[MACHINES.index(node)]
+        assert found is not None
+        inside.append(found.p10 <= seconds <= found.p90)
+    return inside
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.3])
+def test_eight_runs_of_ten_stay_in_the_band_on_known_machines(noise: float) -> None:
+    inside = [hit for seed in range(3) for hit in coverage(*lived(seed, noise, noise / 2))]
+    assert 0.7 <= sum(inside) / len(inside) <= 0.9
+
+
+def test_bands_on_a_machine_with_six_runs_hold_without_being_endless() -> None:
+    inside = [hit for seed in range(6) for hit in coverage(*lived(seed, 0.1, 0.15, held=3))]
+    assert 0.62 <= sum(inside) / len(inside) <= 0.96
+
+
+def test_a_factor_is_what_would_have_held_eight_of_ten_drawn_to_one_while_little_is_known() -> None:
+    apart = tuple(float(value) for value in np.linspace(0.0, 2.5, 51))
+    few, many = factors([Block(KNOWN, (2.5,))])[KNOWN], factors([Block(KNOWN, apart)] * 200)[KNOWN]
+    assert many == pytest.approx(2.0 / 1.2816, rel=0.1)
+    assert 1.0 < few < 1.2
+    assert factors([Block(KNOWN, (0.2, 0.3))] * 200)[KNOWN] == 0.5
+    assert factors([]) == {}
+
+
+def test_inputs_larger_than_any_never_get_narrower_bands() -> None:
+    assert factors([Block(LARGER, (0.1,))] * 50)[LARGER] == 1.0
+
+
+def test_every_question_is_of_one_kind() -> None:
+    known = points([0, 0, 1], [0, 1, 0], [10.0, 12.0, 10.0])
+    asked = points([0, 1, 2, 1, 0], [0, 0, 0, 2, 0], [12.1, 12.1, 11.0, 10.0, float("nan")])
+    assert kinds_of(known, asked) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, KNOWN]
