@@ -116,10 +116,10 @@ def lanes(ground: Ground, problem: Problem) -> Lanes:
     held = len(problem.held.node)
     room = nodes + 2 * (tasks + held) if ground.is_shared else 0
     resources = ground.capacity.shape[1]
-    least = ground.demand.min(axis=0) if ground.demand.size else np.zeros(resources)
+    least = ground.demand.min(axis=0) if ground.is_shared and ground.demand.size else np.zeros(resources)
     return Lanes(
-        tail=np.full(nodes, -1, np.int32),
-        prev=np.full(tasks, -1, np.int32),
+        tail=np.empty(nodes, np.int32),
+        prev=np.empty(tasks, np.int32),
         ready_at=np.zeros(nodes),
         gap_end=np.zeros(nodes),
         gap_most=np.zeros(nodes),
