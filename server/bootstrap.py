@@ -50,6 +50,7 @@ from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.looking_back import look_back
+from server.observing import observing
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
@@ -126,7 +127,9 @@ async def _compose(
         wait_seconds=settings.wait_interval,
         max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
     )
-    dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
+    watching = observing(settings.otel_exporter_otlp_endpoint)
+    stack.push_async_callback(watching.aclose)
+    dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock, surroundings=watching.surroundings())
     tracker = Tracker(journal=journal, platform=platform, clock=clock)
     historian = Historian(
         store=store,
@@ -141,6 +144,7 @@ async def _compose(
     stack.push_async_callback(past.aclose)
     for listener in (dispatcher.notice, historian.notice, scheduler.notice, timeline.notice):
         journal.listen(listener)
+    watching.listen(journal, scheduler)
     node_manager.on_change(scheduler.wake)
     owner = f"{socket.gethostname()}:{os.getpid()}" if is_shared else str(state)
     leadership = Leadership(store, clock, owner=owner, seconds=LEASE_SECONDS)
@@ -237,6 +241,7 @@ async def _compose(
         timeline=timeline,
         platform=platform,
         estimator=estimator,
+        work_meters=watching.meters,
         checks=checks,
         token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
         hosts=settings.hosts,

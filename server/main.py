@@ -17,6 +17,7 @@ from server.api.app import build_app
 from server.api.services import Services
 from server.bootstrap import running
 from server.domain.errors import ConfigurationError
+from server.logs import log_as
 from server.settings import Settings, load
 from server.ui.pages import add_dashboard
 
@@ -26,9 +27,9 @@ log = logging.getLogger("server")
 @asynccontextmanager
 async def life(settings: Settings | None = None) -> AsyncIterator[Services]:
     """A running server by the settings. Raises ConfigurationError when they cannot work."""
-    chosen = settings or load()[0]
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    async with running(chosen) as services:
+    settings = settings or load()[0]
+    log_as(settings.log_format)
+    async with running(settings) as services:
         log.info("ready: platform %(platform)s, strategy %(placer)s", services.settings_view)
         with before_the_end(services.bus.end):
             yield services

@@ -115,6 +115,15 @@ class Settings(BaseModel):
         60.0, ge=0, description="Seconds that node agents and their tasks outlive the server; 0: they end with it."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How log lines look: text, or one JSON object a line with the ids of run, task and decision.",
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Address of an OpenTelemetry collector (OTLP over HTTP) for traces; needs the extra `otel`.",
+    )
 
     @field_validator(
         "database_url",
@@ -132,6 +141,7 @@ class Settings(BaseModel):
         "node_profiles",
         "cluster_file",
         "mlopx_token",
+        "otel_exporter_otlp_endpoint",
         mode="before",
     )
     @classmethod

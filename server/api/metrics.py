@@ -48,29 +48,20 @@ def exposition(
     for name, text, value in (
         ("mlopx_cycles", "Scheduling cycles since the start", parts.scheduler.cycles),
         ("mlopx_last_decision_seconds", "Seconds of the last decision", parts.scheduler.last_decision_seconds),
-        ("mlopx_decision_seconds_total", "Seconds of all decisions", parts.scheduler.decision_seconds),
         ("mlopx_fallbacks", "Cycles in which the fallback stood in", parts.decision_unit.fallbacks),
     ):
         Gauge(name, text, registry=registry).set(value)
-    _queue(registry, parts, queue)
+    _queue(registry, queue)
     _nodes(registry, snapshot)
     _calibration(registry, parts)
-    return generate_latest(meters.registry) + generate_latest(registry), CONTENT_TYPE_LATEST
+    return b"".join(map(generate_latest, (meters.registry, parts.work_meters.registry, registry))), CONTENT_TYPE_LATEST
 
 
-def _queue(registry: CollectorRegistry, parts: Services, queue: Sequence[QueueEntry]) -> None:
+def _queue(registry: CollectorRegistry, queue: Sequence[QueueEntry]) -> None:
     pending = Gauge("mlopx_pending_tasks", "Waiting tasks by what they wait for", ["reason"], registry=registry)
     counts = Counts(reason_of(entry) for entry in queue)
     for reason in REASONS:
         pending.labels(reason).set(counts[reason])
-    answers = Gauge(
-        "mlopx_placements_total",
-        "Answers to ready tasks by strategy and outcome; a held task is counted in every cycle",
-        ["strategy", "outcome"],
-        registry=registry,
-    )
-    for (strategy, outcome), count in parts.scheduler.placements.items():
-        answers.labels(strategy, outcome).set(count)
 
 
 def reason_of(entry: QueueEntry) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.api.work_meters import WorkMeters
 from server.components.bus import Bus
 from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
@@ -42,6 +43,7 @@ class Services:
     timeline: Timeline
     platform: PlatformInterface
     estimator: ChainEstimator
+    work_meters: WorkMeters
     checks: Callable[[], Awaitable[dict[str, Check]]]
     settings_view: Mapping[str, str] = field(default_factory=dict)
     token: str | None = None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,12 +34,23 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
 CANCEL_AGAIN_SECONDS = 5.0
 
+Surroundings = Callable[[str, TaskKey, int], Mapping[str, str]]
+"""Environment variables that an attempt gets besides its own, by run id, task and attempt number."""
+
 
 class Dispatcher:
     """Tells the platform what to do; one call at a time per attempt, many attempts side by side."""
 
-    def __init__(self, *, journal: Journal, platform: PlatformInterface, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        platform: PlatformInterface,
+        clock: Clock,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self._journal, self._platform, self._clock = journal, platform, clock
+        self._surroundings = surroundings
         self._told: dict[str, set[Command]] = {}
         self._tries: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
@@ -101,6 +113,9 @@ class Dispatcher:
         except (BadValueError, NeverError, NotYetError) as error:
             await self._fail(command, TaskError("definition", f"its arguments cannot be made: {error}"))
             return
+        if self._surroundings is not None:
+            more = self._surroundings(run.id, command.key, command.attempt)
+            launch = replace(launch, environment={**more, **launch.environment})
         try:
             await self._platform.bind(launch)
         except PlatformError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,8 +96,6 @@ class Scheduler:
         self.last_decision_seconds = 0.0
         self.last_problem: str | None = None
         self.plan: Mapping[TaskRef, Placement] = {}
-        self.decision_seconds = 0.0
-        self.placements: Counter[tuple[str, str]] = Counter()
         self._on_decided: list[Callable[[PlacementRequest, Outcome], None]] = []
 
     def on_decided(self, callback: Callable[[PlacementRequest, Outcome], None]) -> None:
@@ -170,9 +167,6 @@ class Scheduler:
         outcome = await self._decision_unit.decide(request)
         self.last_decision_seconds, self.last_problem = outcome.seconds, outcome.problem
         self.plan = {(one.run_id, one.key): one for one in outcome.plan.placements}
-        self.decision_seconds += outcome.seconds
-        for name, count in (("placed", len(outcome.bind_now)), ("held", len(outcome.holds))):
-            self.placements[outcome.strategy, name] += count
         await self._record(outcome.decisions)
         live = {run.id: run for run in self._journal.live()}
         at_submission = {run.id for run in live.values() if run.options.binding is Binding.AT_SUBMISSION}
