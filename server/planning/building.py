@@ -147,10 +147,8 @@ class Builder:
         plan = self._begun()
         if self.ground.is_shared or self.ground.is_one_port or wanted is not None:
             self._decoding.decode(self.ground, self.lanes, plan, order, self.anywhere if wanted is None else wanted)
-        elif self.lows.size:
-            self._octets.decode_by_octets(self.ground, self.lanes, plan, order, self.lows)
         elif self.ground.kind in (self._ground.FREE, self._ground.UNIFORM):
-            self._listing.decode_uniform(self.ground, self.lanes, plan, order)
+            self._listing.decode_uniform(self.ground, self.lanes, plan, order, self.lows)
         else:
             self._listing.decode_linked(self.ground, self.lanes, plan, order)
         return self.schedule(plan)

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.kernels.compiling import compiled, part
-from server.planning.kernels.exclusive import chain, first_lowest, walk_gaps
-from server.planning.kernels.ground import Ground, Lanes, Plan
-from server.planning.kernels.listing import last_data
+from server.planning.kernels.compiling import part
+from server.planning.kernels.exclusive import first_lowest, walk_gaps
 from server.planning.problem import Floats, Ints
 
 OCTET = 8
@@ -39,113 +37,12 @@ def read_row(values: Floats, lows: Floats) -> float:
     return total
 
 
-@compiled
-def decode_by_octets(ground: Ground, lanes: Lanes, plan: Plan, order: Ints, lows: Floats) -> None:
-    """As `listing.decode_uniform`, given the least seconds of each row's octets; node j must be column j."""
-    per_byte, latency, release, opens = ground.rate[0, 0], ground.latency * ground.kind, ground.release, ground.opens
-    first, source, size, row, seconds = ground.first, ground.source, ground.bytes, ground.row, ground.seconds
-    input_first, input_node, input_size = ground.input_first, ground.input_node, ground.input_bytes
-    node, start, finish = plan.node, plan.start, plan.finish
-    ready_at, gap_end, gap_most, tail, prev = lanes.ready_at, lanes.gap_end, lanes.gap_most, lanes.tail, lanes.prev
-    octets = lows.shape[1]
-    bounds, idle_from, gaps_until, gaps_most = np.zeros(octets), np.zeros(octets), np.zeros(octets), np.zeros(octets)
-    for o in range(octets):
-        summarise(o, ready_at, gap_end, gap_most, idle_from, gaps_until, gaps_most)
-    for i in range(len(order)):
-        task = order[i]
-        takes = seconds[row[task]]
-        begin, end, input_begin, input_end = first[task], first[task + 1], input_first[task], input_first[task + 1]
-        elsewhere, host, here = last_data(
-            source[begin:end],
-            size[begin:end],
-            input_node[input_begin:input_end],
-            input_size[input_begin:input_end],
-            node,
-            finish,
-            per_byte,
-            latency,
-        )
-        here, elsewhere = max(here, release[task]), max(elsewhere, release[task])
-        bound(elsewhere, lows[row[task]], idle_from, gaps_until, gaps_most, bounds)
-        where, best, when = -1, np.inf, np.inf
-        if host >= 0:
-            where, best, when = better_of(
-                host,
-                host + 1,
-                takes,
-                here,
-                ready_at,
-                gap_end,
-                gap_most,
-                tail,
-                prev,
-                start,
-                finish,
-                opens,
-                -1,
-                best,
-                when,
-            )
-        likely = first_lowest(bounds)
-        for k in range(-1, octets):
-            o = likely if k < 0 else k
-            if bounds[o] <= best and k != likely:
-                j = OCTET * o
-                where, best, when = better_of(
-                    j,
-                    min(j + OCTET, len(takes)),
-                    takes,
-                    elsewhere,
-                    ready_at,
-                    gap_end,
-                    gap_most,
-                    tail,
-                    prev,
-                    start,
-                    finish,
-                    opens,
-                    where,
-                    best,
-                    when,
-                )
-        node[task] = where
-        if where >= 0:
-            chain(task, where, when, takes[where], tail, prev, ready_at, gap_end, gap_most, start, finish)
-            summarise(where // OCTET, ready_at, gap_end, gap_most, idle_from, gaps_until, gaps_most)
-
-
 @part
-def summarise(
-    o: int,
-    ready_at: Floats,
-    gap_end: Floats,
-    gap_most: Floats,
-    idle_from: Floats,
-    gaps_until: Floats,
-    gaps_most: Floats,
-) -> None:
-    """What an octet's nodes have at best: idle from, a gap that ends at, a gap as long as."""
-    idle_from[o], gaps_until[o], gaps_most[o] = np.inf, 0.0, 0.0
-    for j in range(OCTET * o, min(OCTET * o + OCTET, len(ready_at))):
-        idle_from[o] = min(idle_from[o], ready_at[j])
-        gaps_until[o] = max(gaps_until[o], gap_end[j])
-        gaps_most[o] = max(gaps_most[o], gap_most[j])
-
-
-@part
-def bound(ready: float, lows: Floats, idle_from: Floats, gaps_until: Floats, gaps_most: Floats, bounds: Floats) -> None:
-    """Fill for each octet what no node of it can end before."""
-    for o in range(len(bounds)):
-        is_gap = (ready + lows[o] <= gaps_until[o]) & (lows[o] <= gaps_most[o])
-        bounds[o] = (ready if is_gap else max(ready, idle_from[o])) + lows[o]
-
-
-@part
-def better_of(
-    begin: int,
-    end: int,
+def best_by_octets(
     takes: Floats,
-    ready: float,
+    elsewhere: float,
+    host: int,
+    here: float,
     ready_at: Floats,
     gap_end: Floats,
     gap_most: Floats,
@@ -154,19 +51,49 @@ def better_of(
     start: Floats,
     finish: Floats,
     opens: Floats,
-    where: int,
-    best: float,
-    when: float,
-) -> tuple[int, float, float]:
-    """The node that ends the task first, of those from `begin` to `end` and the best known, the lowest number among
-    equals: (node, its finish, its start)."""
-    for j in range(begin, end):
-        at = max(ready, ready_at[j])
-        if ready + takes[j] <= min(best, gap_end[j]) and takes[j] <= gap_most[j]:
-            at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
-        if at + takes[j] < best or (at + takes[j] == best and j < where):
-            where, best, when = j, at + takes[j], at
-    return where, best, when
+    lows: Floats,
+    summary: Floats,
+) -> tuple[int, float]:
+    """As `exclusive.best_of_alike`, given the least seconds [m / 8] of the row's octets, and what `summarise` says."""
+    bounds = summary[0]
+    bound(elsewhere, lows, summary)
+    where, best, when = -1, np.inf, np.inf
+    likely = first_lowest(bounds)
+    for k in range(-2, len(bounds)):
+        o = likely if k < 0 else k
+        if k == likely or bounds[o] > best or (k == -2 and host < 0):
+            continue
+        begin, end, ready = OCTET * o, min(OCTET * o + OCTET, len(takes)), elsewhere
+        if k == -2:
+            begin, end, ready = host, host + 1, here
+        for j in range(begin, end):
+            at = max(ready, ready_at[j])
+            if ready + takes[j] <= min(best, gap_end[j]) and takes[j] <= gap_most[j]:
+                at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
+            if at + takes[j] < best or (at + takes[j] == best and j < where):
+                where, best, when = j, at + takes[j], at
+    return where, when
 
 
-__all__ = ["OCTET", "decode_by_octets", "read_row"]
+@part
+def summarise(o: int, ready_at: Floats, gap_end: Floats, gap_most: Floats, summary: Floats) -> None:
+    """Keep what an octet's nodes have at best, in rows 1 to 3 of [4, m / 8]: idle from, a gap that ends at, a gap as
+    long as. Row 0 is room for bounds."""
+    idle_from, until, most = np.inf, 0.0, 0.0
+    for j in range(OCTET * o, min(OCTET * o + OCTET, len(ready_at))):
+        idle_from = min(idle_from, ready_at[j])
+        until = max(until, gap_end[j])
+        most = max(most, gap_most[j])
+    summary[1, o], summary[2, o], summary[3, o] = idle_from, until, most
+
+
+@part
+def bound(ready: float, lows: Floats, summary: Floats) -> None:
+    """Fill row 0 of the summary: what no node of each octet can end before."""
+    bounds, idle_from, gaps_until, gaps_most = summary[0], summary[1], summary[2], summary[3]
+    for o in range(len(bounds)):
+        is_gap = (ready + lows[o] <= gaps_until[o]) & (lows[o] <= gaps_most[o])
+        bounds[o] = (ready if is_gap else max(ready, idle_from[o])) + lows[o]
+
+
+__all__ = ["OCTET", "best_by_octets", "read_row", "summarise"]
