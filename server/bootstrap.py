@@ -23,6 +23,7 @@ from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.profiles import read_profiles
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import queries
+from server.cluster.static_file import StaticFileNodes, read_nodes
 from server.components.bus import Bus
 from server.components.clock import SteadyClock
 from server.components.cycle import CycleSettings
@@ -95,6 +96,7 @@ async def _compose(
     node_manager = NodeManager(
         sources=[
             source or EmbeddedNodes(platform.name, platform.nodes, clock.now),
+            *growable_groups(settings, clock),
             *measured_loads(settings, clock, stack, known=lambda: [node.name for node in node_manager.current().nodes]),
         ],
         live=journal.live,
@@ -109,6 +111,7 @@ async def _compose(
         fallback="fifo_greedy" if platform.name == "local" else None,
         time_limit_seconds=settings.placer_time_limit,
         binding=platform.binding,
+        max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
     )
 
     def estimate(runs: Sequence[WaitingRun], nodes: Sequence[Node]) -> Estimates:
@@ -266,6 +269,17 @@ def make_platform(
         connected = connect_kubeflow(settings, state, now=clock.now, node_of=node_of)
         return connected.platform, connected.source
     return _local_platform(settings, state, artifacts, clock), None
+
+
+def growable_groups(settings: Settings, clock: SteadyClock) -> list[NodeSourceInterface]:
+    """The node groups that an autoscaler could grow, where a file beside Kubeflow names them.
+
+    Raises ConfigurationError for an unreadable file.
+    """
+    if settings.platform_name != "kubeflow" or settings.cluster_file is None:
+        return []
+    read_nodes(settings.cluster_file)
+    return [StaticFileNodes(settings.cluster_file, clock.now, is_groups_only=True)]
 
 
 def measured_loads(

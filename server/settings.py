@@ -94,7 +94,9 @@ class Settings(BaseModel):
         None, description="SQLAlchemy URL of the database; by default SQLite in STATE_DIR. PostgreSQL by postgresql://…"
     )
     cluster_file: Path | None = Field(
-        None, description="cluster.toml with the local platform's nodes; by default three nodes made from this machine."
+        None,
+        description="cluster.toml with the local platform's nodes (by default three, made from this machine); beside"
+        " Kubeflow its [[node_group]]s, which an autoscaler could grow.",
     )
     datasets_path: Path = Field(
         Path("data"), description="Folder with data sets; volume `datasets` of the local platform."

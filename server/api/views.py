@@ -131,6 +131,7 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
         "node": attempt.node,
         "actual_node": attempt.actual_node,
         "option": attempt.option,
+        "alternatives": list(attempt.alternatives),
         "decision_id": attempt.decision_id,
         "ready_at": instant(attempt.ready_at),
         "placed_at": instant(attempt.placed_at),

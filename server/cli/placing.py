@@ -9,6 +9,7 @@ from typing import Any
 
 from mlopx.spec import PipelineSpec, merge_hints
 from server.components.decision_unit import DecisionUnit, Outcome
+from server.components.handing_over import placeable_part
 from server.domain.errors import InvalidRequestError
 from server.domain.feasibility import feasible_nodes, rejection
 from server.domain.node import Node, Snapshot
@@ -17,6 +18,7 @@ from server.domain.request import kubernetes_defaults, options_of
 from server.domain.states import Binding
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
+from server.planning.needs import NeedsTable, no_node_reason
 from server.platforms.kubeflow.compile import compile_spec
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import is_same_kind, stable_labels
@@ -79,8 +81,10 @@ def place_offline(
     real = [node for node in nodes if not node.is_virtual]
     run = waiting_run(pipeline, nodes, run_id=RUN_ID, at=AT, pins=pins, known=subject.known)
     tasks = {task.key.path: task for task in run.tasks}
-    estimates = build_estimates([run], real, ChainEstimator())
-    request = PlacementRequest(1, AT, (run,), Snapshot(AT, tuple(real)), estimates)
+    table = NeedsTable(real)
+    asked = placeable_part(run, table)
+    estimates = build_estimates([asked], real, ChainEstimator())
+    request = PlacementRequest(1, AT, (asked,), Snapshot(AT, tuple(real)), estimates)
     unit = DecisionUnit(placer=placer, new_id=lambda: "", in_process=True, binding=Binding.AT_SUBMISSION)
     outcome = unit.decide_now(request)
     planned = {one.key.path: one for one in outcome.plan.placements}
@@ -90,7 +94,9 @@ def place_offline(
     }
     placements = {path: one for path, one in chosen.items() if one is not None}
     found = place_pipeline(pipeline, placements, mode=mode)
-    rows = [_row(pipeline, tasks[path], placements.get(path), planned, outcome, found, nodes, pins) for path in tasks]
+    rows = [
+        _row(pipeline, tasks[path], placements.get(path), planned, outcome, found, nodes, pins, table) for path in tasks
+    ]
     return Placed(found, _report(pipeline, outcome, mode, rows))
 
 
@@ -147,12 +153,14 @@ def _row(
     found: PlacedPipeline,
     nodes: Sequence[Node],
     pins: Mapping[str, str],
+    table: NeedsTable,
 ) -> dict[str, Any]:
     path = task.key.path
     plan, effect = planned.get(path), found.effects.get(path)
     notes = list(effect.notes) if effect else []
     if placement is None:
-        reason = next((one.reason for one in outcome.plan.holds if one.key == task.key), "")
+        refused = next((one.reason for one in outcome.plan.holds if one.key == task.key), "")
+        reason = refused or no_node_reason(table.of(task), len(table.nodes))
         groups = [node.group or node.name for node in feasible_nodes(task, nodes) if node.is_virtual]
         if groups:
             notes.append(f"left to the autoscaler: node group {', '.join(groups)} could grow a node for it")

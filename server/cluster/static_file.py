@@ -45,14 +45,19 @@ EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 class StaticFileNodes(NodeSourceInterface):
-    """Reads the file each time it is asked, so that an edit is seen. Node groups come as virtual nodes."""
+    """Reads the file each time it is asked, so that an edit is seen. Node groups come as virtual nodes.
 
-    def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
+    `is_groups_only`: the nodes themselves are told by somebody else, a cluster say.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], datetime], *, is_groups_only: bool = False) -> None:
         self.name = str(path)
-        self._path, self._now = path, now
+        self._path, self._now, self._is_groups_only = path, now, is_groups_only
 
     async def look(self) -> NodesSeen:
-        return NodesSeen(seen_at=self._now(), source=self.name, nodes=read_nodes(self._path))
+        nodes = read_nodes(self._path)
+        kept = tuple(node for node in nodes if node.is_virtual) if self._is_groups_only else nodes
+        return NodesSeen(seen_at=self._now(), source=self.name, nodes=kept)
 
 
 def read_nodes(path: Path) -> tuple[Node, ...]:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from server.components.decision_unit import Outcome
 from server.components.live_view import LiveView
 from server.domain.events import (
     Event,
-    PlannedTask,
-    RunPlaced,
     RunReturned,
     RunSubmitted,
     TaskBecameReady,
@@ -155,52 +153,3 @@ def unsaid(events: Iterable[tuple[str, Event]], live: Mapping[str, Run]) -> Iter
 
 def _says_already(run: Run, event: Event) -> bool:
     return isinstance(event, TaskHeld) and event.key in run.tasks and run.tasks[event.key].hold == event.reason
-
-
-def whole_runs(
-    runs: Sequence[WaitingRun], outcome: Outcome, now: datetime, *, max_hold_seconds: float | None = None
-) -> list[tuple[str, Event]]:
-    """Binding at submission: a run goes as soon as its first tasks can start, with a node for every task.
-
-    Where nothing at all was placed, every run goes without nodes: the platform's own scheduler decides. After
-    `max_hold_seconds` a run goes in any case, and waits in the platform's own queue.
-    """
-    chosen = {(placement.run_id, placement.key): placement for placement in outcome.plan.placements}
-    starting = {placement.run_id for placement in outcome.bind_now}
-    decisions = {(decision.run_id, decision.key): decision.id for decision in outcome.decisions}
-    found: list[tuple[str, Event]] = []
-    for run in runs:
-        is_held = bool(run.tasks) and run.run_id not in starting and bool(outcome.plan.placements)
-        if is_held and (max_hold_seconds is None or now < _latest(run, max_hold_seconds)):
-            found.extend(_whole_holds(run, now, max_hold_seconds))
-            continue
-        planned = []
-        for task in run.tasks:
-            placement = chosen.get(task.ref)
-            planned.append(
-                PlannedTask(
-                    key=task.key,
-                    node=placement.node if placement else None,
-                    option=placement.option if placement else None,
-                    decision_id=decisions.get(task.ref),
-                    planned_start_at=placement.planned_start_at if placement else None,
-                    planned_finish_at=placement.planned_finish_at if placement else None,
-                )
-            )
-        found.append((run.run_id, RunPlaced(at=now, tasks=tuple(planned))))
-    return found
-
-
-def _latest(run: WaitingRun, max_hold_seconds: float) -> datetime:
-    return run.submitted_at + timedelta(seconds=max_hold_seconds)
-
-
-def _whole_holds(run: WaitingRun, now: datetime, max_hold_seconds: float | None) -> Iterator[tuple[str, TaskHeld]]:
-    """What the first tasks of a run are told that waits here, and not in the platform's own queue."""
-    if max_hold_seconds is None:
-        return
-    until = f"it goes at {_latest(run, max_hold_seconds):%H:%M:%S} UTC at the latest"
-    reason = f"held until its first tasks have room, to be placed on what is free then; {until}"
-    for task in run.tasks:
-        if task.is_ready:
-            yield run.run_id, TaskHeld(at=now, key=task.key, attempt=task.attempt, reason=reason)

@@ -72,7 +72,8 @@ class DecisionUnit:
 
     `fallback` names the strategy that stands in when it fails; None leaves the cycle to the platform's own scheduler.
     `binding` says how the platform binds, and so what is recorded. `in_process` asks the strategy here instead of in a
-    worker. Without `is_recording` no decision records are made. Raises ConfigurationError for an unknown name.
+    worker. Without `is_recording` no decision records are made. `max_hold_seconds`: after it, runs that are bound at
+    submission go without room, and are recorded then. Raises ConfigurationError for an unknown name.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class DecisionUnit:
         in_process: bool = False,
         binding: Binding = Binding.WHEN_READY,
         is_recording: bool = True,
+        max_hold_seconds: float | None = None,
         start_limit_seconds: float = 120.0,
         start_patience_seconds: float = START_PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
@@ -98,7 +100,7 @@ class DecisionUnit:
         self.failures: Counter[str] = Counter()
         self.decided = 0
         self._new_id, self._monotonic, self._binding = new_id, monotonic, binding
-        self._is_recording = is_recording
+        self._is_recording, self._max_hold_seconds = is_recording, max_hold_seconds
         self._is_in_process = in_process
         self._process = PlacerProcess(
             path,
@@ -273,7 +275,7 @@ class DecisionUnit:
         self._memory.keep_only(tasks)
         recorded: Sequence[Placement] = bind_now
         if self._binding is Binding.AT_SUBMISSION:
-            starting = {placement.run_id for placement in bind_now}
+            starting = {placement.run_id for placement in bind_now} | self._due(request)
             recorded = [placement for placement in plan.placements if placement.run_id in starting]
             holds = {ref: reason for ref, reason in holds.items() if ref[0] not in starting}
         found = [recorder.placed(tasks[(one.run_id, one.key)], one) for one in recorded]
@@ -283,6 +285,11 @@ class DecisionUnit:
             if self._memory.is_new(ref, tasks[ref].attempt, recorder.fallback_from, *answer):
                 found.append(recorder.held(tasks[ref], reason, placement))
         return found
+
+    def _due(self, request: PlacementRequest) -> set[str]:
+        """Runs that have waited for as long as they may."""
+        limit = self._max_hold_seconds
+        return set() if limit is None else {run.run_id for run in request.runs if run.goes_at(limit) <= request.now}
 
     def _foreign_info(self, name: str, path: str) -> PlacerInfo:
         """Of the present strategy as its worker told; others are imported to ask them."""

@@ -153,7 +153,7 @@ class Dispatcher:
     async def _submit(self, command: SubmitRun) -> None:
         run = await self._journal.run(command.run_id)
         placements: dict[TaskKey, PlannedPlacement] = {
-            key: PlannedPlacement(task.current.node, task.current.option or DEFAULT_OPTION)
+            key: PlannedPlacement(task.current.node, task.current.option or DEFAULT_OPTION, task.current.alternatives)
             for key, task in run.tasks.items()
         }
         try:

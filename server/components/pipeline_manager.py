@@ -229,11 +229,16 @@ def resolve_parameters(spec: PipelineSpec, given: Mapping[str, Any]) -> dict[str
 
 
 def unplaceable(graph: Graph, nodes: Sequence[Node], platform: PlatformInterface) -> list[str]:
-    """Sentences on the tasks that none of the nodes could ever hold. Nodes that are only down or cordoned count."""
+    """Sentences on the tasks that none of the nodes could ever hold. Nodes that are only down or cordoned count.
+
+    Where whole runs are handed over, a cluster may grow nodes that nobody told of: only pins are judged there.
+    """
     healthy = [replace(node, is_ready=True, is_schedulable=True) for node in nodes]
     problems = []
     for path in graph.order:
         task = _example(graph, path, platform)
+        if platform.binding is Binding.AT_SUBMISSION and task.node is None:
+            continue
         if not healthy or feasible_nodes(task, healthy):
             continue
         reasons = explain_unplaceable(task, healthy)

@@ -24,9 +24,9 @@ from server.components.cycle import (
     question,
     unsaid,
     waiting_runs,
-    whole_runs,
 )
 from server.components.decision_unit import DecisionUnit, Outcome
+from server.components.handing_over import next_release, placeable_part, whole_runs
 from server.components.journal import Journal
 from server.components.live_view import LiveView
 from server.components.node_manager import NodeManager
@@ -38,6 +38,7 @@ from server.domain.placement import Decision, Estimates, Placement, PlacementReq
 from server.domain.request import Defaults
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import Binding, TaskState
+from server.planning.needs import NeedsTable
 from server.stores.interface import RunStoreInterface
 
 log = logging.getLogger(__name__)
@@ -155,12 +156,15 @@ class Scheduler:
             return None
         snapshot = self._node_manager.current()
         self.cycles += 1
+        at_submission = {run.run_id for run in runs if live[run.run_id].options.binding is Binding.AT_SUBMISSION}
+        table = NeedsTable(snapshot.nodes)
+        asked = [placeable_part(run, table) if run.run_id in at_submission else run for run in runs]
         request = question(
             self.cycles,
             now,
-            runs,
+            asked,
             snapshot,
-            self._estimate(runs, snapshot.nodes),
+            self._estimate(asked, snapshot.nodes),
             settings=self._settings,
             history=self._node_manager.assignments(),
         )
@@ -169,10 +173,13 @@ class Scheduler:
         self.plan = {(one.run_id, one.key): one for one in outcome.plan.placements}
         await self._record(outcome.decisions)
         live = {run.id: run for run in self._journal.live()}
-        at_submission = {run.id for run in live.values() if run.options.binding is Binding.AT_SUBMISSION}
         await self._write(unsaid(answers(request, outcome), live), at_submission)
         whole = whole_runs(
-            [run for run in runs if run.run_id in at_submission], outcome, now, max_hold_seconds=self._max_hold_seconds
+            [run for run in runs if run.run_id in at_submission],
+            outcome,
+            now,
+            max_hold_seconds=self._max_hold_seconds,
+            table=table,
         )
         for run_id, event in unsaid(whole, live):
             await self._journal.apply(run_id, event)
@@ -235,10 +242,9 @@ class Scheduler:
 
     def _idle_seconds(self) -> float:
         now = self._clock.now()
-        wake_at = next_wake(self._journal.live(), now)
-        if wake_at is None:
-            return self._wait_seconds
-        return min(self._wait_seconds, max((wake_at - now).total_seconds(), 0.0))
+        held = waiting_runs(self._journal.live(), now, self._live_view) if self._max_hold_seconds else ()
+        instants = (next_wake(self._journal.live(), now), next_release(held, now, self._max_hold_seconds))
+        return min([self._wait_seconds, *(max((at - now).total_seconds(), 0.0) for at in instants if at is not None)])
 
 
 def _entry(run: Run, task: TaskRun) -> QueueEntry:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from server.components.clock import Clock
 from server.components.cycle import CycleSettings, question
 from server.components.decision_unit import DecisionUnit
+from server.components.handing_over import placeable_part
 from server.components.node_manager import NodeManager
 from server.domain.node import Node
 from server.domain.placement import Estimates, WaitingRun
+from server.planning.needs import NeedsTable
 
 Estimate = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
 
@@ -33,6 +35,7 @@ class Shadowing:
         snapshot = self._node_manager.current()
         if not snapshot.nodes:
             return {}
+        run = placeable_part(run, NeedsTable(snapshot.nodes))
         request = question(
             0,
             self._clock.now(),

@@ -167,7 +167,7 @@ class CancelRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
-    """One entry of `RunPlaced`."""
+    """One entry of `RunPlaced`. `alternatives` are the next best nodes; `reason` says why it has no node (yet)."""
 
     key: TaskKey
     node: str | None
@@ -175,6 +175,8 @@ class PlannedTask:
     decision_id: str | None = None
     planned_start_at: datetime | None = None
     planned_finish_at: datetime | None = None
+    alternatives: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

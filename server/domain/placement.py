@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlopx.spec import Preference, Requirement, Toleration
@@ -97,6 +97,10 @@ class WaitingRun:
     deadline_at: datetime | None = None
     finished_on: Mapping[TaskKey, str] = field(default_factory=dict)
     done_seconds: float = 0.0
+
+    def goes_at(self, max_hold_seconds: float) -> datetime:
+        """When a run that is handed over whole goes at the latest."""
+        return self.submitted_at + timedelta(seconds=max_hold_seconds)
 
 
 @dataclass(frozen=True, slots=True)

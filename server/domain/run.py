@@ -69,7 +69,8 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a task. `node` is what was decided, `actual_node` what really happened.
+    """One try of a task. `node` is what was decided, `actual_node` what really happened; `alternatives` are the next
+    best nodes, where a platform takes wishes.
 
     On a cluster it is queued until `scheduled_at`, its image is pulled until `started_at`, and then it runs.
     """
@@ -91,6 +92,7 @@ class Attempt:
     finished_at: datetime | None = None
     error: TaskError | None = None
     peak_memory_bytes: int | None = None
+    alternatives: tuple[str, ...] = ()
 
     @property
     def run_seconds(self) -> float | None:

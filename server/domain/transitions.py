@@ -230,9 +230,10 @@ def _run_placed(run: Run, event: happened.RunPlaced) -> Result | None:
             planned_start_at=planned.planned_start_at,
             planned_finish_at=planned.planned_finish_at,
             placed_at=event.at,
+            alternatives=planned.alternatives,
         )
         if not run.graph.loops.get(planned.key.path) or planned.key in run.tasks:
-            run = put(run, replace(task, attempts=(*task.attempts[:-1], attempt), hold=""))
+            run = put(run, replace(task, attempts=(*task.attempts[:-1], attempt), hold=planned.reason))
     return replace(run, dispatched_at=event.at), []
 
 

@@ -29,7 +29,6 @@ def read_node(item: Object) -> Node:
     labels = {str(key): str(value) for key, value in (about.get("labels") or {}).items()}
     conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or []}
     allocatable = resources_of(status.get("allocatable") or {})
-    memory = labels.get(GPU_MEMORY_LABEL, "")
     kinds = [kind for kind, _ in allocatable.accelerators if kind.startswith("nvidia.com/")]
     return Node(
         name=about["name"],
@@ -39,10 +38,16 @@ def read_node(item: Object) -> Node:
             Taint(str(one.get("key", "")), str(one.get("value") or ""), str(one.get("effect") or "NoSchedule"))
             for one in spec.get("taints") or []
         ),
-        accelerator_memory_bytes={kind: int(memory) * 2**20 for kind in kinds} if memory.isdigit() else {},
+        accelerator_memory_bytes={kind: size for kind in kinds if (size := _device_bytes(kind, labels)) is not None},
         is_ready=conditions.get("Ready") == "True",
         is_schedulable=not spec.get("unschedulable", False),
     )
+
+
+def _device_bytes(kind: str, labels: Mapping[str, str]) -> int | None:
+    """Memory per device. Slices of a GPU (MIG, strategy `mixed`) have kinds, and labels, of their own."""
+    memory = labels.get(f"{kind}.memory") or (labels.get(GPU_MEMORY_LABEL, "") if "/mig-" not in kind else "")
+    return int(memory) * 2**20 if memory.isdigit() else None
 
 
 def images_of(item: Object) -> frozenset[str]:

@@ -33,10 +33,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPlacement:
-    """Where one task of a run shall go, for `submit`."""
+    """Where one task of a run shall go, for `submit`; `alternatives` are the next best nodes by rank."""
 
     node: str | None
     option: str
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from server.components.cycle import whole_runs
 from server.components.decision_unit import Outcome
+from server.components.handing_over import whole_runs
 from server.domain.errors import ConfigurationError
 from server.domain.events import RunPlaced
 from server.domain.placement import PlacementRequest

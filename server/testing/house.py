@@ -88,7 +88,11 @@ async def open_house(
         journal=journal,
         store=store,
         decision_unit=DecisionUnit(
-            placer=placer, new_id=lambda: f"d{next(_NUMBERS)}", in_process=True, binding=platform.binding
+            placer=placer,
+            new_id=lambda: f"d{next(_NUMBERS)}",
+            in_process=True,
+            binding=platform.binding,
+            max_hold_seconds=max_hold_seconds,
         ),
         node_manager=node_manager,
         estimate=lambda runs, nodes: build_estimates(runs, nodes, estimator),

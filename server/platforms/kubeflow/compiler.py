@@ -85,9 +85,10 @@ class PlacingCompiler:
         return Compiled(placed.pipeline, placed.platform, translated.paths)
 
     def _placement(self, run: Run, path: str, planned: PlannedPlacement | None) -> TaskPlacement:
-        node = self._node_of(planned.node) if planned is not None and planned.node else None
+        names = (planned.node, *planned.alternatives) if planned is not None and planned.node else ()
+        nodes = [self._node_of(name) for name in names]
         return TaskPlacement(
-            nodes=(node,) if node is not None else (),
+            nodes=tuple(node for node in nodes if node is not None) if nodes and nodes[0] is not None else (),
             mode=PlacementMode.REQUIRE if run.graph.task(path).node else None,
             labels={RUN_LABEL: run.id},
             annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path},

@@ -283,8 +283,7 @@ def _notes(documents: Documents, walk: _Walk) -> list[str]:
         if task.is_passed_on:
             found.append(f"task {task.path}: placement passes through to the job that it launches")
         if task.constraints.unknown:
-            what = " and ".join(task.constraints.unknown)
-            found.append(f"task {task.path}: its {what} is only known when the run gets there")
+            found.append(f"task {task.path}: known only when the run gets there: {', '.join(task.constraints.unknown)}")
     if walk.has_nested_pipelines and any(task.constraints.selector for task in walk.tasks.values()):
         found.append(SDK_WARNING)
     return found

@@ -16,7 +16,7 @@ from server.domain.node import Taint
 from server.domain.resources import Resources
 from server.kube.access import Access
 from server.kube.client import KubeClient
-from server.kube.reading import requests_of
+from server.kube.reading import read_node, requests_of
 from server.testing.kube import KubeDouble
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -159,3 +159,16 @@ def test_a_pod_holds_the_larger_of_its_start_and_its_run() -> None:
     asked = requests_of({"spec": spec})
     assert asked.cpu_millicores == 3100
     assert asked.accelerator_count("nvidia.com/gpu") == 1
+
+
+def test_slices_of_a_gpu_are_accelerators_of_their_own_with_their_own_memory() -> None:
+    item = a_node("sliced")
+    item["status"]["allocatable"]["nvidia.com/mig-1g.10gb"] = "4"
+    item["status"]["allocatable"]["nvidia.com/mig-2g.20gb"] = "1"
+    item["metadata"]["labels"]["nvidia.com/mig-1g.10gb.memory"] = "9856"
+    found = read_node(item)
+    assert dict(found.allocatable.accelerators)["nvidia.com/mig-1g.10gb"] == 4
+    assert found.accelerator_memory_bytes == {
+        "nvidia.com/gpu": 40960 * 2**20,
+        "nvidia.com/mig-1g.10gb": 9856 * 2**20,
+    }, "of a slice without a label of its own nothing is claimed"

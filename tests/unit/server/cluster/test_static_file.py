@@ -90,3 +90,10 @@ def test_a_slip_is_named_with_its_place(tmp_path: Path, text: str, said: str) ->
         read_nodes(written(tmp_path, text))
     assert said in str(caught.value)
     assert "cluster.toml" in str(caught.value)
+
+
+async def test_beside_a_cluster_the_file_only_tells_what_could_grow(tmp_path: Path) -> None:
+    seen = await StaticFileNodes(
+        written(tmp_path, FULL), lambda: datetime(2026, 1, 1, tzinfo=UTC), is_groups_only=True
+    ).look()
+    assert [(node.name, node.is_virtual) for node in seen.nodes] == [("more", True)]

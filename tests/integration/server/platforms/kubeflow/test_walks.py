@@ -177,3 +177,39 @@ async def test_a_held_run_says_until_when(make: Any) -> None:
     assert held.platform_run_id is None
     assert "UTC at the latest" in next(iter(held.tasks.values())).hold
     assert len(ground.double.runs) == 2
+
+
+async def test_the_next_best_nodes_are_wished_for_behind_the_chosen_one(make: Any) -> None:
+    async with make() as ground, ground.house(max_hold_seconds=0) as house:
+        run = await house.ended((await house.submit(diamond)).id)
+        [record] = ground.double.runs.values()
+    configs = record.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    weights = {
+        (entry["matchExpressions"][0]["values"][0], entry["weight"])
+        for config in configs.values()
+        for entry in config["nodeAffinity"]
+    }
+    assert {weight for _, weight in weights} == {100, 60}
+    assert {name for name, _ in weights} == {"one", "two"}
+    top = next(task for key, task in run.tasks.items() if key.path == "top")
+    assert {top.current.node, *top.current.alternatives} == {"one", "two"}
+
+
+@component(cpu=64)
+def enormous(a: int = 0) -> int:
+    return a
+
+
+@pipeline
+def beyond():
+    enormous(a=1).named("train")
+    step(a=1, b=1).named("other")
+
+
+async def test_a_task_that_no_node_can_run_goes_along_without_a_node_and_says_so(make: Any) -> None:
+    async with make() as ground, ground.house(max_hold_seconds=0) as house:
+        run = await house.submit(beyond)
+        run = await house.until(run.id, lambda found: found.platform_run_id is not None)
+    tasks = {key.path: task for key, task in run.tasks.items()}
+    assert "no node can run it" in tasks["train"].hold or "unschedulable" in tasks["train"].hold
+    assert tasks["other"].current.node is not None

@@ -138,6 +138,7 @@ def test_with_a_dynamic_selector_and_a_dynamic_affinity_only_a_wish_is_safe_and_
     placement = placed(text_of(config), ONE)
     assert config_of(placement)["nodeAffinity"][1:] == [{"matchExpressions": [on_host("one")], "weight": 100}]
     assert "cannot be required" in placement.effects["a"].notes[0]
+    assert placed(placement.text, ONE).text == placement.text, "placed again, the same wish is not written twice"
 
 
 def test_an_old_server_gets_selectors_only() -> None:
