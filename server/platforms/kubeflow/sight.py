@@ -28,6 +28,7 @@ MOST_BYTES = 64 * 2**20
 """Compressed nodes that unpack to more than this are not read."""
 
 ENDED = {"Succeeded": "succeeded", "Failed": "failed", "Error": "failed"}
+NOT_RUN = ("Skipped", "Omitted")
 
 _ITEM = re.compile(r"\((\d+):.*\)$")
 _TRY = re.compile(r"executor\((\d+)\)$")
@@ -232,13 +233,13 @@ def _task(node: Mapping[str, Any]) -> TaskSight | None:
     message = str(node.get("message") or "")
     where = _where(name)
     if where is None:
-        if node.get("type") == "Pod" and not name.endswith(DRIVER):
+        if node.get("type") == "Pod" and phase not in NOT_RUN and not name.endswith(DRIVER):
             return _imported(name, phase, message, times)
         return _not_run(name, phase, message, times)
     if _is_retry(node):
         return None
     place, number = where
-    if phase in ("Skipped", "Omitted"):
+    if phase in NOT_RUN:
         return TaskSight(place, "cached" if phase == "Skipped" else "omitted", message=message, **times)
     state = ENDED.get(phase) or ("running" if phase == "Running" else "queued")
     queued_at = times["started_at"]
@@ -262,7 +263,7 @@ def _not_run(name: str, phase: str, message: str, times: Mapping[str, Any]) -> T
     """A task that was skipped or omitted, or whose driver failed; None for anything else."""
     is_driver = name.endswith(DRIVER)
     is_broken = is_driver and ENDED.get(phase) == "failed"
-    if not is_broken and (is_driver or phase not in ("Skipped", "Omitted")):
+    if not is_broken and (is_driver or phase not in NOT_RUN):
         return None
     place = _place(name.removesuffix(DRIVER) if is_driver else name)
     if place is None:

@@ -53,7 +53,13 @@ def test_a_place_is_read_from_the_name_of_a_node(name: str, place: Place) -> Non
 
 @pytest.mark.parametrize("name", ["root", "root.train-driver", "root.train", "root.loop.iteration-driver"])
 def test_what_is_no_task_is_left_out(name: str) -> None:
-    assert seen(a_node(name, "Succeeded")) == []
+    kind = "Pod" if name.endswith("-driver") else "DAG"
+    assert seen(a_node(name, "Succeeded", type=kind)) == []
+
+
+def test_an_importer_is_the_pod_that_carries_the_tasks_own_name() -> None:
+    [sight] = seen(a_node("root.load", "Succeeded"))
+    assert (sight.place, sight.phase) == (Place("load"), "succeeded")
 
 
 @pytest.mark.parametrize(
