@@ -37,6 +37,7 @@ from server.components.journal import Journal
 from server.components.leadership import Leadership
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
+from server.components.replacing import Replacer
 from server.components.scheduler import Scheduler
 from server.components.shadowing import Shadowing
 from server.components.supervisor import Check, Supervisor
@@ -207,6 +208,19 @@ async def _compose(
         new_run_id=lambda name: f"{name[:40]}-{new_id(6)}",
         is_caching=settings.enable_caching,
     )
+    if isinstance(platform, KubeflowPlatform) and settings.replace_after:
+        replacer = Replacer(
+            journal=journal,
+            starts=Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings).starts,
+            replace=lambda run_id: pipeline_manager.replace(run_id, is_automatic=True),
+            stop=pipeline_manager.stop_replaced,
+            defaults=platform.defaults,
+            clock=clock,
+            patience_seconds=settings.replace_after,
+            is_acting=lambda: settings.replace_automatically and platform.may_act,
+        )
+        journal.listen(replacer.notice)
+        supervisor.start("replacer", lambda: replacer.look_forever(settings.update_interval))
     planner = Planner(
         journal=journal,
         store=store,

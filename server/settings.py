@@ -40,6 +40,14 @@ class Settings(BaseModel):
     max_hold: float = Field(
         0.0, ge=0, description="Seconds a run may wait here for room before Kubeflow gets it all the same."
     )
+    replace_after: float = Field(
+        600.0,
+        ge=0,
+        description="Seconds that a task waits at Kubeflow until a new placement is offered (`mlopx replace`); 0: never.",
+    )
+    replace_automatically: bool = Field(
+        True, description="Carry such an offer out at once where all that is finished is known to come from the cache."
+    )
     kfp_placement: Literal["default", "prefer", "require"] = Field(
         "default", description="How firmly Kubeflow is asked for nodes: stable labels and wishes, wishes only, or pins."
     )

@@ -72,6 +72,7 @@ ATTEMPT: dict[str, Any] = {
     "node": "quick",
     "actual_node": "quick",
     "option": "default",
+    "alternatives": [],
     "decision_id": "4gro7a2y2rfpa",
     "ready_at": SUBMITTED,
     "placed_at": PLACED,
@@ -180,6 +181,8 @@ DETAIL: dict[str, Any] = {
     "problems": [],
     "exit_task": None,
     "late_events": 0,
+    "offer": None,
+    "replaced_by": "",
     "tasks": [_task("greet", {"output": {"value": "hello world"}}), _task("train", {"model": {"artifact": ARTIFACT}})],
     "graph": {
         "tasks": {

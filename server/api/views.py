@@ -87,6 +87,15 @@ def run_detail(run: Run) -> dict[str, Any]:
         "problems": list(run.problems),
         "exit_task": graph.spec.exit_task,
         "late_events": run.late_events,
+        "offer": None
+        if run.offer is None
+        else {
+            "at": instant(run.offer.at),
+            "nodes": dict(run.offer.nodes),
+            "reason": run.offer.reason,
+            "doubts": list(run.offer.doubts),
+        },
+        "replaced_by": run.replaced_by,
         "tasks": [task_view(run, task) for task in run.tasks.values()],
         "graph": {
             "tasks": {

@@ -13,6 +13,7 @@ from server.components.decision_unit import Outcome
 from server.components.live_view import LiveView
 from server.domain.events import (
     Event,
+    RunEnded,
     RunReturned,
     RunSubmitted,
     TaskBecameReady,
@@ -38,6 +39,7 @@ WAKING = (
     TaskCancelled,
     TaskLost,
     RunReturned,
+    RunEnded,
 )
 """Events after which another cycle can decide something new: work arrived, or room was made."""
 
@@ -54,7 +56,11 @@ class CycleSettings:
 def waiting_runs(runs: Iterable[Run], now: datetime, live_view: LiveView) -> tuple[WaitingRun, ...]:
     """The live runs in which a task waits for a node; tasks that must not start yet (backoff) are not ready."""
     found = []
+    runs = list(runs)
+    live = {run.id for run in runs}
     for run in runs:
+        if run.retry_of in live:  # it replaces that one, which has not stopped yet
+            continue
         is_unsent = run.options.binding is Binding.WHEN_READY or run.state is RunState.WAITING
         if run.state is RunState.CANCELLING or not is_unsent:
             continue

@@ -144,6 +144,35 @@ class PipelineManager:
         )
         return await self._journal.create(change)
 
+    async def replace(self, run_id: str, *, caller: Mapping[str, str] | None = None, is_automatic: bool = False) -> Run:
+        """Carry out the offer of a new placement: the run is stopped, and a new one begins when it has ended.
+
+        The new run is stored first: a crash in between leaves both, of which `components.replacing` stops the old one.
+
+        Raises ConflictError where there is no offer, or the run is over or replaced already.
+        """
+        old = await self._journal.run(run_id)
+        if old.state.is_end or old.replaced_by:
+            said = f"is replaced by {old.replaced_by} already" if old.replaced_by else f"is {old.state} already"
+            raise ConflictError(f"run {run_id} {said}", hint="retry an ended run with `mlopx retry`")
+        if old.offer is None:
+            raise ConflictError(
+                f"there is no offer of a new placement for run {run_id}", hint="`mlopx show` tells what it waits for"
+            )
+        new_id = self._new_run_id(old.name)
+        self._platform.admit(new_id, caller or {})
+        now = self._clock.now()
+        change = start_run(new_id, old.graph, parameters=old.parameters, options=old.options, at=now, retry_of=old.id)
+        new = await self._journal.create(change)
+        await self.stop_replaced(old.id, new.id, is_automatic=is_automatic)
+        return new
+
+    async def stop_replaced(self, run_id: str, by: str, *, is_automatic: bool = False) -> None:
+        """Stop a run of which another takes the place."""
+        now = self._clock.now()
+        cause = happened.RunReplaced(at=now, by=by, is_automatic=is_automatic)
+        await self._journal.apply(run_id, cause, happened.CancelRequested(at=now, reason=f"replaced by run {by}"))
+
     async def _read(self, given: PipelineSpec | ForeignFile) -> Graph:
         """The graph of a spec, or of a file in the platform's own format."""
         spec = await self._platform.adopt(given) if isinstance(given, ForeignFile) else given

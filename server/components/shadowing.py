@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from server.components.clock import Clock
 from server.components.cycle import CycleSettings, question
-from server.components.decision_unit import DecisionUnit
+from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.handing_over import placeable_part
 from server.components.node_manager import NodeManager
 from server.domain.node import Node
 from server.domain.placement import Estimates, WaitingRun
+from server.domain.run import TaskKey
 from server.planning.needs import NeedsTable
 
 Estimate = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
@@ -32,9 +33,18 @@ class Shadowing:
 
     async def nodes(self, run: WaitingRun) -> Mapping[str, str]:
         """The node of every task, by path; tasks that would not be placed are left out."""
+        outcome = await self._ask(run)
+        return {placement.key.path: placement.node for placement in outcome.plan.placements} if outcome else {}
+
+    async def starts(self, run: WaitingRun) -> Mapping[TaskKey, str]:
+        """The nodes on which tasks of the run could start now."""
+        outcome = await self._ask(run)
+        return {placement.key: placement.node for placement in outcome.bind_now} if outcome else {}
+
+    async def _ask(self, run: WaitingRun) -> Outcome | None:
         snapshot = self._node_manager.current()
         if not snapshot.nodes:
-            return {}
+            return None
         run = placeable_part(run, NeedsTable(snapshot.nodes))
         request = question(
             0,
@@ -45,8 +55,7 @@ class Shadowing:
             settings=self._settings,
             history=self._node_manager.assignments(),
         )
-        outcome = await self._decision_unit.decide(request)
-        return {placement.key.path: placement.node for placement in outcome.plan.placements}
+        return await self._decision_unit.decide(request)
 
 
 __all__ = ["Shadowing"]

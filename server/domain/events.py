@@ -213,6 +213,25 @@ class RunEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacementOffered(Event):
+    """Tasks wait in vain at the platform, and could start elsewhere: a new run would carry that out."""
+
+    kind: ClassVar[str] = "replacement-offered"
+    nodes: Mapping[str, str]
+    reason: str
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReplaced(Event):
+    """The offer was accepted: the run `by` takes this one's place as soon as this one has stopped."""
+
+    kind: ClassVar[str] = "run-replaced"
+    by: str
+    is_automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStateChanged(Event):
     """Derived: the run's own state moved."""
 
@@ -242,6 +261,8 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     RunReturned,
     RunHandedOver,
     RunEnded,
+    ReplacementOffered,
+    RunReplaced,
     RunStateChanged,
 )
 """Every event there is, for codecs and documentation."""

@@ -171,8 +171,25 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A new placement for a run of which tasks wait in vain at the platform; a new run carries it out.
+
+    `nodes` says where each of them (by task key) could start now, `doubts` what a new run would repeat, in words; empty
+    where all that is finished is known to come from the cache.
+    """
+
+    at: datetime
+    nodes: Mapping[str, str]
+    reason: str
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a pipeline. `version` counts saved changes and guards against lost updates."""
+    """One execution of a pipeline. `version` counts saved changes and guards against lost updates.
+
+    `replaced_by` names the new run that carries out the `offer` of a new placement.
+    """
 
     id: str
     graph: Graph
@@ -194,6 +211,8 @@ class Run:
     error: str = ""
     late_events: int = 0
     version: int = 0
+    offer: Offer | None = None
+    replaced_by: str = ""
 
     @property
     def name(self) -> str:

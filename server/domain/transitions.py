@@ -16,7 +16,7 @@ from server.domain.errors import ConflictError, IllegalTransitionError
 from server.domain.events import Event, TaskEvent
 from server.domain.progress import advance
 from server.domain.resolve import first_error
-from server.domain.run import Attempt, Run, TaskError, TaskKey, TaskRun
+from server.domain.run import Attempt, Offer, Run, TaskError, TaskKey, TaskRun
 from server.domain.states import RUN_TABLE, TASK_TABLE, Binding, RunState, TaskState
 
 Result = tuple[Run, list[Event]]
@@ -251,6 +251,20 @@ def _handed_over(run: Run, event: happened.RunHandedOver) -> Result | None:
     return replace(run, platform_run_id=event.platform_run_id), []
 
 
+def _replacement_offered(run: Run, event: happened.ReplacementOffered) -> Result | None:
+    offer = Offer(event.at, event.nodes, event.reason, event.doubts)
+    is_known = run.offer is not None and replace(run.offer, at=event.at) == offer
+    if run.state.is_end or run.cancel_requested_at is not None or is_known:
+        return None
+    return replace(run, offer=offer), []
+
+
+def _run_replaced(run: Run, event: happened.RunReplaced) -> Result | None:
+    if run.state.is_end or run.replaced_by:
+        return None
+    return replace(run, replaced_by=event.by), []
+
+
 def _run_ended(run: Run, event: happened.RunEnded) -> Result | None:
     """The platform's last word: whatever it never reported ends with the run."""
     leftover = {RunState.FAILED: TaskState.FAILED, RunState.CANCELLED: TaskState.CANCELLED}
@@ -308,4 +322,6 @@ HANDLERS: dict[type[Event], Callable[[Run, Any], Result | None]] = {
     happened.RunReturned: _run_returned,
     happened.RunHandedOver: _handed_over,
     happened.RunEnded: _run_ended,
+    happened.ReplacementOffered: _replacement_offered,
+    happened.RunReplaced: _run_replaced,
 }

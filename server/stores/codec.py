@@ -19,13 +19,14 @@ from mlopx.spec import parse_spec, to_json
 from server.domain.events import EVENTS_BY_KIND, Event
 from server.domain.graph import Graph, compile_graph
 from server.domain.placement import Decision
-from server.domain.run import Expansion, Output, Run, RunOptions, TaskKey, TaskRun
+from server.domain.run import Expansion, Offer, Output, Run, RunOptions, TaskKey, TaskRun
 from server.domain.states import RunState
 
 _TASK = TypeAdapter(TaskRun)
 _OPTIONS = TypeAdapter(RunOptions)
 _EXPANSIONS = TypeAdapter(dict[str, Expansion])
 _OUTPUTS = TypeAdapter(dict[str, Output])
+_OFFER = TypeAdapter(Offer)
 _DECISION = TypeAdapter(Decision)
 _INSTANT_FIELDS = ("submitted_at", "dispatched_at", "started_at", "finished_at", "cancel_requested_at")
 _PLAIN_FIELDS = ("problems", "cancel_reason", "platform_run_id", "retry_of", "error", "late_events")
@@ -69,6 +70,10 @@ def header_to_json(run: Run) -> str:
     document["instants"] = {
         name: value.isoformat() for name in _INSTANT_FIELDS if (value := getattr(run, name)) is not None
     }
+    if run.offer is not None:
+        document["offer"] = _OFFER.dump_python(run.offer, mode="json")
+    if run.replaced_by:
+        document["replaced_by"] = run.replaced_by
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
@@ -90,6 +95,8 @@ def run_from_json(
         tasks=tasks,
         expansions=_EXPANSIONS.validate_python(document["expansions"]),
         conditions=document["conditions"],
+        offer=_OFFER.validate_python(document["offer"]) if "offer" in document else None,
+        replaced_by=document.get("replaced_by", ""),
         **plain,
     )
 

@@ -105,6 +105,13 @@ async def retry_run(request: Request, run_id: str, parts: Parts, body: RetryRequ
     return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
 
 
+@router.post("/runs/{run_id}/replace", status_code=202, responses=responses(401, 404, 409, 422), summary="Place anew")
+async def replace_run(request: Request, run_id: str, parts: Parts) -> dict[str, Any]:
+    """Accept the offer of a new placement: the run is stopped; a new run, placed anew, begins when it has ended."""
+    run = await parts.pipeline_manager.replace(run_id, caller=dict(request.headers))
+    return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
+
+
 @router.get("/runs/{run_id}/spec", responses=responses(404), summary="The pipeline of a run")
 async def get_spec(run_id: str, parts: Parts) -> dict[str, Any]:
     """The PipelineSpec as it was submitted."""

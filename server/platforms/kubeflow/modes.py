@@ -54,4 +54,4 @@ class Modes:
             )
 
 
-__all__ = ["MODE_LABEL", "Modes"]
+__all__ = ["MODE_LABEL", "PLACE", "Modes"]

@@ -29,7 +29,7 @@ from server.platforms.kubeflow.adopting import adopt
 from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.logs import Logs
-from server.platforms.kubeflow.modes import Modes
+from server.platforms.kubeflow.modes import PLACE, Modes
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.submitting import CompilerPort, Submitter
@@ -152,6 +152,11 @@ class KubeflowPlatform(PlatformInterface):
                 "Kubeflow is in multi-user mode: nobody runs anything there as this server",
                 hint=f"send your own {self._options.user_header} header, Authorization header or cookie",
             )
+
+    @property
+    def may_act(self) -> bool:
+        """Whether runs can be made without anybody's credential: where we may place, in single-user mode."""
+        return self.modes.mode == PLACE and self.health is not None and not self.health.is_multi_user
 
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
         """Nothing to do: attempts are Kubeflow's own."""

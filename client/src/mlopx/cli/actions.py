@@ -72,6 +72,13 @@ def retry(
     _announce(f"retrying {old} as run {new.id}", new, wait=wait, as_json=as_json)
 
 
+def replace(client: Client, run: str, *, wait: bool, as_json: bool) -> None:
+    """Accept the offer of a new placement."""
+    old = find_run(client, run)
+    new = RunHandle(old, client).replace()
+    _announce(f"run {old} is being stopped; run {new.id} takes its place", new, wait=wait, as_json=as_json)
+
+
 def _announce(text: str, run: RunHandle, *, wait: bool, as_json: bool) -> None:
     if as_json:
         detail = run.wait() if wait else {"run_id": run.id, "link": run.link}

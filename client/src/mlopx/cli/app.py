@@ -219,6 +219,19 @@ def retry(
 
 
 @app.command()
+def replace(
+    run: RunName,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the new run to its end.")] = False,
+    json: Json = False,
+) -> None:
+    """Accept the offer of a new placement for a run that waits in vain: stop it, and run it anew."""
+    from mlopx.cli import actions
+
+    with advice():
+        actions.replace(_client(), run, wait=wait, as_json=json)
+
+
+@app.command()
 def rerun(
     run: RunName,
     task: Annotated[str, typer.Argument(help="The task, as `mlopx show` names it.")],

@@ -65,6 +65,13 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
         out.print("parameters  " + ", ".join(f"{name}={value!r}" for name, value in detail["parameters"].items()))
     out.print()
     out.print(table(("task", "state", "node", "try", "time", "note"), [_task_row(task) for task in detail["tasks"]]))
+    if detail.get("replaced_by"):
+        out.print(f"\nreplaced by run {detail['replaced_by']}", markup=False)
+    elif detail.get("offer") and detail["finished_at"] is None:
+        out.print(f"\n{detail['offer']['reason']}", markup=False)
+        for doubt in detail["offer"]["doubts"]:
+            out.print(f"  but {doubt}", markup=False)
+        out.print(f"  place it anew: mlopx replace {detail['id']}", markup=False)
     if detail["state"] == "failed":
         out.print()
         out.print(describe_failure(handle, detail), markup=False)

@@ -87,6 +87,11 @@ class RunHandle:
         answer = self.client.post(f"/api/v1/runs/{self.id}/retry", body)
         return RunHandle(answer["run"]["id"], self.client)
 
+    def replace(self) -> RunHandle:
+        """Accept the server's offer of a new placement; the new run begins when this one has stopped."""
+        answer = self.client.post(f"/api/v1/runs/{self.id}/replace", {})
+        return RunHandle(answer["run"]["id"], self.client)
+
     def output(self, task: str, port: str = "output") -> Any:
         """An output's value, or the bytes of an artifact."""
         found = next((one for one in self.detail()["tasks"] if one["key"] == task), None)

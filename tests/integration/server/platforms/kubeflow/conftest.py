@@ -19,6 +19,7 @@ from server.kube.access import Access
 from server.kube.client import KubeClient
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compiler import PlacingCompiler
+from server.platforms.kubeflow.placing import PlacementMode
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.stores.memory import MemoryRunStore
 from server.testing.house import House, open_house
@@ -58,6 +59,7 @@ class Ground:
         headers = settings.pop("headers", {})
         translate = settings.pop("translate", small_compiler.translate)
         max_hold = settings.pop("max_hold_seconds", None)
+        mode = PlacementMode(settings.pop("placement", "default"))
         known: dict[str, Any] = {}
 
         async def look() -> Any:
@@ -68,7 +70,7 @@ class Ground:
 
         platform = KubeflowPlatform(
             client=KfpClient(self.url, identity=Identity(headers=headers), now=self.clock.now, timeout_seconds=5),
-            compiler=PlacingCompiler(translate=translate, refusals=lambda spec: [], node_of=known.get),
+            compiler=PlacingCompiler(translate=translate, refusals=lambda spec: [], node_of=known.get, mode=mode),
             kube=kube,
             nodes=look if nodes else None,
             options=KubeflowOptions(**settings),
