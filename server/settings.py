@@ -43,7 +43,7 @@ class Settings(BaseModel):
     replace_after: float = Field(
         600.0,
         ge=0,
-        description="Seconds that a task waits at Kubeflow until a new placement is offered (`mlopx replace`); 0: never.",
+        description="Seconds a task waits at Kubeflow until a new placement is offered (`mlopx replace`); 0: never.",
     )
     replace_automatically: bool = Field(
         True, description="Carry such an offer out at once where all that is finished is known to come from the cache."

@@ -37,7 +37,6 @@ from server.testing.kfp.workflow import Workflow, node_id_of
 from server.testing.kfp.world import World
 
 FINISHED = "ALL_UPSTREAM_TASKS_COMPLETED"
-WHOLE_DAY = 86_400.0
 
 
 class Execution:
@@ -201,8 +200,8 @@ class Execution:
         await self._world.pods.start(pod)
         assert pod.node is not None
         self._say(path, "Pod", "Running", hostNodeName=pod.node.name)
-        if path_of_task(path) in self._world.holding:
-            await asyncio.sleep(WHOLE_DAY)
+        while path_of_task(path) in self._world.holding:
+            await asyncio.sleep(0.01)
         self._world.started.append((self._record.id, path))
         job = Job(
             component=component,

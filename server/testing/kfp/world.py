@@ -16,8 +16,8 @@ from server.testing.kfp.values import Values
 class World:
     """The double's surroundings.
 
-    `holding` names tasks that start and do not end; `quota_message` keeps pods from being made while it is set;
-    `outputs` and `started` are what really happened, for tests to compare.
+    `holding` names tasks that start and do not end while they are in it; `quota_message` keeps pods from being made
+    while it is set; `outputs` and `started` are what really happened, for tests to compare.
     """
 
     pods: Pods

@@ -26,7 +26,13 @@ async def test_without_a_token_others_may_read_but_are_told_how_to_write(
 ) -> None:
     async with api.caller(address) as caller:
         assert [(await caller.get(path)).status_code for path in (*READS, *OPEN)] == [200] * 10
-        for path in ("/submit/", "/api/v1/runs", "/api/v1/runs/x/cancel", "/api/v1/runs/x/retry"):
+        for path in (
+            "/submit/",
+            "/api/v1/runs",
+            "/api/v1/runs/x/cancel",
+            "/api/v1/runs/x/retry",
+            "/api/v1/runs/x/replace",
+        ):
             answer = await caller.post(path)
             assert "MLOPX_TOKEN" in read_problem(answer, 401)["hint"]
             assert answer.headers["www-authenticate"] == "Bearer"

@@ -266,3 +266,12 @@ async def test_a_live_run_cannot_be_run_again(api: Any, make_spec: MakeSpec, rea
     assert problem["hint"] == "cancel it first, or wait for its end"
     waiting = await api.http.get(f"/api/v1/runs/{run['id']}/logs", params={"task": "greet"})
     assert (waiting.json()["text"], waiting.json()["is_end"]) == ("", False)
+
+
+async def test_a_run_without_an_offer_of_a_new_placement_is_not_replaced(
+    api: Any, make_spec: Callable[..., dict[str, Any]], read_problem: Callable[..., dict[str, Any]]
+) -> None:
+    run = await api.run(make_spec(gpu=True))
+    assert (await api.get(f"/api/v1/runs/{run['id']}"))["offer"] is None
+    problem = read_problem(await api.http.post(f"/api/v1/runs/{run['id']}/replace"), 409, "there is no offer")
+    assert "mlopx show" in problem["hint"]

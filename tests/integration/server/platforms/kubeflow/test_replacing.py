@@ -1,4 +1,4 @@
-"""A run whose task waits in vain is offered a new placement; it is carried out unasked only where nothing runs twice."""
+"""A run that waits in vain is offered a new placement; it is carried out unasked only where nothing runs twice."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def stuck_run(ground: Any, house: House, *, is_caching: bool) -> Run:
 
 
 def times_started(ground: Any) -> Counter[str]:
-    return Counter(task for _, task in ground.double.world.started)
+    return Counter(path.split(".")[1] for _, path in ground.double.world.started)
 
 
 async def looked(found: Replacer, house: House, run: Run) -> Run:
