@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from server.api.services import Services
@@ -21,9 +20,6 @@ from server.cluster.embedded import EmbeddedNodes
 from server.cluster.interface import NodeSourceInterface
 from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.profiles import read_profiles
-from server.cluster.prometheus import PrometheusLoads, prometheus_client
-from server.cluster.promql import queries
-from server.cluster.static_file import StaticFileNodes, read_nodes
 from server.components.bus import Bus
 from server.components.clock import SteadyClock
 from server.components.cycle import CycleSettings
@@ -37,13 +33,19 @@ from server.components.journal import Journal
 from server.components.leadership import Leadership
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
-from server.components.replacing import Replacer
 from server.components.scheduler import Scheduler
 from server.components.shadowing import Shadowing
 from server.components.supervisor import Check, Supervisor
 from server.components.timeline import Timeline
 from server.components.tracker import Tracker
-from server.connecting import Connected, connect_kubeflow, kfp_client, kube_access, make_observer
+from server.connecting import (
+    Connected,
+    connect_kubeflow,
+    growable_groups,
+    make_observer,
+    make_replacer,
+    measured_loads,
+)
 from server.domain.errors import ConfigurationError, MlopxError
 from server.domain.node import Node
 from server.domain.placement import Estimates, WaitingRun
@@ -97,8 +99,10 @@ async def _compose(
     node_manager = NodeManager(
         sources=[
             source or EmbeddedNodes(platform.name, platform.nodes, clock.now),
-            *growable_groups(settings, clock),
-            *measured_loads(settings, clock, stack, known=lambda: [node.name for node in node_manager.current().nodes]),
+            *growable_groups(settings, clock.now),
+            *measured_loads(
+                settings, clock.now, stack, known=lambda: [node.name for node in node_manager.current().nodes]
+            ),
         ],
         live=journal.live,
         defaults=platform.defaults,
@@ -209,16 +213,8 @@ async def _compose(
         is_caching=settings.enable_caching,
     )
     if isinstance(platform, KubeflowPlatform) and settings.replace_after:
-        replacer = Replacer(
-            journal=journal,
-            starts=Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings).starts,
-            replace=lambda run_id: pipeline_manager.replace(run_id, is_automatic=True),
-            stop=pipeline_manager.stop_replaced,
-            defaults=platform.defaults,
-            clock=clock,
-            patience_seconds=settings.replace_after,
-            is_acting=lambda: settings.replace_automatically and platform.may_act,
-        )
+        shadowing = Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings)
+        replacer = make_replacer(platform, settings, pipeline_manager, journal, shadowing, clock)
         journal.listen(replacer.notice)
         supervisor.start("replacer", lambda: replacer.look_forever(settings.update_interval))
     planner = Planner(
@@ -285,30 +281,6 @@ def make_platform(
     return _local_platform(settings, state, artifacts, clock), None
 
 
-def growable_groups(settings: Settings, clock: SteadyClock) -> list[NodeSourceInterface]:
-    """The node groups that an autoscaler could grow, where a file beside Kubeflow names them.
-
-    Raises ConfigurationError for an unreadable file.
-    """
-    if settings.platform_name != "kubeflow" or settings.cluster_file is None:
-        return []
-    read_nodes(settings.cluster_file)
-    return [StaticFileNodes(settings.cluster_file, clock.now, is_groups_only=True)]
-
-
-def measured_loads(
-    settings: Settings, clock: SteadyClock, stack: contextlib.AsyncExitStack, *, known: Callable[[], Sequence[str]]
-) -> list[NodeSourceInterface]:
-    """The source of measured loads, where PROMETHEUS_URL is set. Raises ConfigurationError."""
-    if settings.prometheus_url is None:
-        return []
-    token = settings.prometheus_token.get_secret_value() if settings.prometheus_token else None
-    client = prometheus_client(settings.prometheus_url, token=token, ca_file=settings.prometheus_ca_file)
-    stack.push_async_callback(client.aclose)
-    texts = queries(settings.prometheus_window, settings.prometheus_queries)
-    return [PrometheusLoads(client, queries=texts, known=known, now=clock.now, label=settings.prometheus_node_label)]
-
-
 def _local_platform(
     settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
 ) -> PlatformInterface:
@@ -330,14 +302,6 @@ def _local_platform(
         grace_seconds=settings.agent_grace_seconds,
         now=clock.now,
     )
-
-
-def require_platform(settings: Settings) -> str:
-    """Name of the platform that the settings ask for. Raises ConfigurationError if it cannot be used."""
-    if settings.platform_name == "kubeflow":
-        kfp_client(settings, lambda: datetime.min.replace(tzinfo=UTC))
-        kube_access(settings)
-    return settings.platform_name
 
 
 def read_secret(folder: Path, name: str, key: str) -> str | None:

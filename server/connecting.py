@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlopx.spec import PipelineSpec
+from server.cluster.interface import NodeSourceInterface
 from server.cluster.kubernetes import KubernetesNodes
+from server.cluster.prometheus import PrometheusLoads, prometheus_client
+from server.cluster.promql import queries
+from server.cluster.static_file import StaticFileNodes, read_nodes
+from server.components.clock import Clock
+from server.components.journal import Journal
+from server.components.pipeline_manager import PipelineManager
+from server.components.replacing import Replacer
+from server.components.shadowing import Shadowing
 from server.domain.errors import ConfigurationError
 from server.domain.node import Node
 from server.domain.placement import DEFAULT_OPTION
@@ -107,6 +117,63 @@ def make_observer(
     return observer
 
 
+def growable_groups(settings: Settings, now: Callable[[], datetime]) -> list[NodeSourceInterface]:
+    """The node groups that an autoscaler could grow, where a file beside Kubeflow names them.
+
+    Raises ConfigurationError for an unreadable file.
+    """
+    if settings.platform_name != "kubeflow" or settings.cluster_file is None:
+        return []
+    read_nodes(settings.cluster_file)
+    return [StaticFileNodes(settings.cluster_file, now, is_groups_only=True)]
+
+
+def measured_loads(
+    settings: Settings,
+    now: Callable[[], datetime],
+    stack: contextlib.AsyncExitStack,
+    *,
+    known: Callable[[], Sequence[str]],
+) -> list[NodeSourceInterface]:
+    """The source of measured loads, where PROMETHEUS_URL is set. Raises ConfigurationError."""
+    if settings.prometheus_url is None:
+        return []
+    token = settings.prometheus_token.get_secret_value() if settings.prometheus_token else None
+    client = prometheus_client(settings.prometheus_url, token=token, ca_file=settings.prometheus_ca_file)
+    stack.push_async_callback(client.aclose)
+    texts = queries(settings.prometheus_window, settings.prometheus_queries)
+    return [PrometheusLoads(client, queries=texts, known=known, now=now, label=settings.prometheus_node_label)]
+
+
+def make_replacer(
+    platform: KubeflowPlatform,
+    settings: Settings,
+    pipeline_manager: PipelineManager,
+    journal: Journal,
+    shadowing: Shadowing,
+    clock: Clock,
+) -> Replacer:
+    """What offers new placements to runs that wait in vain."""
+    return Replacer(
+        journal=journal,
+        starts=shadowing.starts,
+        replace=lambda run_id: pipeline_manager.replace(run_id, is_automatic=True),
+        stop=pipeline_manager.stop_replaced,
+        defaults=platform.defaults,
+        clock=clock,
+        patience_seconds=settings.replace_after,
+        is_acting=lambda: settings.replace_automatically and platform.may_act,
+    )
+
+
+def require_platform(settings: Settings) -> str:
+    """Name of the platform that the settings ask for. Raises ConfigurationError if it cannot be used."""
+    if settings.platform_name == "kubeflow":
+        kfp_client(settings, lambda: datetime.min.replace(tzinfo=UTC))
+        kube_access(settings)
+    return settings.platform_name
+
+
 def observed_file(state: Path) -> Path:
     """Where what was observed is kept."""
     return state / "kubeflow" / "observed.jsonl"
@@ -183,9 +250,13 @@ __all__ = [
     "Connected",
     "connect_kubeflow",
     "finished_of",
+    "growable_groups",
     "kfp_client",
     "kube_access",
     "make_observer",
+    "make_replacer",
+    "measured_loads",
     "observed_file",
+    "require_platform",
     "translate",
 ]

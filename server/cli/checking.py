@@ -47,7 +47,7 @@ def _state(settings: Settings) -> str:
 
 
 def _platform(settings: Settings) -> str:
-    from server.bootstrap import require_platform
+    from server.connecting import require_platform
 
     return require_platform(settings)
 
@@ -104,9 +104,9 @@ def _loads(settings: Settings) -> list[Row]:
 
 
 async def _look(settings: Settings) -> NodesSeen:
-    from server.bootstrap import measured_loads
+    from server.connecting import measured_loads
 
     clock = SteadyClock(time.time, time.monotonic)  # noqa: TID251 - a command of its own, with the machine's clock
     async with contextlib.AsyncExitStack() as stack:
-        (source,) = measured_loads(settings, clock, stack, known=list)
+        (source,) = measured_loads(settings, clock.now, stack, known=list)
         return await source.look()
