@@ -208,7 +208,10 @@ class Planner:
         try:
             plan = await worker.place(request, LIMIT_SECONDS)
         except PlacerFailure as failure:
-            raise ConflictError(f"the strategy {strategy} could not plan this: {failure.message}") from failure
+            hint = "it is being loaded; try again in a moment" if failure.kind == "cold" else failure.hint
+            raise ConflictError(
+                f"the strategy {strategy} could not plan this: {failure.message}", hint=hint
+            ) from failure
         finally:
             self._rest_later()
         problems = await asyncio.to_thread(plan_problems, request, plan, NeedsTable(request.snapshot.nodes))

@@ -101,12 +101,14 @@ def show(run: RunName, json: Json = False) -> None:
 
 
 @app.command()
-def watch(run: RunName) -> None:
+def watch(
+    run: RunName, json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as it happens.")] = False
+) -> None:
     """Follow a run live, with what runs where."""
     from mlopx.cli import watching
 
     with advice():
-        watching.watch(_client(), run)
+        watching.watch(_client(), run, as_json=json)
 
 
 @app.command()

@@ -17,8 +17,9 @@ WORDS = {
 }
 
 
-def follow(run: RunHandle) -> None:
-    """Print what happens to a run. Raises RunFailedError if it fails."""
+def follow(run: RunHandle, *, as_json: bool = False) -> None:
+    """Print what happens to a run, as lines or as JSON objects (the last is the run). Raises RunFailedError."""
+    import json
     import time
 
     after = 0
@@ -27,11 +28,16 @@ def follow(run: RunHandle) -> None:
         page = run.client.get(f"/api/v1/runs/{run.id}/events", after=after)
         for event in page["events"]:
             after = event["id"]
-            line = _line(event)
+            line = json.dumps(event, ensure_ascii=False) if as_json else _line(event)
             if line:
                 print(line, flush=True)  # noqa: T201 - a command's output
         if detail["state"] in ("succeeded", "failed", "cancelled"):
+            if as_json:
+                summary = {name: value for name, value in detail.items() if name not in ("tasks", "graph")}
+                print(json.dumps({"run": summary}, ensure_ascii=False), flush=True)  # noqa: T201 - likewise
             run.wait()
+            if as_json:
+                return
             print(f"run {run.id} succeeded in {detail['turnaround_seconds']:.1f} s", flush=True)  # noqa: T201 - likewise
             return
         time.sleep(0.4)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
 from mlopx.cli.explaining import ends_in
 from mlopx.cli.finding import find_run
 from mlopx.cli.output import console, moment, show, size, span, state, table
 from mlopx.remote import Client, RunHandle
 from mlopx.remote.runs import describe_failure, next_command
+
+WIDE = 120
+"""From so many columns on, the queue is a table with one line per task."""
 
 
 def runs(
@@ -139,14 +146,41 @@ def queue(client: Client, *, as_json: bool) -> None:
     if not found:
         sys.stdout.write("nothing waits\n")
         return
-    rows = []
-    for entry in found:
-        why = entry["hold"] or ("the strategy is deciding" if entry["state"] == "ready" else "earlier tasks of its run")
-        waiting, starts = span(entry["waiting_seconds"]), ends_in(entry.get("starts"))
-        rows.append((entry["position"], entry["run_id"], entry["task"], waiting, starts, why))
-    console().print(table(("#", "run", "task", "since", "starts in", "waits for"), rows))
+    out = console()
+    if out.width >= WIDE:
+        rows = [
+            (entry["position"], entry["run_id"], entry["task"], span(entry["waiting_seconds"]), *_waits(entry))
+            for entry in found
+        ]
+        out.print(table(("#", "run", "task", "since", "starts in", "waits for"), rows))
+    else:
+        _queue_in_lines(out, found)
     if all(entry.get("starts") is None for entry in found):
         sys.stdout.write("no start is predicted until every task of a run has run here once\n")
+
+
+def _waits(entry: dict[str, Any]) -> tuple[str, str]:
+    why = entry["hold"] or ("the strategy is deciding" if entry["state"] == "ready" else "earlier tasks of its run")
+    return ends_in(entry.get("starts")), why
+
+
+def _queue_in_lines(out: Console, found: list[dict[str, Any]]) -> None:
+    """Two lines for each task that is ready, and one for what else waits of each run."""
+    others: dict[str, int] = {}
+    for entry in found:
+        if entry["state"] != "ready":
+            others[entry["run_id"]] = others.get(entry["run_id"], 0) + 1
+            continue
+        starts, why = _waits(entry)
+        soon = (
+            "" if entry.get("starts") is None else f", starts {starts if starts.startswith('any') else f'in {starts}'}"
+        )
+        head = f"{entry['position']:>3}  "
+        out.print(Text.assemble(head, (entry["task"], "bold"), f" of {entry['run_id']}"))
+        out.print(Padding(Text(f"{why}; since {span(entry['waiting_seconds'])}{soon}"), (0, 0, 0, len(head))))
+    for run_id, count in others.items():
+        what = "1 task waits for earlier ones" if count == 1 else f"{count} tasks wait for earlier ones"
+        out.print(Text.assemble("  -  ", (run_id, "bold"), f": {what}"))
 
 
 def nodes(client: Client, *, as_json: bool) -> None:

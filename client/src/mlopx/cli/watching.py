@@ -24,11 +24,11 @@ REFRESH_SECONDS = 0.5
 MOST_ROWS = 25
 
 
-def watch(client: Client, text: str) -> None:
+def watch(client: Client, text: str, *, as_json: bool = False) -> None:
     """Follow a run to its end. Raises RunFailedError if it fails."""
     handle = RunHandle(find_run(client, text), client)
-    if not sys.stdout.isatty():
-        follow(handle)
+    if as_json or not sys.stdout.isatty():
+        follow(handle, as_json=as_json)
         return
     out = console()
     with Live(console=out, refresh_per_second=4, transient=False) as live:
@@ -48,9 +48,17 @@ def picture(
     """One frame: the run in a sentence, its tasks with what they wait for, and what ran, runs and is to come."""
     said = {line["task"]: line for line in explained["tasks"]} if explained else {}
     order = {"running": 0, "queued": 1, "placed": 1, "ready": 2, "failed": 0}
-    tasks = sorted(detail["tasks"], key=lambda task: order.get(task["state"], 3))[:MOST_ROWS]
-    room = max(width - 56, 20)
-    rows = [(task["key"], state(task["state"]), task["node"] or "-", _note(task, said)[:room]) for task in tasks]
+    everything = sorted(detail["tasks"], key=lambda task: order.get(task["state"], 3))
+    tasks = everything[:MOST_ROWS]
+    names = min(max((len(task["key"]) for task in tasks), default=4), width // 3)
+    nodes_wide = min(max((len(task["node"] or "") for task in tasks), default=4), 20)
+    room = max(width - names - nodes_wide - 16, 20)
+    rows = [
+        (_cut(task["key"], names), state(task["state"]), _cut(task["node"] or "-", 20), _cut(_note(task, said), room))
+        for task in tasks
+    ]
+    if len(everything) > len(tasks):
+        rows.append((f"and {len(everything) - len(tasks)} more", Text(), "", ""))
     done = sum(task["state"] in ("succeeded", "skipped") for task in detail["tasks"])
     head = Text.assemble(
         f"run {detail['id']}  ", state(detail["state"]), f"  {done} of {len(detail['tasks'])} tasks done  "
@@ -64,6 +72,10 @@ def picture(
     if coming:
         parts.append(Text(". = expected"))
     return Group(*parts)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _note(task: Mapping[str, Any], said: Mapping[str, Any]) -> str:

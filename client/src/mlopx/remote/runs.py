@@ -27,8 +27,8 @@ class RunHandle:
 
     @property
     def link(self) -> str:
-        """Where the run can be looked at."""
-        return f"{self.client.url}/api/v1/runs/{self.id}"
+        """Where the run can be looked at: its page of the dashboard."""
+        return f"{self.client.url}/ui/#/runs/{self.id}"
 
     def detail(self) -> dict[str, Any]:
         """Everything about the run, as the server tells it."""

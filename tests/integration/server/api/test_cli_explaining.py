@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -51,6 +52,47 @@ async def test_explaining_a_waiting_task_says_what_every_node_lacks(
     assert "too little nvidia.com/gpu (asks 1, the node has 0)" in text
     assert "position in the queue: " in text
     assert "starts in" in queue
+
+
+async def test_the_queue_reads_well_in_eighty_columns(api: Any, listening: Any, make_spec: MakeSpec) -> None:
+    spec = make_spec(gpu=True)
+    spec["tasks"]["later"] = {**spec["tasks"]["greet"], "after": ["greet"]}
+    run = await api.run(spec)
+    await api.held(run["id"])
+    async with listening(api) as url:
+        text = await in_terminal(url, "queue")
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    head = next(index for index, line in enumerate(lines) if line.endswith(f"greet of {run['id']}"))
+    assert lines[head + 1].lstrip().startswith("waits for a new node")
+    assert f"  -  {run['id']}: 1 task waits for earlier ones" in lines
+
+
+async def test_a_watched_run_is_told_as_json_lines(api: Any, listening: Any, make_spec: MakeSpec) -> None:
+    run = await api.run(make_spec(task={"cache": False}))
+    async with listening(api) as url:
+        lines = [json.loads(line) for line in (await mlopx(url, "watch", run["id"], "--json")).splitlines()]
+    assert lines[0]["kind"] == "run-submitted"
+    assert "task-succeeded" in [line["kind"] for line in lines[:-1]]
+    assert lines[-1]["run"]["state"] == "succeeded"
+    assert lines[-1]["run"]["id"] == run["id"]
+
+
+async def in_terminal(url: str, *arguments: str) -> str:
+    """What the command prints in a terminal of eighty columns, without colours."""
+    ours, its = os.openpty()
+    environment = {**os.environ, "MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mlopx", *arguments, stdout=its, env=environment
+    )
+    os.close(its)
+    found = b""
+    with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+        while chunk := await asyncio.to_thread(os.read, ours, 65536):
+            found += chunk
+    os.close(ours)
+    assert await process.wait() == 0
+    return found.decode()
 
 
 async def test_two_runs_are_compared(api: Any, listening: Any, make_spec: MakeSpec) -> None:
