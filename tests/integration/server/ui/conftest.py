@@ -44,7 +44,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 GPU = {"accelerator": {"accelerator": "nvidia.com/gpu", "count": 1}}
 
 
@@ -199,7 +199,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, server: Real) -> Iterator[Any]:
     """A fresh page; whatever it complains about fails the test."""
     context = browser.new_context(viewport={"width": 1360, "height": 860}, base_url=f"{server.url}/ui/")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))

@@ -5,6 +5,7 @@ import { runPath } from "../api";
 import { useNow, useQuery } from "../live";
 import { Card, Copy, Empty, Meter, Shown, State } from "../parts/basics";
 import { NowChart } from "../parts/cluster";
+import { Saved } from "../parts/saved";
 import { link } from "../route";
 import { ago, clock, expected, isOver, size, span } from "../words";
 
@@ -57,6 +58,7 @@ export function Overview(): JSX.Element {
           <Shown query={runs}>{({ runs: found }) => <Recent runs={found} now={now} pipelines={status.data?.pipelines ?? []} />}</Shown>
         </Card>
       </div>
+      {Boolean(runs.data?.runs.length) && <Saved />}
     </>
   );
 }

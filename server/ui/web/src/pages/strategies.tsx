@@ -17,6 +17,7 @@ export function Strategies(): JSX.Element {
     <>
       <h1>Strategies</h1>
       <p class="lead">A strategy orders the waiting work and gives each task its node. The setting <code>PLACER</code> chooses one.</p>
+      <Shadows />
       <Predictions />
       <Card title="Strategies there are" wide><Shown query={found}>{({ placers }) => {
         const current = placers.find((one) => one.is_current)?.name ?? "";
@@ -27,6 +28,53 @@ export function Strategies(): JSX.Element {
       }}</Shown></Card>
     </>
   );
+}
+
+interface Shadow {
+  name: string; comparisons: number; tasks: number; agreement: number | null; predicted_difference: number | null;
+  cycles_compared: number; cycles_dropped: number; cycles_failed: number; problem: string;
+}
+
+/** What the strategies that run beside the live one would have done with the same queue. */
+function Shadows(): JSX.Element {
+  const found = useQuery<{ live: string; shadows: Shadow[] }>("/api/v1/strategies/shadows", undefined, 10);
+  return (
+    <Card title="Beside the live strategy" wide>
+      <Shown query={found}>{({ live, shadows }) => shadows.length === 0
+        ? <Empty>No other strategy is asked beside {live}. The setting <code>SHADOW=srpt_eft,fifo_greedy</code>, say, has others plan the same queue and only notes down what they would have done.</Empty>
+        : <>
+          <p class="sentence">{shadowSentence(live, shadows)}</p>
+          <div class="scroll" tabIndex={0} role="region" aria-label="Beside the live strategy"><table>
+            <thead><tr><th scope="col">strategy</th><th scope="col">predicted mean turnaround, against {live}</th><th scope="col" class="num">same node</th><th scope="col" class="num">tasks</th><th scope="col" class="num">cycles compared</th><th scope="col" class="num">too busy for</th><th scope="col" class="num">failed</th></tr></thead>
+            <tbody>{shadows.map((one) => <tr key={one.name}><th scope="row"><a href={link(["compare"], { what: "strategies", a: live, b: one.name })}>{one.name}</a>{one.problem && <div class="reason bad">last problem: {one.problem}</div>}</th>
+              <td><Diverging value={one.predicted_difference} most={Math.max(0.05, ...shadows.map((other) => Math.abs(other.predicted_difference ?? 0)))} /></td>
+              <td class="num">{one.agreement === null ? "–" : percent(one.agreement)}</td><td class="num">{one.tasks}</td><td class="num">{one.cycles_compared}</td><td class="num">{one.cycles_dropped}</td><td class="num">{one.cycles_failed}</td></tr>)}</tbody>
+          </table></div>
+          <p class="quiet">Simulated: both plans of the same moment, by the same predictions. Nothing of it was carried out.</p>
+        </>}
+      </Shown>
+    </Card>
+  );
+}
+
+const signed = (share: number): string => `${share > 0 ? "+" : share < 0 ? "−" : ""}${(Math.abs(share) * 100).toFixed(1)} %`;
+
+function shadowSentence(live: string, shadows: Shadow[]): string {
+  const known = shadows.filter((one) => one.predicted_difference !== null);
+  if (!known.length) return "Nothing was compared yet: it needs tasks that wait.";
+  const best = known.reduce((a, b) => ((a.predicted_difference ?? 0) <= (b.predicted_difference ?? 0) ? a : b));
+  const difference = best.predicted_difference ?? 0;
+  if (Math.abs(difference) < 0.005) return `By prediction, ${best.name} would do as well as ${live}; no other would do better.`;
+  return difference < 0
+    ? `By prediction, mean turnaround with ${best.name} would be ${(-difference * 100).toFixed(1)} % less than with ${live}.`
+    : `By prediction, ${live} does best: the next, ${best.name}, would take ${(difference * 100).toFixed(1)} % longer.`;
+}
+
+/** A bar to the left for less, to the right for more. */
+function Diverging({ value, most }: { value: number | null; most: number }): JSX.Element {
+  if (value === null) return <span class="quiet">not known yet</span>;
+  const wide = (Math.min(Math.abs(value), most) / most) * 70;
+  return <span class="diverging"><svg width={150} height={14} aria-hidden="true"><line class="grid" x1={75} x2={75} y1={0} y2={14} /><rect class={value < 0 ? "less" : "more"} x={value < 0 ? 75 - wide : 75} y={2} width={Math.max(wide, 1)} height={10} rx={2} /></svg> {signed(value)}</span>;
 }
 
 /** How good predictions of run times were: what strategies stand on. */
