@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks.cold_start import cold_start
 from benchmarks.measure import Measure, percentile
 from server.domain.node import Node
 from server.domain.placement import Estimate
@@ -49,6 +50,7 @@ def measure(folder: Path) -> Iterator[Measure]:
     if (data / "gavel").is_dir():
         yield from accelerators(data / "gavel" / "simulation_throughputs.json")
     yield from made_up_machines()
+    yield from cold_start()
     yield from speed()
 
 

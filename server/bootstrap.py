@@ -67,6 +67,8 @@ from server.stores.sql import SqlRunStore
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15.0
+MOST_FITS_AT_START = 32
+"""Components that say something of each other before the first answer; the others follow a few at a time."""
 
 
 @asynccontextmanager
@@ -142,6 +144,7 @@ async def _compose(
     historian = Historian(
         store=store,
         learn=lambda attempts: estimator.observe([observation_of(one) for one in attempts]),
+        teach=lambda attempts: estimator.teach([observation_of(one) for one in attempts]),
         node_of=lambda name: node_manager.current().node(name),
         defaults=platform.defaults,
     )
@@ -159,7 +162,7 @@ async def _compose(
     await leadership.require()
     stack.push_async_callback(leadership.give_up)
     await asyncio.gather(decision_unit.start(), platform.start(), historian.load(), timeline.load())
-    await asyncio.to_thread(estimator.settle)
+    await asyncio.to_thread(estimator.settle, most_fits=MOST_FITS_AT_START)
     await node_manager.refresh()
     await _resume(journal, platform, dispatcher)
     parts = {

@@ -111,7 +111,7 @@ def estimate(
 def predictions(given: Given) -> list[dict[str, Any]]:
     """One entry per task and node: seconds, peak memory, and where they come from."""
     chain = ChainEstimator()
-    chain.observe(given.runs)
+    chain.teach(given.runs)
     chain.settle()
     nodes = list(given.nodes.values())
     position = {node.name: index for index, node in enumerate(nodes)}

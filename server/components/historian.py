@@ -29,24 +29,29 @@ Learn = Callable[[Sequence[FinishedAttempt]], None]
 
 
 class Historian:
-    """Writes finished attempts and cache entries in the background, then teaches the estimators."""
+    """Writes finished attempts and cache entries in the background, then teaches the estimators.
+
+    `learn` is told of every attempt as it ends, `teach` of many past ones at start.
+    """
 
     def __init__(
         self,
         *,
         store: RunStoreInterface,
         learn: Learn,
+        teach: Learn,
         node_of: Callable[[str], Node | None],
         defaults: Defaults,
     ) -> None:
-        self._store, self._learn, self._node_of, self._defaults = store, learn, node_of, defaults
+        self._store, self._learn, self._teach = store, learn, teach
+        self._node_of, self._defaults = node_of, defaults
         self._waiting: asyncio.Queue[tuple[list[FinishedAttempt], list[CacheEntry]]] = asyncio.Queue()
 
     async def load(self) -> None:
         """Teach the estimators the latest of what is on record, at start."""
         after = max(await asyncio.to_thread(self._store.last_finished_id) - MOST_TAUGHT, 0)
         while page := await asyncio.to_thread(self._store.finished, after=after):
-            self._learn(page)
+            self._teach(page)
             after = page[-1].id
 
     def notice(self, change: Change) -> None:

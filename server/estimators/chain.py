@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Hashable, Sequence
 
 from server.domain.node import Node
@@ -17,12 +18,15 @@ from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.estimators.starts import StartTimes
 
 GUESS_SPREAD = 1.2
+KIND_SHARES = {"training": 1.0, "preprocessing": 0.4, "evaluation": 0.3, "inference": 0.3, "other": 0.15}
+"""What a task of a kind takes beside one of which nothing is known, where its work cannot be counted."""
 SMALLEST_SHARE = 0.05
 """Hints that would count for less than this beside past runs are left out."""
 
 MOST_ROWS = 2_000
-MOST_COMPARED = 64
-"""So many of the latest runs of one batch are compared with what would have been predicted."""
+MOST_COMPARED, FEWEST_BEFORE = 64, 4
+"""So many of the latest runs of one batch are compared with what would have been predicted; of past runs not more than
+one for so many that came before."""
 
 
 class ChainEstimator(EstimatorInterface):
@@ -40,6 +44,7 @@ class ChainEstimator(EstimatorInterface):
         self.calibration = Calibration()
         self.starts = StartTimes()
         self._declared_errors = Track(SPREAD)
+        self._latest: deque[Observation] = deque()
         self._speeds: tuple[float, ...] = ()
         self._rows: dict[Hashable, tuple[list[Estimate | None], list[Estimate | None]]] = {}
         self._default_seconds, self._overhead_seconds = default_seconds, overhead_seconds
@@ -59,20 +64,35 @@ class ChainEstimator(EstimatorInterface):
                 found.append(past)
                 continue
             has_past = past[0] is not None
-            asked = (id(past) if has_past else 0, hints, self._declared_errors.bias, self._declared_errors.spread)
+            kind = str(profile.workload.get("task_kind") or "").lower() if hints is None else ""
+            asked = (kind, id(past) if has_past else 0, hints, self._declared_errors.bias, self._declared_errors.spread)
             kept = self._rows.get(asked)
             if kept is None or (has_past and kept[0] is not past):
                 if len(self._rows) >= MOST_ROWS:
                     self._rows.clear()
-                kept = self._rows[asked] = (past, self._row(past, hints, nodes))
+                kept = self._rows[asked] = (past, self._row(past, hints, nodes, kind))
             found.append(kept[1])
         return found
 
-    def settle(self) -> None:
-        """Let everything follow what was learnt last."""
-        self.history.settle()
+    def teach(self, observations: Sequence[Observation]) -> None:
+        """Learn many past runs at once, oldest first, before `settle`: only the latest of all will be compared."""
+        for seen in observations:
+            if len(self._latest) == MOST_COMPARED:
+                self._learn(self._latest.popleft())
+            self._latest.append(seen)
+
+    def settle(self, *, most_fits: int = 10_000) -> None:
+        """Let everything follow what was learnt last; of the components at most `most_fits`, the latest."""
+        while self._latest and len(self._latest) > self.history.learnt // FEWEST_BEFORE:
+            self._learn(self._latest.popleft())
+        self.history.settle(most_fits=most_fits)
         self.calibration.start_anew()
         self.history.widening = self.calibration.widening()
+        if self._latest:
+            latest = list(self._latest)
+            self._latest.clear()
+            self.observe(latest)
+            self.history.settle(most_fits=most_fits)
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Compare with what would have been predicted, then learn."""
@@ -80,8 +100,11 @@ class ChainEstimator(EstimatorInterface):
         for index, seen in enumerate(observations):
             if index >= first_compared and seen.state == "succeeded" and 0 <= seen.run_seconds < math.inf:
                 self._compare(seen)
-            self.history.observe([seen])
-            self.starts.observe(seen)
+            self._learn(seen)
+
+    def _learn(self, seen: Observation) -> None:
+        self.history.observe([seen])
+        self.starts.observe(seen)
 
     def _compare(self, seen: Observation) -> None:
         node = _node_of(seen)
@@ -95,10 +118,10 @@ class ChainEstimator(EstimatorInterface):
             self._declared_errors.add(math.log(max(seen.run_seconds, 1e-3) / hinted.p50))
 
     def _row(
-        self, past: list[Estimate | None], hints: tuple[float, float] | None, nodes: Sequence[Node]
+        self, past: list[Estimate | None], hints: tuple[float, float] | None, nodes: Sequence[Node], kind: str
     ) -> list[Estimate | None]:
         if hints is None:
-            return self._guesses(nodes)
+            return self._guesses(nodes, kind)
         hinted = self.declared.row(hints, [node.speed for node in nodes])
         blended: dict[tuple[int, int], Estimate | None] = {}
         row = []
@@ -136,10 +159,11 @@ class ChainEstimator(EstimatorInterface):
             blend, blend / factor, blend * factor, source, past.peak_memory_bytes, past.peak_memory_p90_bytes
         )
 
-    def _guesses(self, nodes: Sequence[Node]) -> list[Estimate | None]:
+    def _guesses(self, nodes: Sequence[Node], kind: str) -> list[Estimate | None]:
+        seconds = self._default_seconds * KIND_SHARES.get(kind, 1.0)
         speeds = [max(node.speed, SLOWEST) for node in nodes]
         known = {
-            speed: banded(self._default_seconds / speed, GUESS_SPREAD, "a guess", fixed_seconds=self._overhead_seconds)
+            speed: banded(seconds / speed, GUESS_SPREAD, "a guess", fixed_seconds=self._overhead_seconds)
             for speed in set(speeds)
         }
         return [known[speed] for speed in speeds]

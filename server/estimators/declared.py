@@ -19,6 +19,10 @@ ACCELERATOR_SPEEDUP = 10.0
 SPREAD = 0.9
 """Counted operations are right within a factor of about three, eight times of ten."""
 
+COSTS = {"decisiontree": 5.0, "randomforest": 5.0}
+"""What an operation of these families costs beside one of dense arithmetic: a comparison with a jump and a look-up in
+memory, which no vector instruction does many of at once."""
+
 PARALLEL = frozenset({"randomforest", "nn", "cnn"})
 """Families that use several processors; with a loss, hence the exponent."""
 
@@ -49,7 +53,10 @@ class DeclaredEstimator(EstimatorInterface):
     def counted(self, profile: Profile) -> tuple[float, float] | None:
         """Operations of a task, and how many times the work of one CPU it does; None where they cannot be counted."""
         found = operations(profile.workload)
-        return None if found is None else (found, parallelism(profile))
+        if found is None:
+            return None
+        is_counted = "operations" not in profile.workload
+        return found * (COSTS.get(family(profile.workload), 1.0) if is_counted else 1.0), parallelism(profile)
 
     def row(self, counted: tuple[float, float], speeds: Sequence[float]) -> list[Estimate | None]:
         """Estimates for nodes of these speeds."""

@@ -72,6 +72,11 @@ class HistoryEstimator(EstimatorInterface):
         self._pool = EMPTY_POOL
         self._kept: dict[ComponentKey, _Kept] = {}
 
+    @property
+    def learnt(self) -> int:
+        """Runs learnt so far."""
+        return self._learnt
+
     def observe(self, observations: Sequence[Observation]) -> None:
         """Learn from attempts that succeeded, and from those that were cut off: those would have taken longer."""
         for seen in observations:
@@ -98,9 +103,12 @@ class HistoryEstimator(EstimatorInterface):
         kept, described = self._fitted(key, record), Described.of(seen.profile)
         return self._predicted(kept, record, seen.profile, described, [kind], [seen.node])[0]
 
-    def settle(self) -> None:
-        """Let all that is known follow what was learnt: for programs that ask once, and at start."""
-        self._pool = pooled(self._records, self._machines, len(self._records), MOST_HELD_OUT)
+    def settle(self, *, most_fits: int = 10_000) -> None:
+        """Let all that is known follow what was learnt: for programs that ask once, and at start.
+
+        Of at most `most_fits` components, the latest, is worked out what they say of the others.
+        """
+        self._pool = pooled(self._records, self._machines, most_fits, min(most_fits // 4, MOST_HELD_OUT))
         self._learnt_unpooled = 0
         self._kept.clear()
 

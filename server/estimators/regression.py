@@ -17,7 +17,7 @@ import numpy as np
 
 from server.estimators.bands import Z90
 from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Indices, Machine, MachineSpeeds
-from server.estimators.sizes import growth
+from server.estimators.sizes import PRIOR, growth
 
 LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
 VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
@@ -39,6 +39,10 @@ GRID_PRIOR: Array = np.array(
 )
 MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
 """The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
+
+USUAL_ENTRY = int(np.argmax(GRID_PRIOR))
+MOST_GROWTHS, LEAST_LOG = 40, -9.0
+"""So many kinds of growth are weighed against all of the grid, those that the usual entry of the grid finds likely."""
 
 MOST_KEPT, FEWEST_WEIGHT, FEWEST_SHARE = 8, 0.02, 0.01
 TAIL, BISECTIONS = 0.1, 8
@@ -98,7 +102,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted component: the surviving hypotheses, and what prediction needs of them."""
+    """A fitted component: the surviving hypotheses (entries of the grid), and what prediction needs of them.
+
+    `places` are theirs in `grid_weights`, `columns` the kinds of growth that were weighed.
+    """
 
     points: Points
     terms: Terms
@@ -106,9 +113,11 @@ class Fit:
     usual_factor: float
     hypotheses: tuple[int, ...]
     weights: Array
+    columns: Indices
     inverse: Array
     solved: Array
     pairs: tuple[Indices, ...]
+    places: Indices
     grid_weights: Array
     growth_weights: Array
 
@@ -127,7 +136,9 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
     if not (apart > OUTLIER).any():
         return found
     weight = points.weight * np.minimum(1.0, (OUTLIER / np.maximum(apart, 1e-9)) ** 2)
-    return _fit(_with(points, weight=weight), terms, grid_prior, growth_prior)
+    entries = np.array(found.hypotheses)
+    again = _weighed(_with(points, weight=weight), terms, entries, found.grid_weights[found.places], growth_prior)
+    return replace(again, grid_weights=found.grid_weights, places=found.places[again.places])
 
 
 def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, Array]:
@@ -156,8 +167,8 @@ def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, A
     rows, columns = fitted.pairs
     slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]
     means = (rigid @ fitted.solved)[rows, :, columns] + slopes[:, None] * query_centred
-    if fitted.weights.shape[1] > 1:
-        means = means + growth(queries.log_size - fitted.usual_size)[:, columns].T
+    if not math.isnan(fitted.usual_size):
+        means = means + growth(queries.log_size - fitted.usual_size)[:, fitted.columns[columns]].T
     return _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
 
 
@@ -197,8 +208,8 @@ def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
     best = int(np.argmax(fitted.weights.sum(axis=1)))
     column = int(np.argmax(fitted.weights[best]))
     residual = points.log_seconds - factor - LEVEL_MEAN
-    if fitted.weights.shape[1] > 1:
-        residual = residual - growth(points.log_size - fitted.usual_size)[:, column]
+    if not math.isnan(fitted.usual_size):
+        residual = residual - growth(points.log_size - fitted.usual_size)[:, fitted.columns[column]]
     certain = replace(Terms.none(len(terms.factor)), factor=terms.factor)
     covariance = _covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
     belongs = (points.machine[:, None] == np.arange(machines)[None, :]).astype(float)
@@ -215,7 +226,7 @@ def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -
     few = _weighed(points.chosen(some), terms.chosen(some), entries, grid_prior, growth_prior)
     best = np.sort(np.argsort(few.grid_weights, kind="stable")[-MOST_HYPOTHESES:])
     found = _weighed(points, terms, best, few.grid_weights[best], growth_prior)
-    return replace(found, grid_weights=few.grid_weights)
+    return replace(found, grid_weights=few.grid_weights, places=best[found.places])
 
 
 def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, growth_prior: Array) -> Fit:
@@ -224,11 +235,13 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
     usual_size = float(np.median(known)) if len(known) else math.nan
     usual_factor = float(np.average(terms.factor, weights=points.weight))
     residuals = (points.log_seconds - terms.factor - LEVEL_MEAN)[:, None]
-    if len(known):
-        residuals = residuals - growth(points.log_size - usual_size)
-    else:
-        growth_prior = np.ones(1)
     covariances = _covariances(points, terms, usual_factor, entries)
+    columns = np.zeros(1, dtype=int)
+    if len(known):
+        grown = residuals - growth(points.log_size - usual_size)
+        columns = _likely(np.linalg.inv(covariances[_typical(entries)]), grown, growth_prior)
+        residuals = grown[:, columns]
+    growth_prior = growth_prior[columns]
     inverse = np.linalg.inv(covariances)
     solved = inverse @ residuals
     log_determinants = np.linalg.slogdet(covariances)[1]
@@ -251,9 +264,24 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
         inverse=inverse[kept],
         solved=solved[kept],
         pairs=np.nonzero(weights[kept] > FEWEST_SHARE * weights.max()),
+        places=kept,
         grid_weights=by_grid,
-        growth_weights=weights.sum(axis=0),
+        columns=columns,
+        growth_weights=np.bincount(columns, weights.sum(axis=0), len(PRIOR) if len(known) else 1).astype(float),
     )
+
+
+def _typical(entries: Indices) -> int:
+    """The place of the usual noise and deviations among these entries, or of what is nearest to them."""
+    return int(np.argmin(np.abs(entries - USUAL_ENTRY)))
+
+
+def _likely(inverse: Array, residuals: Array, prior: Array) -> Indices:
+    """The kinds of growth that explain the runs at all, if noise and deviations are as usual."""
+    logs = np.log(prior) - 0.5 * (residuals * (inverse @ residuals)).sum(axis=0)
+    order = np.argsort(-logs, kind="stable")[:MOST_GROWTHS]
+    likely: Indices = np.sort(order[logs[order] > logs[order[0]] + LEAST_LOG])
+    return likely
 
 
 def _covariances(points: Points, terms: Terms, usual_factor: float, entries: Indices) -> Array:

@@ -344,3 +344,49 @@ def test_more_work_is_never_predicted_to_take_less_time(seed: int) -> None:
         history.observe([an_observation(sized(megabytes), SLOW, (5 + megabytes) * chance.lognormvariate(0, 0.2))])
     medians = [only(history, sized(megabytes)).p50 for megabytes in (150, 300, 600, 1200)]
     assert all(one <= other * 1.02 for one, other in itertools.pairwise(medians))
+
+
+def test_past_runs_are_taught_at_once_and_only_the_latest_are_compared() -> None:
+    chance = random.Random(3)
+    runs = [
+        an_observation(Profile(f"c{number % 5}", "v1", "default", 1000), SLOW, chance.lognormvariate(3, 0.1))
+        for number in range(1000)
+    ]
+    chain, slowly = ChainEstimator(), ChainEstimator()
+    chain.teach(runs[:500])
+    chain.teach(runs[500:])
+    chain.settle()
+    slowly.observe(runs)
+    assert 0 < chain.calibration.runs <= 64
+    profile = Profile("c1", "v1", "default", 1000)
+    assert only(chain, profile).p50 == pytest.approx(only(slowly, profile).p50, rel=0.05)
+    assert only(chain, profile).source == only(slowly, profile).source
+
+
+def test_few_past_runs_are_not_compared_with_guesses_from_even_fewer() -> None:
+    chain = ChainEstimator()
+    chain.teach([an_observation(TRAIN, SLOW, 20.0 + number) for number in range(3)])
+    chain.settle()
+    assert chain.calibration.runs == 0
+    assert only(chain).p50 == pytest.approx(21.0, rel=0.1)
+
+
+def test_operations_of_trees_cost_more_than_those_of_dense_arithmetic() -> None:
+    shape = {"n_samples": 30_000, "n_features": 23}
+    tree, dense = (
+        Profile("m", "v1", "default", 1000, workload=hints)
+        for hints in (
+            {**FOREST, "model": {"type": "decision_tree"}, "dataset": {"original": shape}},
+            {**FOREST, "model": {"type": "svm", "params": {"n_iter": 15}}, "dataset": {"original": shape}},
+        )
+    )
+    estimator = DeclaredEstimator(overhead_seconds=0, operations_per_second=1e6)
+    assert only(estimator, tree).p50 > 4 * only(estimator, dense).p50
+
+
+def test_without_anything_else_a_guess_is_longer_for_training_than_for_the_rest() -> None:
+    chain = ChainEstimator()
+    kinds = ("training", "preprocessing", "evaluation", "other")
+    found = [only(chain, Profile("m", "v1", "default", 1000, workload={"task_kind": kind})).p50 for kind in kinds]
+    assert found == sorted(found, reverse=True)
+    assert only(chain, Profile("m", "v1", "default", 1000)).p50 == found[0]
