@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from server.api.services import Services
@@ -28,13 +29,14 @@ from server.components.decision_unit import DecisionUnit
 from server.components.dispatcher import Dispatcher
 from server.components.explaining.explainer import Explainer
 from server.components.forecasting.planner import Planner
-from server.components.historian import Historian, observation_of
+from server.components.historian import Historian
 from server.components.journal import Journal
 from server.components.leadership import Leadership
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.scheduler import Scheduler
 from server.components.shadowing import Shadowing
+from server.components.spot_nodes import SpotNodes
 from server.components.supervisor import Check, Supervisor
 from server.components.timeline import Timeline
 from server.components.tracker import Tracker
@@ -48,7 +50,6 @@ from server.connecting import (
 )
 from server.domain.errors import ConfigurationError, MlopxError
 from server.domain.node import Node
-from server.domain.placement import Estimates, WaitingRun
 from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
@@ -67,8 +68,6 @@ from server.stores.sql import SqlRunStore
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15.0
-MOST_FITS_AT_START = 32
-"""Components that say something of each other before the first answer; the others follow a few at a time."""
 
 
 @asynccontextmanager
@@ -121,9 +120,8 @@ async def _compose(
         max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
     )
 
-    def estimate(runs: Sequence[WaitingRun], nodes: Sequence[Node]) -> Estimates:
-        return build_estimates(runs, nodes, estimator)
-
+    estimate = partial(build_estimates, estimator=estimator)
+    spot_nodes = SpotNodes(lambda name: node_manager.current().node(name))
     cycle_settings = CycleSettings(settings.objective, settings.seed, settings.placer_time_limit)
     scheduler = Scheduler(
         journal=journal,
@@ -136,6 +134,7 @@ async def _compose(
         settings=cycle_settings,
         wait_seconds=settings.wait_interval,
         max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
+        advise=spot_nodes.advised,
     )
     watching = observing(settings.otel_exporter_otlp_endpoint)
     stack.push_async_callback(watching.aclose)
@@ -143,8 +142,8 @@ async def _compose(
     tracker = Tracker(journal=journal, platform=platform, clock=clock)
     historian = Historian(
         store=store,
-        learn=lambda attempts: estimator.observe([observation_of(one) for one in attempts]),
-        teach=lambda attempts: estimator.teach([observation_of(one) for one in attempts]),
+        learn=estimator.observe,
+        teach=estimator.teach,
         node_of=lambda name: node_manager.current().node(name),
         defaults=platform.defaults,
     )
@@ -153,7 +152,7 @@ async def _compose(
     timeline = Timeline(store=store, live=journal.live)
     past = look_back(settings, store=store, clock=clock, node_manager=node_manager, scheduler=scheduler)
     stack.push_async_callback(past.aclose)
-    for listener in (dispatcher.notice, historian.notice, scheduler.notice, timeline.notice):
+    for listener in (dispatcher.notice, historian.notice, spot_nodes.notice, scheduler.notice, timeline.notice):
         journal.listen(listener)
     watching.listen(journal, scheduler)
     node_manager.on_change(scheduler.wake)
@@ -162,7 +161,7 @@ async def _compose(
     await leadership.require()
     stack.push_async_callback(leadership.give_up)
     await asyncio.gather(decision_unit.start(), platform.start(), historian.load(), timeline.load())
-    await asyncio.to_thread(estimator.settle, most_fits=MOST_FITS_AT_START)
+    await asyncio.to_thread(estimator.settle)
     await node_manager.refresh()
     await _resume(journal, platform, dispatcher)
     parts = {

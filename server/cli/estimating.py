@@ -112,7 +112,7 @@ def predictions(given: Given) -> list[dict[str, Any]]:
     """One entry per task and node: seconds, peak memory, and where they come from."""
     chain = ChainEstimator()
     chain.teach(given.runs)
-    chain.settle()
+    chain.settle(most_fits=len(given.runs))
     nodes = list(given.nodes.values())
     position = {node.name: index for index, node in enumerate(nodes)}
     rows = chain.estimate([profile for _, profile in given.tasks], nodes)

@@ -17,6 +17,7 @@ from server.domain.placement import (
     TaskRef,
     WaitingTask,
 )
+from server.domain.spot import AVOIDED
 from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER
 from server.planning.needs import Needs, NeedsTable
@@ -138,7 +139,7 @@ class Recorder:
         needs = self.cluster.needs(task)
         if id(needs) not in self._filtered:
             said = list(needs.rejected)[:MOST_REASONS]
-            names = explain_unplaceable(task, self.cluster.nodes)
+            names = {**explain_unplaceable(task, self.cluster.nodes), AVOIDED: list(task.spot_nodes)}
             self._filtered[id(needs)] = {
                 clipped(reason): tuple(names[reason][:MOST_NODES_NAMED]) for reason in said if reason in names
             }

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MOST_TAUGHT = 50_000
 """So many of the latest attempts are taught at start; the estimators would keep no more of older ones."""
 
-Learn = Callable[[Sequence[FinishedAttempt]], None]
+Learn = Callable[[Sequence[Observation]], None]
 
 
 class Historian:
@@ -51,7 +51,7 @@ class Historian:
         """Teach the estimators the latest of what is on record, at start."""
         after = max(await asyncio.to_thread(self._store.last_finished_id) - MOST_TAUGHT, 0)
         while page := await asyncio.to_thread(self._store.finished, after=after):
-            self._teach(page)
+            self._teach([observation_of(one) for one in page])
             after = page[-1].id
 
     def notice(self, change: Change) -> None:
@@ -71,7 +71,7 @@ class Historian:
     async def keep(self, finished: Sequence[FinishedAttempt]) -> None:
         """Keep what was learned elsewhere, and teach it."""
         await asyncio.to_thread(self._store.add_finished, finished)
-        self._learn(finished)
+        self._learn([observation_of(one) for one in finished])
 
     async def write_forever(self) -> None:
         """Write what was noted, until cancelled."""
@@ -83,7 +83,7 @@ class Historian:
                 entries.extend(more_entries)
             if finished:
                 await asyncio.to_thread(self._store.add_finished, finished)
-                self._learn(finished)
+                self._learn([observation_of(one) for one in finished])
             if entries:
                 await asyncio.to_thread(self._store.put_cache, entries)
 

@@ -44,6 +44,7 @@ from server.stores.interface import RunStoreInterface
 log = logging.getLogger(__name__)
 
 Estimate = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
+Advise = Callable[[Sequence[WaitingRun], Sequence[Node], Estimates], Sequence[WaitingRun]]
 
 QUIET_PARTS = 5
 """A cycle begins when nothing happened for this part of the debounce time."""
@@ -67,7 +68,8 @@ class QueueEntry:
 class Scheduler:
     """Runs cycles, one at a time. `plan` is where the latest one would place what waited then.
 
-    `max_hold_seconds`: how long a run that is handed over whole may wait here for room; None: as long as it takes.
+    `advise` tells tasks which nodes to avoid. `max_hold_seconds`: how long a run that is handed over whole may wait
+    here for room; None: as long as it takes.
     """
 
     def __init__(
@@ -84,13 +86,14 @@ class Scheduler:
         wait_seconds: float,
         debounce_seconds: float = 0.02,
         max_hold_seconds: float | None = None,
+        advise: Advise = lambda runs, nodes, estimates: runs,
     ) -> None:
         self._journal, self._store = journal, store
         self._decision_unit, self._node_manager = decision_unit, node_manager
         self._estimate, self._clock, self._settings = estimate, clock, settings
         self._live_view = LiveView(defaults)
         self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
-        self._max_hold_seconds = max_hold_seconds
+        self._max_hold_seconds, self._advise = max_hold_seconds, advise
         self._wake = asyncio.Event()
         self._looked_up: dict[str, set[TaskKey]] = {}
         self.cycles = 0
@@ -159,12 +162,13 @@ class Scheduler:
         at_submission = {run.run_id for run in runs if live[run.run_id].options.binding is Binding.AT_SUBMISSION}
         table = NeedsTable(snapshot.nodes)
         asked = [placeable_part(run, table) if run.run_id in at_submission else run for run in runs]
+        estimates = self._estimate(asked, snapshot.nodes)
         request = question(
             self.cycles,
             now,
-            asked,
+            self._advise(asked, snapshot.nodes, estimates),
             snapshot,
-            self._estimate(asked, snapshot.nodes),
+            estimates,
             settings=self._settings,
             history=self._node_manager.assignments(),
         )

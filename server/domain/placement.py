@@ -39,8 +39,9 @@ class WaitingTask:
 
     `is_ready`: everything it waits for is done, so it can be bound now. `waits_for` names unbound or running tasks of
     the same run; `edge_bytes` is how much each of them, or each finished upstream, will hand over. `avoid_nodes` failed
-    it before. `workload` carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values,
-    `parameters` the arguments that are numbers or short words.
+    it before; `spot_nodes` would likely be taken away before it ends, and are avoided like them. `workload` carries the
+    hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values, `parameters` the arguments that are
+    numbers or short words.
     """
 
     run_id: str
@@ -56,6 +57,7 @@ class WaitingTask:
     preferences: tuple[Preference, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     avoid_nodes: tuple[str, ...] = ()
+    spot_nodes: tuple[str, ...] = ()
     is_interruptible: bool = False
     ready_at: datetime | None = None
     attempt: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlopx.spec import Component, Const, ForeignCode, Item, Param, Task, merge_hints
@@ -15,6 +16,10 @@ from server.domain.states import BOUND, TaskState
 
 CHANCE = ("seed", "random_state")
 """Parts of the names of arguments that change nothing about the run time."""
+
+MORE_MEMORY, MOST_RAISES, ABOVE_PEAK = 1.5, 2, 1.25
+"""Factor on the memory request of a task that ran out of memory, how often it is raised, and its distance from the
+highest peak."""
 
 MOST_PARAMETERS, LONGEST_WORD = 16, 64
 
@@ -56,6 +61,27 @@ def options_of(task: Task, component: Component, defaults: Defaults) -> tuple[Ta
     )
 
 
+def raised(options: tuple[TaskOption, ...], task: TaskRun) -> tuple[TaskOption, ...]:
+    """The options, asking for more memory after attempts that ran out of it: half as much again for each of them, and a
+    quarter more than the highest peak that was seen. What asks for none is left alone.
+    """
+    ended = [one for one in task.attempts[:-1] if one.error is not None and one.error.kind == "oom"]
+    if not ended:
+        return options
+    factor = MORE_MEMORY ** min(len(ended), MOST_RAISES)
+    peak = max((one.peak_memory_bytes or 0 for one in ended), default=0)
+
+    def more(asked: int) -> int:
+        return max(round(asked * factor), min(round(peak * ABOVE_PEAK), round(asked * MORE_MEMORY**MOST_RAISES)))
+
+    return tuple(
+        replace(one, requests=replace(one.requests, memory_bytes=more(one.requests.memory_bytes)))
+        if one.requests.memory_bytes
+        else one
+        for one in options
+    )
+
+
 def _complete(own: RequestedResources, base: RequestedResources) -> RequestedResources:
     return RequestedResources(
         cpu_millicores=own.cpu_millicores or base.cpu_millicores,
@@ -71,7 +97,7 @@ def _option(name: str, asked: RequestedResources, image: str | None, defaults: D
 
 def requests_of(run: Run, key: TaskKey, option: str | None, defaults: Defaults) -> Resources:
     """What a task with the chosen option requests."""
-    choices = options_of(run.graph.task(key.path), run.graph.component(key.path), defaults)
+    choices = raised(options_of(run.graph.task(key.path), run.graph.component(key.path), defaults), run.tasks[key])
     return next((choice.requests for choice in choices if choice.name == option), choices[0].requests)
 
 
@@ -120,7 +146,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         component=component.name,
         component_digest=run.graph.component_digests[component.name],
         is_ready=task.state is TaskState.READY,
-        options=options_of(definition, component, defaults),
+        options=raised(options_of(definition, component, defaults), task),
         waits_for=tuple(one.key for one in upstreams if not one.state.is_end and is_placeable(run, one.key.path)),
         edge_bytes={key: size for key, size in sizes.items() if size},
         requirements=definition.requirements,

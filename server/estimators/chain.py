@@ -23,7 +23,7 @@ KIND_SHARES = {"training": 1.0, "preprocessing": 0.4, "evaluation": 0.3, "infere
 SMALLEST_SHARE = 0.05
 """Hints that would count for less than this beside past runs are left out."""
 
-MOST_ROWS = 2_000
+MOST_ROWS, MOST_FITS_AT_START = 2_000, 32
 MOST_COMPARED, FEWEST_BEFORE = 64, 4
 """So many of the latest runs of one batch are compared with what would have been predicted; of past runs not more than
 one for so many that came before."""
@@ -81,7 +81,7 @@ class ChainEstimator(EstimatorInterface):
                 self._learn(self._latest.popleft())
             self._latest.append(seen)
 
-    def settle(self, *, most_fits: int = 10_000) -> None:
+    def settle(self, *, most_fits: int = MOST_FITS_AT_START) -> None:
         """Let everything follow what was learnt last; of the components at most `most_fits`, the latest."""
         while self._latest and len(self._latest) > self.history.learnt // FEWEST_BEFORE:
             self._learn(self._latest.popleft())

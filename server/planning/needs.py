@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from server.domain.feasibility import is_tolerated, preference_score, rejection
 from server.domain.node import HOSTNAME_LABEL, Node
 from server.domain.placement import TaskOption, WaitingTask
+from server.domain.spot import AVOIDED
 
 SOFT_TAINT_WEIGHT = 100
 """How much an untolerated `PreferNoSchedule` taint counts against a node: as much as the heaviest preference for it."""
@@ -22,11 +23,11 @@ class Needs:
     """What tasks with equal needs find in a cluster; nodes by their index in the snapshot.
 
     Attributes:
-        nodes: to choose among, ascending: those that can run the task, without those that failed it before and
-            without those that are not there yet, where others remain.
+        nodes: to choose among, ascending: those that can run the task, without those that failed it before,
+            without spot nodes that it is too long for, and without those that are not there yet, where others remain.
         options: with which options every node that can run it can do so, in the author's order.
         preference: summed weights of the wishes that hold there, where that is not zero.
-        rejected: how many nodes can never run it, by reason, most first.
+        rejected: how many nodes can never run it, or are avoided for good, by reason, most first.
     """
 
     nodes: tuple[int, ...]
@@ -50,7 +51,15 @@ class NeedsTable:
         known = self._of_task.get(id(task))
         if known is not None:
             return known[1]
-        key = (task.options, task.requirements, task.node, task.tolerations, task.preferences, task.avoid_nodes)
+        key = (
+            task.options,
+            task.requirements,
+            task.node,
+            task.tolerations,
+            task.preferences,
+            task.avoid_nodes,
+            task.spot_nodes,
+        )
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._ask(task)
@@ -80,6 +89,11 @@ class NeedsTable:
                 preference[index] = wish
         failed_on = {self.index[name] for name in task.avoid_nodes if name in self.index}
         kept = tuple(index for index in options if index not in failed_on) or tuple(options)
+        spots = {self.index[name] for name in task.spot_nodes if name in self.index}
+        if lasting := tuple(index for index in kept if index not in spots):
+            if len(lasting) < len(kept):
+                rejected[AVOIDED] = len(kept) - len(lasting)
+            kept = lasting
         there = tuple(index for index in kept if not self.nodes[index].is_virtual) or kept
         ranked = dict(sorted(rejected.items(), key=lambda item: (-item[1], item[0])))
         return Needs(there, options, preference, ranked)

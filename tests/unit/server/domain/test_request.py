@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from mlopx import Loop, component, pipeline
-from server.domain.request import one_cpu_defaults, waiting_run
+from server.domain.request import one_cpu_defaults, requests_of, waiting_run
+from server.domain.run import TaskKey
 
 
 @component
@@ -37,3 +40,33 @@ def test_what_a_loop_gives_is_shown_and_what_is_not_known_yet_is_not(play: Calla
     assert found["first.0"] == {"depth": 2, "model": "tree"}
     assert found["first.1"] == {"depth": 4, "model": "tree"}
     assert found["second.0"] == {"model": "tree"}
+
+
+def test_a_retry_after_running_out_of_memory_asks_for_more_and_then_for_no_more(play: Callable[..., Any]) -> None:
+    @pipeline
+    def hungry():
+        train(depth=1, model="tree").request(memory="1Gi").retry(9)
+
+    def asked(player: Any) -> float:
+        (task,) = waiting_run(player.run, one_cpu_defaults).tasks
+        key = TaskKey("train")
+        assert requests_of(player.run, key, None, one_cpu_defaults) == task.options[0].requests
+        return task.options[0].requests.memory_bytes / 2**30
+
+    player = play(hungry)
+    found = [asked(player)]
+    for kind in ("user-code", "oom", "oom", "oom"):
+        player.fail("train", kind=kind)
+        found.append(asked(player))
+    assert found == pytest.approx([1.0, 1.0, 1.5, 2.25, 2.25])
+
+
+def test_a_task_without_a_memory_request_keeps_to_none_after_running_out(play: Callable[..., Any]) -> None:
+    @pipeline
+    def careless():
+        train(depth=1, model="tree").retry(2)
+
+    player = play(careless)
+    player.fail("train", kind="oom")
+    (task,) = waiting_run(player.run, one_cpu_defaults).tasks
+    assert task.options[0].requests.memory_bytes == 0
