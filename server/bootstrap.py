@@ -34,6 +34,7 @@ from server.components.journal import Journal
 from server.components.leadership import Leadership
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
+from server.components.recurring.parts import make_recurring
 from server.components.scheduler import Scheduler
 from server.components.shadowing import Shadowing
 from server.components.spot_nodes import SpotNodes
@@ -219,6 +220,9 @@ async def _compose(
         replacer = make_replacer(platform, settings, pipeline_manager, journal, shadowing, clock)
         journal.listen(replacer.notice)
         supervisor.start("replacer", lambda: replacer.look_forever(settings.update_interval))
+    recurring = make_recurring(store, journal, pipeline_manager, platform, clock, new_uid=lambda: new_id(8))
+    stack.push_async_callback(recurring.webhooks.aclose)
+    supervisor.start("schedules", recurring.recurrence.run_forever)
     planner = Planner(
         journal=journal,
         store=store,
@@ -254,6 +258,7 @@ async def _compose(
         planner=planner,
         shadows=past.shadows,
         timeline=timeline,
+        schedules=recurring.keeper,
         platform=platform,
         estimator=estimator,
         work_meters=watching.meters,

@@ -7,12 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from server.api import examples, explanation_examples, looking_back_examples
+from server.api import examples, explanation_examples, looking_back_examples, schedule_examples
 from server.api.guard import OPEN_PATHS
 from server.api.problems import MEDIA_TYPE, Problem, responses
 
-ANSWERS = {**examples.ANSWERS, **explanation_examples.ANSWERS, **looking_back_examples.ANSWERS}
-BODIES = {**examples.BODIES, **explanation_examples.BODIES, **looking_back_examples.BODIES}
+_EXAMPLES = (examples, explanation_examples, looking_back_examples, schedule_examples)
+ANSWERS = {name: answer for module in _EXAMPLES for name, answer in module.ANSWERS.items()}
+BODIES = {name: body for module in _EXAMPLES for name, body in module.BODIES.items()}
 METHODS = ("get", "post", "put", "patch", "delete")
 PLAIN_TEXT = "text/plain"
 STREAM = "text/event-stream"

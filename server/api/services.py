@@ -15,6 +15,7 @@ from server.components.forecasting.planner import Planner
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
+from server.components.recurring.keeping import ScheduleKeeper
 from server.components.scheduler import Scheduler
 from server.components.shadows.shadows import Shadows
 from server.components.supervisor import Check
@@ -41,6 +42,7 @@ class Services:
     planner: Planner
     shadows: Shadows
     timeline: Timeline
+    schedules: ScheduleKeeper
     platform: PlatformInterface
     estimator: ChainEstimator
     work_meters: WorkMeters

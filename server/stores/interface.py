@@ -1,4 +1,4 @@
-"""The two ports that remember: runs with their events and decisions, and artifacts.
+"""The ports that remember: runs with their events and decisions, schedules, and artifacts.
 
 Run stores are synchronous and thread-safe; the async shell calls them in a worker thread. Every method is one
 transaction: when it returns, what it wrote survives a power cut; when it raises, nothing was written.
@@ -15,6 +15,7 @@ from typing import Any
 
 from server.domain.events import Event, StoredEvent
 from server.domain.placement import Decision
+from server.domain.recurring import Schedule, ScheduledPipeline
 from server.domain.run import Output, Run, TaskKey
 from server.domain.states import RunState
 
@@ -121,8 +122,41 @@ class Save:
     events: tuple[Event, ...]
 
 
+class ScheduleStoreInterface(ABC):
+    """Remembers schedules, by name. A schedule is small; its pipeline, which may be large, is kept beside it."""
+
+    @abstractmethod
+    def all(self) -> list[Schedule]:
+        """All schedules, by name."""
+
+    @abstractmethod
+    def get(self, name: str) -> Schedule:
+        """One schedule. Raises NotFoundError."""
+
+    @abstractmethod
+    def pipeline(self, name: str) -> ScheduledPipeline:
+        """What a schedule submits. Raises NotFoundError."""
+
+    @abstractmethod
+    def add(self, schedule: Schedule, pipeline: ScheduledPipeline) -> None:
+        """Keep a new schedule. Raises ConflictError if there is one of this name."""
+
+    @abstractmethod
+    def save(self, schedule: Schedule) -> Schedule:
+        """Keep a changed schedule; returns it at its new version.
+
+        Raises VersionConflictError if the stored version differs, NotFoundError if it is gone (or of another `uid`).
+        """
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Forget a schedule. Raises NotFoundError."""
+
+
 class RunStoreInterface(ABC):
-    """Remembers runs, events, decisions and what was learned."""
+    """Remembers runs, events, decisions and what was learned; `schedules` remembers what is submitted again."""
+
+    schedules: ScheduleStoreInterface
 
     @abstractmethod
     def create_run(self, run: Run, events: Sequence[Event], *, idempotency_key: str | None = None) -> tuple[Run, int]:

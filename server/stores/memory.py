@@ -24,6 +24,7 @@ from server.stores.interface import (
     RunSummary,
     Save,
 )
+from server.stores.memory_schedules import MemorySchedules
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class MemoryRunStore(RunStoreInterface):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.schedules = MemorySchedules()
         self._runs: dict[str, Run] = {}
         self._events: list[StoredEvent] = []
         self._decisions: list[Decision] = []

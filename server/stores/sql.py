@@ -32,6 +32,7 @@ from server.stores.interface import (
 )
 from server.stores.migrations import upgrade
 from server.stores.notes import note_of, notes_query, write_notes
+from server.stores.schedules import SqlSchedules
 from server.stores.writer import COMMIT_ORDER_LOCK, Writer
 
 
@@ -52,6 +53,7 @@ class SqlRunStore(RunStoreInterface):
                 hint="check DATABASE_URL; if the file is damaged, move it away and the server starts with a new one",
             ) from error
         self._writer = Writer(self._engine)
+        self.schedules = SqlSchedules(self._reading, self._writer)
 
     def create_run(self, run: Run, events: Sequence[Event], *, idempotency_key: str | None = None) -> tuple[Run, int]:
         digest = codec.request_digest(run)

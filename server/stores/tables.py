@@ -109,3 +109,14 @@ leases = Table(
     Column("token", Integer, nullable=False),
     Column("until", Float(53), nullable=False),
 )
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("uid", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("pipeline", Text, nullable=False),
+    Column("file", String(255), nullable=False, default=""),
+)

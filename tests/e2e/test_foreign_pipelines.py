@@ -172,6 +172,34 @@ async def test_a_python_file_of_kubeflows_sdk_is_compiled_and_submitted(beside: 
     assert "defines these pipelines: part, whole" in wrong.stderr
 
 
+async def test_a_compiled_pipeline_is_scheduled_by_the_command(beside: Any, compiled: Path) -> None:
+    when = ("--cron", "30 6 * * 1-5", "--tz", "Europe/Berlin")
+    async with beside() as ground:
+        made = await ground.mlopx("schedule", str(compiled), *when, "-p", "count=5", "--overlap", "Allow")
+        listed = await ground.mlopx("schedules")
+        paused = await ground.mlopx("schedules", "pause", "hand-made")
+        shown = await ground.mlopx("schedules", "show", "hand-made", "--json")
+        resumed = await ground.mlopx("schedules", "resume", "hand-made")
+        wrong = await ground.mlopx("schedule", str(compiled), "--cron", "never")
+        await ground.kill()
+        await ground.start()
+        kept = await ground.mlopx("schedules", "--json")
+        deleted = await ground.mlopx("schedules", "delete", "hand-made")
+        missing = await ground.mlopx("schedules", "show", "hand-made")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("schedule hand-made: first at 20")
+    assert "30 6 * * 1-5" in listed.stdout
+    assert paused.stdout == "schedule hand-made is paused\n"
+    assert json.loads(shown.stdout)["is_paused"]
+    assert resumed.stdout == "schedule hand-made goes on\n"
+    assert wrong.returncode == 4
+    assert "the cron expression 'never' needs five fields and has 1" in wrong.stderr
+    [found] = json.loads(kept.stdout)["schedules"]
+    assert (found["parameters"], found["overlap"], found["is_paused"]) == ({"count": "5"}, "Allow", False)
+    assert deleted.returncode == 0
+    assert missing.returncode == 4
+
+
 async def test_a_server_killed_while_it_creates_the_run_does_not_create_it_twice(beside: Any, compiled: Path) -> None:
     async with beside() as ground:
         ground.double.world.holding = {"first"}

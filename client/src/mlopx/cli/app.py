@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mlopx.cli.output import advice
+from mlopx.cli.scheduling import schedule, schedules_app
 
 app = typer.Typer(
     name="mlopx",
@@ -74,6 +75,10 @@ def build(
 
     with advice():
         actions.build_file(file, pipeline, output)
+
+
+app.command()(schedule)
+app.add_typer(schedules_app, name="schedules")
 
 
 @app.command()

@@ -58,6 +58,10 @@ class Client:
         """POST JSON and return the answer."""
         return self._call("POST", path, json=body, is_safe=False, **more)
 
+    def delete(self, path: str) -> Any:
+        """DELETE, and return the answer."""
+        return self._call("DELETE", path, is_safe=False)
+
     def submit(
         self,
         spec: PipelineSpec | ForeignPipeline,

@@ -16,6 +16,7 @@ from server.stores.codec import decision_to_json
 from server.stores.interface import RunFilter, RunStoreInterface
 from server.stores.memory import MemoryRunStore
 from server.stores.sql import SqlRunStore
+from server.testing.contracts.schedule_store import PIPELINE, SCHEDULE_PROMISES, a_schedule
 from server.testing.contracts.store import FIRST, PROMISES, a_change, a_decision, is_same, placed, put, save_of
 
 DURABLE = ("sqlite", "postgresql")
@@ -65,6 +66,20 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
 @pytest.mark.parametrize("promise", PROMISES)
 def test_a_store_keeps_its_promise(opener: Opener, promise: str) -> None:
     PROMISES[promise](opener())
+
+
+@pytest.mark.parametrize("opener", ["memory", *DURABLE], indirect=True)
+@pytest.mark.parametrize("promise", SCHEDULE_PROMISES)
+def test_a_store_of_schedules_keeps_its_promise(opener: Opener, promise: str) -> None:
+    SCHEDULE_PROMISES[promise](opener().schedules)
+
+
+@pytest.mark.parametrize("opener", DURABLE, indirect=True)
+def test_a_schedule_is_there_for_the_next_server(opener: Opener) -> None:
+    first = opener()
+    first.schedules.add(a_schedule(), PIPELINE)
+    first.close()
+    assert opener().schedules.get("nightly") == a_schedule()
 
 
 @pytest.mark.parametrize("opener", DURABLE, indirect=True)

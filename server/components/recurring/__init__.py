@@ -1,0 +1,1 @@
+"""Pipelines that are submitted again and again: when they are due, submitting them, and telling what went wrong."""
