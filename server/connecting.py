@@ -79,6 +79,7 @@ def connect_kubeflow(
             update_seconds=settings.update_interval,
             is_annotating=settings.kfp_mode != "observe",
             mode=settings.kfp_mode,
+            own_token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
         ),
         folder=state / "kubeflow",
         now=now,

@@ -318,6 +318,7 @@ ANSWERS: dict[str, Any] = {
         ]
     },
     "GET /api/v1/runs/{run_id}/artifacts/content": "hello world",
+    "POST /api/v1/runs/{run_id}/archive": {**SUMMARY, "state": "succeeded"},
     "GET /api/v1/runs/{run_id}/document": "pipelineInfo:\n  name: churn\nschemaVersion: 2.1.0\n...",
     "GET /api/v1/runs/{run_id}/launch": {
         "task": "greet",

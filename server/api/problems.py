@@ -28,6 +28,7 @@ CODES = {
     409: ("conflict", "In conflict with the present state"),
     413: ("too-large", "The upload is too large"),
     422: ("invalid-request", "The request cannot be used"),
+    502: ("platform", "The platform did not do it"),
     500: ("internal", "Something went wrong in the server"),
     503: ("unavailable", "Not available right now"),
     507: ("storage-full", "The disk is full"),

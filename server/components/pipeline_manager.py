@@ -102,12 +102,27 @@ class PipelineManager:
         options = replace(self._options(submission, graph.spec.run), binding=Binding.WHEN_READY)
         return start_run(run_id, graph, parameters=parameters, options=options, at=self._clock.now()).run
 
-    async def cancel(self, run_id: str, reason: str = "") -> Run:
-        """Stop a run. Raises NotFoundError, or ConflictError when it is over already."""
+    async def cancel(self, run_id: str, reason: str = "", *, caller: Mapping[str, str] | None = None) -> Run:
+        """Stop a run. Raises NotFoundError, ConflictError when it is over already, or that the caller may not.
+
+        `caller` holds the headers of who asks; None where the server itself does.
+        """
+        if caller is not None:
+            run = await self._journal.run(run_id)
+            if not run.state.is_end:
+                await self._platform.stop_as(run, caller)
         change = await self._journal.apply(
             run_id, happened.CancelRequested(at=self._clock.now(), reason=reason or "cancelled by a user")
         )
         return change.run
+
+    async def archive(self, run_id: str, *, caller: Mapping[str, str]) -> Run:
+        """Put an ended run away on its platform. Raises NotFoundError, or ConflictError for one that still runs."""
+        run = await self._journal.run(run_id)
+        if not run.state.is_end:
+            raise ConflictError(f"run {run_id} is still {run.state}", hint="cancel it first, or wait for its end")
+        await self._platform.archive(run, caller)
+        return run
 
     async def retry(
         self,

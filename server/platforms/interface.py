@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mlopx.spec import PipelineSpec
-from server.domain.errors import InvalidSubmissionError
+from server.domain.errors import ConflictError, InvalidSubmissionError
 from server.domain.events import Event
 from server.domain.launch import Launch
 from server.domain.node import Node
@@ -110,6 +110,21 @@ class PlatformInterface(ABC):
         Raises UnauthorizedError where the platform needs a credential that the caller did not show.
         """
         return None  # noqa: RET501 - likewise
+
+    async def stop_as(self, run: Run, caller: Mapping[str, str]) -> None:
+        """Somebody with these request headers asks to stop a run; called before that is written down.
+
+        Raises UnauthorizedError or ForbiddenError where the platform does not let the caller.
+        """
+        return None  # noqa: RET501 - a body: most platforms leave that to the server
+
+    async def look_as(self, run: Run, caller: Mapping[str, str]) -> None:
+        """Somebody asks for logs or artifacts of a run. Raises as `stop_as` does."""
+        return None  # noqa: RET501 - likewise
+
+    async def archive(self, run: Run, caller: Mapping[str, str]) -> None:
+        """Put an ended run away on the platform. Raises ConflictError where there is nothing to put away."""
+        raise ConflictError(f"the {self.name} platform puts no runs away", hint="`mlopx runs` lists those you want")
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with which part of the platform's connection now, by name; for `readyz`."""

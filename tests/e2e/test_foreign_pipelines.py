@@ -133,6 +133,7 @@ async def test_a_compiled_pipeline_is_submitted_seen_and_kept_to_the_letter(besi
         kept, _ = await asyncio.to_thread(ground.server.client.download, f"/api/v1/runs/{run['id']}/document")
         again = await ground.mlopx("retry", run["id"], "--wait", "--json")
         planned = await ground.mlopx("plan", str(compiled), "--json")
+        archived = await ground.mlopx("archive", run["id"])
     assert run["parameters"] == {"count": 5}
     assert [(task["key"], task["state"]) for task in run["tasks"]] == [("first", "succeeded"), ("second", "succeeded")]
     assert all(task["attempts"][-1]["actual_node"] in ("one", "two") for task in run["tasks"])
@@ -143,6 +144,8 @@ async def test_a_compiled_pipeline_is_submitted_seen_and_kept_to_the_letter(besi
     assert json.loads(again.stdout)["parameters"] == {"count": 5}
     assert planned.returncode == 0, planned.stderr
     assert len(ground.double.runs) == 2
+    assert archived.stdout == f"run {run['id']} is archived on its platform\n"
+    assert [one.storage_state for one in ground.double.runs.values()] == ["ARCHIVED", "AVAILABLE"]
 
 
 async def test_a_python_file_of_kubeflows_sdk_is_compiled_and_submitted(beside: Any, tmp_path: Path) -> None:

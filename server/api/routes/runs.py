@@ -85,10 +85,17 @@ async def get_run(run_id: str, parts: Parts) -> dict[str, Any]:
     return views.run_detail(await parts.journal.run(run_id))
 
 
-@router.post("/runs/{run_id}/cancel", status_code=202, responses=responses(401, 404, 409), summary="Stop a run")
-async def cancel_run(run_id: str, parts: Parts, body: CancelRequest | None = None) -> dict[str, Any]:
+@router.post("/runs/{run_id}/cancel", status_code=202, responses=responses(401, 404, 409, 502), summary="Stop a run")
+async def cancel_run(request: Request, run_id: str, parts: Parts, body: CancelRequest | None = None) -> dict[str, Any]:
     """Ask for a run to be stopped; its exit task still runs."""
-    return views.run_summary(await parts.pipeline_manager.cancel(run_id, body.reason if body else ""))
+    reason = body.reason if body else ""
+    return views.run_summary(await parts.pipeline_manager.cancel(run_id, reason, caller=dict(request.headers)))
+
+
+@router.post("/runs/{run_id}/archive", responses=responses(401, 404, 409, 502), summary="Put a run away")
+async def archive_run(request: Request, run_id: str, parts: Parts) -> dict[str, Any]:
+    """Have the platform put an ended run away (Kubeflow's archive). It stays here as it is."""
+    return views.run_summary(await parts.pipeline_manager.archive(run_id, caller=dict(request.headers)))
 
 
 @router.post("/runs/{run_id}/retry", status_code=202, responses=responses(401, 404, 409, 422), summary="Run again")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from server.api import views
@@ -52,8 +52,9 @@ async def run_events(
     }
 
 
-@router.get("/runs/{run_id}/logs", responses=responses(404, 422), summary="What a task printed")
+@router.get("/runs/{run_id}/logs", responses=responses(404, 422, 502), summary="What a task printed")
 async def task_logs(
+    request: Request,
     run_id: str,
     parts: Parts,
     task: TaskParam,
@@ -67,6 +68,7 @@ async def task_logs(
     chosen = next((one for one in found.attempts if one.number == number), None)
     if chosen is None:
         raise NotFoundError(f"task {task} has no attempt {number}", hint=f"it has {len(found.attempts)}")
+    await parts.platform.look_as(run, dict(request.headers))
     chunk = await parts.platform.logs(run, found.key, number, offset=offset)
     return {
         "text": chunk.text,
@@ -99,12 +101,13 @@ async def artifacts(run_id: str, parts: Parts) -> dict[str, Any]:
     response_class=Response,
     summary="An artifact's content",
 )
-async def artifact_content(run_id: str, parts: Parts, task: TaskParam, port: str) -> Response:
+async def artifact_content(request: Request, run_id: str, parts: Parts, task: TaskParam, port: str) -> Response:
     """The bytes of a file; a folder comes as a tar archive."""
     run = await parts.journal.run(run_id)
     output = task_of(run, task).outputs.get(port)
     if output is None or output.artifact is None:
         raise NotFoundError(f"task {task} of run {run_id} has no artifact {port!r}")
+    await parts.platform.look_as(run, dict(request.headers))
     path = parts.artifacts.path_of(output.artifact.uri)
     if not await asyncio.to_thread(path.exists):
         raise NotFoundError(

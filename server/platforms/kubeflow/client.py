@@ -37,6 +37,18 @@ class UnsureError(PlatformError):
     code = "platform-unsure"
 
 
+class RefusedError(PlatformError):
+    """It does not know, or does not let, whoever called. Waiting mends that for us, not for a caller."""
+
+    code = "platform-refused"
+
+    def __init__(self, http_status: int, said: str, *, is_callers: bool) -> None:
+        whom = "the caller" if is_callers else "us"
+        hint = "send a credential that may do this" if is_callers else "see KFP_TOKEN_FILE, KFP_USER and KFP_COOKIE"
+        super().__init__(f"Kubeflow refuses {whom}: {http_status} {said}", hint=hint, is_retryable=not is_callers)
+        self.http_status, self.said = http_status, said
+
+
 class GoneError(PlatformError):
     """There is no such run (any more)."""
 
@@ -192,8 +204,9 @@ class KfpClient:
                 if answer.is_success:
                     self.breaker.succeeded()
                     return _object(answer, method, path)
-                if not left or answer.status_code not in (*BUSY, 401):
-                    raise self._refused(answer, method, path, is_safe)
+                is_final = answer.status_code not in BUSY and (answer.status_code != 401 or headers is not None)
+                if not left or is_final:
+                    raise self._refused(answer, method, path, is_safe=is_safe, is_callers=headers is not None)
             await self._sleep(pause)
             pause *= 3
         raise AssertionError("the last try either answers or raises")
@@ -228,7 +241,9 @@ class KfpClient:
             when = f" since {since:%H:%M:%S} UTC" if since else ""
             raise PlatformError(f"Kubeflow at {self.url} has not answered{when}", is_retryable=True)
 
-    def _refused(self, answer: httpx.Response, method: str, path: str, is_safe: bool) -> PlatformError:
+    def _refused(
+        self, answer: httpx.Response, method: str, path: str, *, is_safe: bool, is_callers: bool
+    ) -> PlatformError:
         status, said = answer.status_code, _said(answer)
         if status in BUSY:
             self.breaker.failed()
@@ -239,8 +254,7 @@ class KfpClient:
         if status == 404:
             return GoneError(f"Kubeflow does not know it: {said or path}")
         if status in (401, 403):
-            hint = "see KFP_TOKEN_FILE, KFP_USER and KFP_COOKIE; in multi-user mode callers show their own credential"
-            return PlatformError(f"Kubeflow refuses us: {status} {said}", hint=hint, is_retryable=True)
+            return RefusedError(status, said, is_callers=is_callers)
         return PlatformError(f"Kubeflow refused: {method} {path}: {status} {said}")
 
 
@@ -294,6 +308,7 @@ __all__ = [
     "Identity",
     "KfpClient",
     "KfpRun",
+    "RefusedError",
     "UnsureError",
     "read_run",
 ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mlopx.spec import PipelineSpec
-from server.domain.errors import MlopxError, NotFoundError, PlatformError, UnauthorizedError
+from server.domain.errors import ConflictError, MlopxError, NotFoundError, PlatformError, UnauthorizedError
 from server.domain.launch import Launch
 from server.domain.node import Node
 from server.domain.request import Defaults, kubernetes_defaults
@@ -26,6 +26,7 @@ from server.kube.errors import KubeError
 from server.kube.resources import PODS
 from server.platforms.interface import Delivery, ForeignFile, LogChunk, PlannedPlacement, PlatformInterface
 from server.platforms.kubeflow.adopting import adopt
+from server.platforms.kubeflow.callers import Callers
 from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.logs import Logs
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 SINGLE_USER_NAMESPACE = "kubeflow"
 AGAIN_SECONDS = 1.0
 SURROUNDINGS_SECONDS = 30.0
-CREDENTIALS = ("authorization", "cookie")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class KubeflowOptions:
     """How the adapter behaves. `namespace` is that of the runs; empty in single-user mode.
 
     `user_header` names the header with which a caller shows who it is, in multi-user mode. `mode` is `observe`,
-    `place`, or `auto`: as the namespace's label says.
+    `place`, or `auto`: as the namespace's label says. `own_token` is this server's own, which callers send it.
     """
 
     namespace: str = ""
@@ -60,6 +60,7 @@ class KubeflowOptions:
     settle_seconds: float = 30.0
     is_annotating: bool = False
     mode: str = "place"
+    own_token: str | None = None
 
 
 class KubeflowPlatform(PlatformInterface):
@@ -107,7 +108,9 @@ class KubeflowPlatform(PlatformInterface):
             on_waiting=self._say_on_pod,
         )
         self.modes = Modes(kube, options.mode, options.namespace or SINGLE_USER_NAMESPACE)
-        self._callers: dict[str, Headers] = {}
+        self._callers = Callers(
+            client, namespace=options.namespace, user_header=options.user_header, own_token=options.own_token
+        )
         self._parts: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[Any]] = set()
         self._problems: dict[str, str] = {}
@@ -143,15 +146,29 @@ class KubeflowPlatform(PlatformInterface):
         self.modes.require_place()
         if self.health is not None and not self.health.is_multi_user:
             return
-        wanted = (*CREDENTIALS, self._options.user_header.lower())
-        shown = {name: value for name, value in caller.items() if name.lower() in wanted}
-        if shown:
-            self._callers[run_id] = shown
-        elif self.health is not None:
-            raise UnauthorizedError(
-                "Kubeflow is in multi-user mode: nobody runs anything there as this server",
-                hint=f"send your own {self._options.user_header} header, Authorization header or cookie",
-            )
+        try:
+            self._callers.keep(run_id, self._callers.shown_by(caller))
+        except UnauthorizedError:
+            if self.health is not None:
+                raise
+
+    async def stop_as(self, run: Run, caller: Mapping[str, str]) -> None:
+        if self.is_multi_user:
+            await self._callers.stop(run, caller)
+
+    async def look_as(self, run: Run, caller: Mapping[str, str]) -> None:
+        if self.is_multi_user:
+            await self._callers.look(run, caller)
+
+    async def archive(self, run: Run, caller: Mapping[str, str]) -> None:
+        if run.platform_run_id is None:
+            raise ConflictError(f"run {run.id} never came to Kubeflow", hint="there is nothing to put away")
+        await self._callers.archive(run, caller if self.is_multi_user else None)
+
+    @property
+    def is_multi_user(self) -> bool:
+        """Whether callers show their own credential, as far as that is known."""
+        return self.health is not None and self.health.is_multi_user
 
     @property
     def may_act(self) -> bool:
@@ -175,22 +192,21 @@ class KubeflowPlatform(PlatformInterface):
     async def submit(self, run: Run, placements: Mapping[TaskKey, PlannedPlacement]) -> str:
         if self.health is None:
             await self._learn_health()
-        health = self.health
-        headers = self._callers.get(run.id)
-        if health is not None and health.is_multi_user and headers is None:
+        headers = self._callers.of(run.id) if self.is_multi_user else None
+        if self.is_multi_user and headers is None:
             raise PlatformError(
                 "the caller's credential was not kept over a restart of the server", hint="submit the run again"
             )
-        version = health.version if health is not None else None
+        version = self.health.version if self.health is not None else None
         found = await self._submitter.submit(run, placements, version=version, headers=headers)
-        self._callers.pop(run.id, None)
+        self._callers.was_created(run.id)
         self._follow(run, found.id)
         return found.id
 
     async def cancel(self, run: Run, attempt_ids: Sequence[str]) -> None:
         platform_run_id = run.platform_run_id
         if platform_run_id is None:
-            found = await self._submitter.find(run)
+            found = await self._submitter.find(run, self._callers.stopping(run.id))
             if found is None:
                 self._outbox.put(run.id, Follower.of(run, "", "", {}).end(Ending(RunState.CANCELLED, self._now())))
                 return
@@ -198,8 +214,10 @@ class KubeflowPlatform(PlatformInterface):
         self._follow(run, platform_run_id)
         follower = self.watcher.followers[platform_run_id]
         follower.is_stopping = True
+        if self.is_multi_user and self._callers.stopping(run.id) is None and run.platform_run_id is not None:
+            return  # it was stopped by who asked for it, with that caller's credential
         try:
-            await self.client.terminate(platform_run_id)
+            await self.client.terminate(platform_run_id, self._stopper(run))
         except GoneError:
             self._outbox.put(run.id, follower.end(Ending(RunState.CANCELLED, self._now(), "Kubeflow has it no more")))
         except PlatformError as error:
@@ -225,6 +243,7 @@ class KubeflowPlatform(PlatformInterface):
         delivery = self._outbox.acknowledge(token)
         if delivery is not None and delivery.event.kind == "run-ended":
             self.watcher.forget(delivery.run_id)
+            self._callers.forget(delivery.run_id)
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with which part now."""
@@ -248,6 +267,17 @@ class KubeflowPlatform(PlatformInterface):
     def _follower(self, run: Run, platform_run_id: str) -> Follower:
         paths = self._compiler.paths(run.graph.spec)
         return Follower.of(run, platform_run_id, self._options.namespace, paths)
+
+    def _stopper(self, run: Run) -> Headers | None:
+        """With whose credential a run is stopped. Raises PlatformError while nobody's is at hand."""
+        headers = self._callers.stopping(run.id)
+        if self.is_multi_user and headers is None:
+            raise PlatformError(
+                f"run {run.id} came to Kubeflow while it was being cancelled, and nobody's credential is at hand",
+                hint="cancel it again",
+                is_retryable=True,
+            )
+        return headers
 
     async def _learn_health(self) -> None:
         try:

@@ -26,6 +26,10 @@ class LostAnswerError(Exception):
     """What was asked is done, and the caller hears nothing of it but a gateway's 504."""
 
 
+class DeniedError(Exception):
+    """The caller has no right to it."""
+
+
 class MissingError(Exception):
     """There is no such thing (404)."""
 
@@ -66,6 +70,8 @@ def _guarded(double: KubeflowDouble, handler: Handler) -> Callable[[Request], Aw
             return JSONResponse(await handler(double, request))
         except LostAnswerError:
             return _error(504, "upstream request timeout")
+        except DeniedError as error:
+            return _error(403, str(error))
         except MissingError as error:
             return _error(404, str(error))
         except (BadRequestError, ValueError) as error:
@@ -83,6 +89,7 @@ async def _list_runs(double: KubeflowDouble, request: Request) -> Any:
     namespace, experiment = asked.get("namespace", ""), asked.get("experiment_id", "")
     if double.is_multi_user and not (namespace or experiment):
         raise BadRequestError("in multi-user mode a list needs a namespace or an experiment")
+    _require_right(double, request, namespace or (double.experiments[experiment].namespace if experiment else ""))
     records = [
         record
         for record in double.runs.values()
@@ -93,7 +100,10 @@ async def _list_runs(double: KubeflowDouble, request: Request) -> Any:
 
 
 async def _create_run(double: KubeflowDouble, request: Request) -> Any:
-    record = double.create(json.loads(await request.body()), user=request.headers.get("kubeflow-userid", ""))
+    body = json.loads(await request.body())
+    if body.get("experiment_id") in double.experiments:
+        _require_right(double, request, double.experiments[body["experiment_id"]].namespace)
+    record = double.create(body, user=request.headers.get("kubeflow-userid", ""))
     if double.lost_answers:
         double.lost_answers -= 1
         raise LostAnswerError
@@ -139,7 +149,15 @@ def _record(double: KubeflowDouble, request: Request) -> RunRecord:
     run_id = request.path_params["run_id"]
     if run_id not in double.runs:
         raise MissingError(f"ResourceNotFoundError: run {run_id} not found")
+    _require_right(double, request, double.runs[run_id].namespace)
     return double.runs[run_id]
+
+
+def _require_right(double: KubeflowDouble, request: Request, namespace: str) -> None:
+    """As SubjectAccessReview decides, where the double knows rights."""
+    user = request.headers.get("kubeflow-userid", "")
+    if double.is_multi_user and double.rights is not None and namespace not in double.rights.get(user, ()):
+        raise DeniedError(f"PermissionDenied: user {user!r} is not authorized in namespace {namespace!r}")
 
 
 def _told(record: RunRecord) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Faults: `failing` answers that many next calls with a status; `is_down` answers everything with 503;
 `lost_answers` carries out that many calls of `create` and then breaks the connection; `delay_seconds` slows every
-call; `token` and `is_multi_user` demand credentials.
+call; `token` and `is_multi_user` demand credentials, and `rights` says who may do things in which namespaces.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class KubeflowDouble:
         self.is_down = False
         self.is_multi_user = False
         self.token: str | None = None
+        self.rights: dict[str, set[str]] | None = None
         self.version = "2.17.0"
         self._executions: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
         self._numbers = itertools.count(1)

@@ -55,6 +55,16 @@ def cancel(client: Client, run: str, reason: str, *, as_json: bool) -> None:
         sys.stdout.write(f"run {answer['id']} is {answer['state']}\n")
 
 
+def archive(client: Client, run: str, *, as_json: bool) -> None:
+    """Have the platform put a run away."""
+    name = find_run(client, run)
+    answer = client.post(f"/api/v1/runs/{name}/archive")
+    if as_json:
+        show(answer)
+    else:
+        sys.stdout.write(f"run {name} is archived on its platform\n")
+
+
 def retry(
     client: Client,
     run: str,

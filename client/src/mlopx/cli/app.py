@@ -210,6 +210,15 @@ def cancel(
 
 
 @app.command()
+def archive(run: RunName, json: Json = False) -> None:
+    """Have the platform put an ended run away; it stays here as it is."""
+    from mlopx.cli import actions
+
+    with advice():
+        actions.archive(_client(), run, as_json=json)
+
+
+@app.command()
 def retry(
     run: RunName,
     from_task: Annotated[str | None, typer.Option("--from", help="Run this task and what follows anew.")] = None,

@@ -15,13 +15,19 @@ from mlopx.errors import ConnectionFailedError, ServerError
 from mlopx.remote.foreign import ForeignPipeline
 from mlopx.spec import FunctionCode, PipelineSpec, to_json
 
+FOR_KUBEFLOW = {"Kubeflow-Authorization": "MLOPX_KFP_TOKEN", "Cookie": "MLOPX_KFP_COOKIE"}
+"""A caller's own credential, which a server beside a multi-user Kubeflow passes on."""
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 TRIES = 5
 FIRST_PAUSE_SECONDS = 0.2
 
 
 class Client:
-    """A connection to one server. `url` and `token` default to MLOPX_URL and MLOPX_TOKEN."""
+    """A connection to one server. `url` and `token` default to MLOPX_URL and MLOPX_TOKEN.
+
+    MLOPX_KFP_TOKEN and MLOPX_KFP_COOKIE are sent along, for a server beside a multi-user Kubeflow.
+    """
 
     def __init__(
         self,
@@ -35,6 +41,9 @@ class Client:
         given = token if token is not None else os.environ.get("MLOPX_TOKEN")
         headers = {"Authorization": f"Bearer {given}"} if given else {}
         headers["User-Agent"] = "mlopx"
+        headers.update({name: value for name, key in FOR_KUBEFLOW.items() if (value := os.environ.get(key))})
+        if "Kubeflow-Authorization" in headers:
+            headers["Kubeflow-Authorization"] = f"Bearer {headers['Kubeflow-Authorization']}"
         try:
             self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
         except httpx.InvalidURL as error:

@@ -1,0 +1,183 @@
+"""A multi-user Kubeflow: whoever asks shows its own credential, and nothing is done there as this server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from mlopx import component, pipeline
+from server.components.pipeline_manager import Submission
+from server.domain.errors import ConflictError, ForbiddenError, PlatformError, UnauthorizedError
+from server.domain.run import Run
+from server.domain.states import TaskState
+from server.platforms.kubeflow.callers import Callers
+from server.platforms.kubeflow.client import Identity, KfpClient
+from server.testing.house import House
+from server.testing.kfp import KubeflowDouble
+
+SERVER, ADA, EVE = "mlopx@example.org", "ada@example.org", "eve@example.org"
+RIGHTS = {SERVER: {"team"}, ADA: {"team"}, EVE: {"other"}}
+
+
+@component
+def step(a: int = 0) -> int:
+    print("step", a)
+    return a
+
+
+@pipeline
+def single():
+    step(a=1).named("only")
+
+
+def shows(user: str) -> dict[str, str]:
+    return {"kubeflow-userid": user, "accept": "*/*"}
+
+
+@dataclass
+class Team:
+    """A server in the namespace of a team."""
+
+    ground: Any
+    house: House
+
+    @property
+    def double(self) -> KubeflowDouble:
+        found: KubeflowDouble = self.ground.double
+        return found
+
+    async def submit(self, user: str = ADA) -> Run:
+        return await self.house.pipeline_manager.submit(Submission(single.build(), caller=shows(user)))
+
+    async def running(self) -> Run:
+        """A run of Ada's that does not end by itself."""
+        self.double.world.holding = {"only"}
+        run = await self.submit()
+        return await self.house.until(
+            run.id, lambda found: any(task.state is TaskState.RUNNING for task in found.tasks.values())
+        )
+
+    def changers(self) -> set[str]:
+        """Who changed anything in Kubeflow."""
+        return {call.user for call in self.double.calls if call.method != "GET"}
+
+
+@pytest.fixture
+def team(make: Any) -> Any:
+    @asynccontextmanager
+    async def one() -> AsyncIterator[Team]:
+        async with make() as ground:
+            ground.double.is_multi_user, ground.double.rights = True, RIGHTS
+            async with ground.house(namespace="team", headers={"kubeflow-userid": SERVER}) as house:
+                yield Team(ground, house)
+
+    return one
+
+
+async def test_a_run_is_made_read_and_put_away_as_who_asks(team: Any) -> None:
+    async with team() as one:
+        run = await one.house.ended((await one.submit()).id)
+        assert str(run.state) == "succeeded"
+        await one.ground.platform.look_as(run, shows(ADA))
+        await one.house.pipeline_manager.archive(run.id, caller=shows(ADA))
+    [record] = one.double.runs.values()
+    assert (record.user, record.storage_state) == (ADA, "ARCHIVED")
+    assert one.changers() == {ADA}
+
+
+async def test_a_run_is_stopped_as_who_asks(team: Any) -> None:
+    async with team() as one:
+        run = await one.running()
+        await one.house.pipeline_manager.cancel(run.id, caller=shows(ADA))
+        run = await one.house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert one.changers() == {ADA}
+
+
+@pytest.mark.parametrize(
+    ("caller", "refusal"), [({}, UnauthorizedError), (shows("nobody"), ForbiddenError), (shows(EVE), ForbiddenError)]
+)
+async def test_who_has_no_right_there_has_none_here(team: Any, caller: Any, refusal: type[Exception]) -> None:
+    async with team() as one:
+        run = await one.running()
+        manager, platform = one.house.pipeline_manager, one.ground.platform
+        with pytest.raises(refusal):
+            await manager.cancel(run.id, caller=caller)
+        with pytest.raises(refusal):
+            await platform.look_as(run, caller)
+        kept = await one.house.journal.run(run.id)
+        assert kept.cancel_requested_at is None
+        await manager.cancel(run.id, caller=shows(ADA))
+        run = await one.house.ended(run.id)
+        with pytest.raises(refusal):
+            await manager.archive(run.id, caller=caller)
+        with pytest.raises(UnauthorizedError):
+            await manager.retry(run.id, caller={})
+    assert SERVER not in one.changers()
+    assert [record.storage_state for record in one.double.runs.values()] == ["AVAILABLE"]
+
+
+async def test_a_credential_that_is_refused_ends_the_run_with_that_reason(team: Any) -> None:
+    async with team() as one:
+        run = await one.house.ended((await one.submit(EVE)).id)
+    assert str(run.state) == "failed"
+    assert "Kubeflow refuses the caller: 403" in run.error
+    assert not one.double.runs
+
+
+async def test_a_run_that_waits_here_is_cancelled_by_who_has_a_right_in_the_namespace(team: Any) -> None:
+    async with team() as one:
+        one.double.is_down = True
+        run = await one.submit()
+        with pytest.raises(PlatformError):
+            await one.house.pipeline_manager.cancel(run.id, caller=shows(ADA))
+        one.double.is_down = False
+        with pytest.raises(ForbiddenError):
+            await one.house.pipeline_manager.cancel(run.id, caller=shows(EVE))
+        await one.house.pipeline_manager.cancel(run.id, caller=shows(ADA))
+        run = await one.house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert one.changers() <= {ADA}
+
+
+async def test_a_stop_before_a_restart_is_not_asked_for_again_as_the_server(make: Any) -> None:
+    async with make() as ground:
+        ground.double.is_multi_user, ground.double.rights = True, RIGHTS
+        options: dict[str, Any] = {"namespace": "team", "headers": {"kubeflow-userid": SERVER}}
+        async with ground.house(**options) as house:
+            one = Team(ground, house)
+            run = await one.running()
+        async with ground.house(**options) as house:
+            await house.pipeline_manager.cancel(run.id, caller=shows(ADA))
+        async with ground.house(**options) as house:
+            run = await house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert one.changers() == {ADA}
+
+
+async def test_in_single_user_mode_everybody_may(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        run = await house.submit(single)
+        waiting = await house.until(run.id, lambda found: found.platform_run_id is not None)
+        await ground.platform.look_as(waiting, {})
+        with pytest.raises(ConflictError, match="is still"):
+            await house.pipeline_manager.archive(run.id, caller={})
+        run = await house.ended(run.id)
+        await house.pipeline_manager.archive(run.id, caller={})
+        [record] = ground.double.runs.values()
+    assert record.storage_state == "ARCHIVED"
+
+
+def test_this_servers_own_token_is_nobodys_credential() -> None:
+    client: Any = KfpClient("http://127.0.0.1:9", identity=Identity(), now=lambda: None)  # type: ignore[arg-type,return-value]
+    callers = Callers(client, namespace="team", user_header="kubeflow-userid", own_token="ours")
+    with pytest.raises(UnauthorizedError):
+        callers.shown_by({"authorization": "Bearer ours"})
+    theirs = {"authorization": "Bearer ours", "kubeflow-authorization": "Bearer theirs"}
+    assert callers.shown_by(theirs) == {"authorization": "Bearer theirs"}
+    assert callers.shown_by({"Authorization": "Bearer other"}) == {"authorization": "Bearer other"}
+    assert callers.shown_by({"cookie": "session=1", "authorization": "Bearer ours"}) == {"cookie": "session=1"}
