@@ -11,6 +11,7 @@ import typer
 
 from server.cli.benching import bench
 from server.cli.capturing import capture
+from server.cli.direct import submit
 from server.cli.estimating import estimate
 from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
@@ -146,6 +147,7 @@ app.command()(bench)
 app.command()(replay)
 app.command("compile")(compile_)
 app.command()(place)
+app.command()(submit)
 app.command()(estimate)
 app.command()(profile_node)
 app.add_typer(placer_app, name="placer")

@@ -76,6 +76,13 @@ class Beside:
             check=False,
         )
 
+    async def direct(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command without a server."""
+        command = [sys.executable, "-m", "mlopx", "submit", "--direct", *words]
+        return await asyncio.to_thread(
+            subprocess.run, command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
+
     async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(seconds):
@@ -238,3 +245,40 @@ async def test_what_is_no_pipeline_is_refused_at_once_and_by_the_server(beside: 
     assert unknown.returncode == 2
     assert set(counts["runs"].values()) <= {0}
     assert not ground.double.runs
+
+
+async def test_without_a_server_a_run_is_created_directly(tmp_path: Path, compiled: Path) -> None:
+    double = KubeflowDouble(tmp_path / "double", [VirtualNode("one")], now=now)
+    flow = tmp_path / "own.py"
+    flow.write_text(
+        "from mlopx import component, pipeline\n\n@component\ndef one(a: int) -> int:\n    return a\n\n"
+        "@pipeline\ndef small(a: int = 1):\n    one(a=a)\n"
+    )
+    token = tmp_path / "token"
+    token.write_text("secret")
+    double.token = "secret"
+    async with double.serve() as (url, _):
+        ground = Beside(double, None)
+        known = {"KFP_URL": url, "KFP_TOKEN_FILE": str(token), "MLOPX_URL": "http://127.0.0.1:9"}
+        foreign = await ground.direct(str(compiled), "-p", "count=9", "--wait", "--json", **known)
+        own = await ground.direct(str(flow), "-p", "a=4", "--wait", **known)
+        wrong = await ground.direct(str(compiled), "-p", "other=9", **known)
+        useless = await ground.direct(str(compiled), "--priority", "3", **known)
+        homeless = await ground.direct(str(compiled), **{**known, "KFP_URL": ""})
+        token.write_text("wrong")
+        unknown = await ground.direct(str(compiled), **known)
+    assert foreign.returncode == 0, foreign.stderr
+    assert json.loads(foreign.stdout)["state"] == "SUCCEEDED"
+    assert own.returncode == 0, own.stderr
+    assert own.stdout.startswith("created small as run 0000")
+    first, second = double.runs.values()
+    assert (first.parameters, second.parameters) == ({"count": 9}, {"a": 4})
+    assert double.experiments[first.experiment_id].display_name == "mlopx"
+    assert wrong.returncode == 1
+    assert "parameter 'other' is not one of this pipeline's (count)" in wrong.stderr
+    assert useless.returncode == 2
+    assert homeless.returncode == 78
+    assert "set KFP_URL" in homeless.stderr
+    assert unknown.returncode == 1
+    assert "Kubeflow refuses us: 401" in unknown.stderr
+    assert len(double.runs) == 2

@@ -73,7 +73,7 @@ class PlacingCompiler:
         translated = (
             self._translated(spec)
             if is_as_written
-            else self._translate_chosen(spec if run.options.is_caching else _uncached(spec), choices)
+            else self._translate_chosen(spec if run.options.is_caching else without_cache(spec), choices)
         )
         placeable = {task.path for task in translated.pipeline.placeable()}
         wanted = {
@@ -114,7 +114,7 @@ def original(spec: PipelineSpec) -> Translated:
     return Translated(pipeline, foreign.paths)
 
 
-def _uncached(spec: PipelineSpec) -> PipelineSpec:
+def without_cache(spec: PipelineSpec) -> PipelineSpec:
     """The same pipeline with no task taken from Kubeflow's cache; its own client turns only the outermost tasks off."""
     tasks = {path: task.model_copy(update={"cache": False}) for path, task in spec.tasks.items()}
     return spec.model_copy(update={"tasks": tasks})
@@ -135,4 +135,4 @@ class _Same:
         return isinstance(other, _Same) and self.spec is other.spec
 
 
-__all__ = ["PlacingCompiler", "Translate", "Translated", "original"]
+__all__ = ["PlacingCompiler", "Translate", "Translated", "original", "without_cache"]

@@ -51,12 +51,24 @@ def submit(
     deadline: Annotated[str | None, typer.Option(help="When it should be done, from now: 30m, 2h.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run everything anew.")] = False,
     pipeline: Annotated[str | None, typer.Option(help="Which pipeline, where a file defines several.")] = None,
+    direct: Annotated[
+        bool,
+        typer.Option("--direct", help="Create the run on Kubeflow (KFP_URL), without a server; not placed."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Submit a pipeline."""
     from mlopx.cli import actions
 
     with advice():
+        if direct:
+            from mlopx.cli import submitting_directly
+
+            flags = {"--wait": wait, "--no-cache": no_cache, "--json": json}
+            values = {"--params": params, "--project": project, "--pipeline": pipeline}
+            submitting_directly.submit(
+                file, param or [], values, flags, {"--priority": priority, "--deadline": deadline}
+            )
         options = {"priority": priority, "project": project, "deadline": deadline}
         caching = False if no_cache else None
         actions.submit_file(
