@@ -230,23 +230,6 @@ def kfp_client(settings: Settings, now: Callable[[], datetime]) -> KfpClient:
     return KfpClient(settings.kfp_url, identity=identity, now=now, verify=_trust(settings))
 
 
-def measured_loads(
-    settings: Settings,
-    now: Callable[[], datetime],
-    stack: contextlib.AsyncExitStack,
-    *,
-    known: Callable[[], Sequence[str]],
-) -> list[NodeSourceInterface]:
-    """The source of measured loads, where PROMETHEUS_URL is set. Raises ConfigurationError."""
-    if settings.prometheus_url is None:
-        return []
-    token = settings.prometheus_token.get_secret_value() if settings.prometheus_token else None
-    client = prometheus_client(settings.prometheus_url, token=token, ca_file=settings.prometheus_ca_file)
-    stack.push_async_callback(client.aclose)
-    texts = queries(settings.prometheus_window, settings.prometheus_queries)
-    return [PrometheusLoads(client, queries=texts, known=known, now=now, label=settings.prometheus_node_label)]
-
-
 def translate(spec: PipelineSpec, choices: Mapping[str, str]) -> Translated:
     """A spec in Kubeflow's terms. Raises InvalidSubmissionError."""
     compiled = compile_spec(spec, choices)
