@@ -26,11 +26,12 @@ from server.domain.node import Node
 from server.domain.placement import WaitingTask
 from server.domain.request import waiting_task
 from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
-from server.domain.states import Binding, TaskState
+from server.domain.states import Binding, RunState, TaskState
 from server.platforms.interface import ForeignFile, PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
 
 SHOWN_NODES = 5
+LOOKS, LOOK_SECONDS = 100, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,20 @@ class PipelineManager:
 
         `caller` holds the headers of who asks; None where the server itself does.
         """
-        if caller is not None:
-            run = await self._journal.run(run_id)
-            if not run.state.is_end:
-                await self._platform.stop_as(run, caller)
-        change = await self._journal.apply(
-            run_id, happened.CancelRequested(at=self._clock.now(), reason=reason or "cancelled by a user")
-        )
+        before = await self._journal.run(run_id)
+        if caller is not None and not before.state.is_end:
+            await self._platform.stop_as(before, caller)
+        try:
+            change = await self._journal.apply(
+                run_id, happened.CancelRequested(at=self._clock.now(), reason=reason or "cancelled by a user")
+            )
+        except ConflictError:
+            if before.state.is_end or caller is None:
+                raise
+            ended = await self._at_its_end(run_id)
+            if ended.state is not RunState.CANCELLED:
+                raise
+            return ended  # the platform has told the end before the wish was written
         return change.run
 
     async def archive(self, run_id: str, *, caller: Mapping[str, str]) -> Run:
@@ -187,6 +195,16 @@ class PipelineManager:
         now = self._clock.now()
         cause = happened.RunReplaced(at=now, by=by, is_automatic=is_automatic)
         await self._journal.apply(run_id, cause, happened.CancelRequested(at=now, reason=f"replaced by run {by}"))
+
+    async def _at_its_end(self, run_id: str) -> Run:
+        """A run whose end is being written."""
+        run = await self._journal.run(run_id)
+        for _ in range(LOOKS):
+            if run.state.is_end:
+                break
+            await self._clock.sleep(LOOK_SECONDS)
+            run = await self._journal.run(run_id)
+        return run
 
     async def _read(self, given: PipelineSpec | ForeignFile) -> Graph:
         """The graph of a spec, or of a file in the platform's own format."""
