@@ -25,6 +25,7 @@ from server.domain.events import (
     TaskSucceeded,
     TaskUnbound,
 )
+from server.domain.network import NodeNetwork
 from server.domain.node import Snapshot
 from server.domain.placement import Estimates, PlacementRequest, WaitingRun, WaitingTask
 from server.domain.run import Run
@@ -51,6 +52,7 @@ class CycleSettings:
     objective: str = "turnaround"
     seed: int = 0
     time_limit_seconds: float = 5.0
+    network: NodeNetwork | None = None
 
 
 def waiting_runs(runs: Iterable[Run], now: datetime, live_view: LiveView) -> tuple[WaitingRun, ...]:
@@ -120,6 +122,7 @@ def question(
         seed=settings.seed * 1_000_003 + number,
         time_limit_seconds=settings.time_limit_seconds,
         history=history,
+        network=settings.network,
     )
 
 

@@ -33,8 +33,12 @@ class LiveView:
         """The run as a strategy sees it (`domain.request.waiting_run`)."""
         seen = self._of(run)
         if seen.view is None:
-            seen.view = waiting_run(run, self._defaults)
+            seen.view = self.viewed(run, waiting_run(run, self._defaults))
         return seen.view
+
+    def viewed(self, run: Run, view: WaitingRun) -> WaitingRun:
+        """What else is known of a run: nothing here; the simulator knows more."""
+        return view
 
     def held(self, runs: Iterable[Run]) -> list[Occupancy]:
         """What the bound tasks of the runs hold on nodes."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mlopx.spec import Preference, Requirement, Toleration
+from server.domain.network import NodeNetwork
 from server.domain.node import Node, Snapshot
 from server.domain.resources import Resources
 from server.domain.run import TaskKey
@@ -155,6 +156,7 @@ class PlacementRequest:
         seed: for strategies that draw; seed a `random.Random` with it.
         time_limit_seconds: how long the answer may take.
         history: tasks assigned so far, by node name, over the server's life.
+        network: what moving outputs between nodes costs, where that is known; data counts as free without it.
     """
 
     cycle: int
@@ -166,6 +168,7 @@ class PlacementRequest:
     seed: int = 0
     time_limit_seconds: float = 5.0
     history: Mapping[str, int] = field(default_factory=dict)
+    network: NodeNetwork | None = None
 
     def tasks(self) -> list[WaitingTask]:
         """All unbound tasks, runs in submission order, tasks in graph order."""

@@ -6,7 +6,7 @@ thousand nodes take a fraction of a second. `server.planning.answering` turns a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -18,7 +18,7 @@ from server.domain.packing import PackedTable
 from server.domain.placement import Estimates, PlacementRequest, TaskOption, TaskRef, WaitingRun, WaitingTask
 from server.domain.resources import Resources
 from server.planning.needs import Needs, NeedsTable
-from server.planning.problem import NEVER, Edges, Floats, Held, Ints, Network, Problem, Runs
+from server.planning.problem import NEVER, Edges, Floats, Held, Ints, Network, Problem, Runs, no_edges
 from server.planning.remaining import rest_of
 
 UNKNOWN_SECONDS = 60.0
@@ -29,6 +29,9 @@ SOON_SECONDS = 1.0
 
 WISH_WEIGHT = 0.5
 """A node that misses wishes of weight 100 is taken as so much slower than one that fulfils them."""
+
+Fetched = tuple[tuple[str, float], ...]
+"""Bytes by the node on which they lie."""
 
 _Z_P90 = 1.2815515594
 _UNKNOWN_SPREAD = 1.0
@@ -59,15 +62,22 @@ class Statement:
 
 
 def state(request: PlacementRequest, *, network: Network | None = None, table: NeedsTable | None = None) -> Statement:
-    """The request's problem. `network` says what transfers cost; data is free without it."""
+    """The request's problem. `network` says what transfers cost, else the request does; else data is free.
+
+    Outputs that lie on a node already are fetched by a task that holds its node meanwhile, so what the request says of
+    the network makes that task longer there; what tasks yet to run hand over is sent before the next begins.
+    """
     tasks = request.tasks()
     table = table or NeedsTable(request.snapshot.nodes)
     kinds = _accelerator_kinds(request, tasks)
     rows = _Rows(request, kinds)
     needs = [table.of(task) for task in tasks]
-    for task, found in zip(tasks, needs, strict=True):
-        rows.add(task, found)
+    for (task, lying), found in zip(_lying(request), needs, strict=True):
+        rows.add(task, found, lying)
     medians, seconds, spread = rows.matrices()
+    inputs = _inputs(request, table)
+    if network is None and request.network is not None:
+        network, inputs = _network(request), no_edges(len(tasks))
     ends = _Ends(request, float(np.median(spread)) if spread.size else _UNKNOWN_SPREAD)
     edges, release = _edges(request, ends)
     problem = Problem(
@@ -80,7 +90,7 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
         edges=edges,
         network=network or Network(),
         release=release,
-        inputs=_inputs(request, table),
+        inputs=inputs,
         opens=_opens(request),
         held=_held(request, table, kinds, ends),
         runs=_runs(request),
@@ -100,19 +110,24 @@ class _Rows:
         self.first_mode, self.row_of_mode = [0], list[int]()
         self.demand: list[tuple[float, ...]] = []
         self.options: list[TaskOption] = []
-        self._rows: dict[tuple[int, int, str], int] = {}
+        self._rows: dict[tuple[int, int, str, Fetched], int] = {}
+        self._fetched: dict[int, Fetched] = {}
+        self._network = request.network
         self._parts: list[tuple[int, Needs, str]] = []
         self._vectors: dict[Resources, tuple[float, ...]] = {}
 
-    def add(self, task: WaitingTask, needs: Needs) -> None:
+    def add(self, task: WaitingTask, needs: Needs, lying: Mapping[str, float]) -> None:
         profile_of = self.estimates.profile_of
         for option in task.options:
             profile = profile_of.get((task.run_id, task.key, option.name), -1)
-            key = (profile, id(needs), option.name)
+            fetched = tuple(sorted(lying.items()))
+            key = (profile, id(needs), option.name, fetched)
             row = self._rows.get(key)
             if row is None:
                 row = self._rows[key] = len(self._parts)
                 self._parts.append((profile, needs, option.name))
+                if fetched:
+                    self._fetched[row] = fetched
             self.row_of_mode.append(row)
             self.options.append(option)
             vector = self._vectors.get(option.requests)
@@ -132,7 +147,15 @@ class _Rows:
             if key not in known:
                 known[key] = _factors(needs, option, len(self.nodes))
             factors[row] = known[key]
+        for row, fetched in self._fetched.items():
+            medians[row] += self._fetching(fetched)
         return medians, medians * factors, spread[profiles]
+
+    def _fetching(self, fetched: Fetched) -> Floats:
+        """[m] seconds until the inputs are on each node."""
+        assert self._network is not None
+        lying = dict(fetched)
+        return np.array([self._network.seconds(lying, node.name) for node in self.nodes], np.float32)
 
 
 def table_of(estimates: Estimates, names: Sequence[str]) -> tuple[Floats, Floats]:
@@ -277,6 +300,27 @@ def _edges(request: PlacementRequest, ends: _Ends) -> tuple[Edges, Floats]:
             release.append(earliest)
     edges = Edges(np.array(first, np.int32), np.array(senders, np.int32), np.array(sizes, np.float64))
     return edges, np.array(release, np.float64)
+
+
+def _lying(request: PlacementRequest) -> Iterator[tuple[WaitingTask, dict[str, float]]]:
+    """Every task with what it reads that lies on nodes already, bytes by node; nothing where no network is known."""
+    for run in request.runs:
+        for task in run.tasks:
+            found: dict[str, float] = {}
+            if request.network is not None:
+                for key, size in task.edge_bytes.items():
+                    node = run.finished_on.get(key)
+                    if node is not None and size > 0:
+                        found[node] = found.get(node, 0.0) + size
+            yield task, found
+
+
+def _network(request: PlacementRequest) -> Network:
+    """For what is still to be handed over."""
+    known = request.network
+    assert known is not None
+    cards = np.array([1.0 / known.rate(node.name) for node in request.snapshot.nodes])
+    return Network(cards=cards, latency_seconds=known.latency_seconds)
 
 
 def _inputs(request: PlacementRequest, table: NeedsTable) -> Edges:

@@ -19,6 +19,7 @@ from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.live_view import LiveView
 from server.domain.events import TaskPlaced
 from server.domain.lifecycle import Change
+from server.domain.network import NodeNetwork
 from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import PlacementRequest, WaitingRun
 from server.domain.request import kubernetes_defaults
@@ -49,12 +50,14 @@ class Decider:
         *,
         rules: Rules,
         estimator: EstimatorInterface,
+        view: LiveView | None = None,
+        network: NodeNetwork | None = None,
         seed: int,
         monotonic: Callable[[], float],
     ) -> None:
         self._agenda, self._ledger, self._world, self.works = agenda, ledger, world, works
         self._rules = rules
-        self._settings = CycleSettings(rules.objective, seed, rules.time_limit_seconds)
+        self._settings = CycleSettings(rules.objective, seed, rules.time_limit_seconds, network)
         numbers = itertools.count(1)
         self.unit = DecisionUnit(
             placer=rules.placer,
@@ -65,7 +68,7 @@ class Decider:
             is_recording=rules.is_recording,
             monotonic=monotonic,
         )
-        self.view = LiveView(kubernetes_defaults)
+        self.view = view or LiveView(kubernetes_defaults)
         self._estimates = EstimateTable(estimator)
         self._nodes: tuple[Node, ...] | None = None
         self._expected: set[str] = set()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from server.domain.errors import MlopxError
 from server.domain.lifecycle import Change, start_run
+from server.domain.request import kubernetes_defaults
 from server.domain.run import Run, RunOptions
 from server.domain.states import Binding
 from server.simulation.agenda import Agenda, instant
@@ -21,7 +22,7 @@ from server.simulation.machines import Machine
 from server.simulation.records import Finished, Records
 from server.simulation.reservation import Reserving
 from server.simulation.rules import Rules
-from server.simulation.told import Telling, ToldEstimator
+from server.simulation.told import Telling, ToldEstimator, ToldView, network_of
 from server.simulation.whole_runs import WholeRuns
 from server.simulation.work import Arrival
 from server.simulation.world import Nature, World
@@ -78,7 +79,16 @@ class Simulation:
         )
         works = {arrival.run_id: arrival.work for arrival in case.arrivals}
         parts = (self.agenda, self.ledger, self.world, works)
-        self.decider = Decider(*parts, rules=rules, estimator=self._estimator, seed=case.seed, monotonic=monotonic)
+        network = network_of(nature.wires, case.telling)
+        self.decider = Decider(
+            *parts,
+            rules=rules,
+            estimator=self._estimator,
+            view=ToldView(kubernetes_defaults, works) if network and case.telling.data == "all" else None,
+            network=network,
+            seed=case.seed,
+            monotonic=monotonic,
+        )
         if rules.reservation == "pipeline":
             self.decider.act = Reserving(*parts, decider=self.decider, rules=rules).act
         elif rules.binding is Binding.AT_SUBMISSION:

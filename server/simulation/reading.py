@@ -89,7 +89,7 @@ class CaseMaker:
             arrivals=arrivals if server.accelerators else _without_accelerators(arrivals, self._kinds()),
             rules=_rules(server),
             nature=Nature(
-                wires=Wires(**self.scenario.network.model_dump()),
+                wires=Wires(**self.scenario.network.model_dump(exclude={"told"})),
                 noise_sigma=world.noise_sigma,
                 bind_seconds=world.bind_seconds,
                 start_seconds=world.start_seconds,
@@ -99,7 +99,7 @@ class CaseMaker:
                 loss_mean_seconds=world.loss_mean_seconds or math.inf,
                 repair_mean_seconds=world.repair_mean_seconds,
             ),
-            telling=Telling(told.error_sigma, told.error_of, told.spread),
+            telling=Telling(told.error_sigma, told.error_of, told.spread, self.scenario.network.told),
             losses=[Loss(loss.node, loss.at, loss.back_after) for loss in self.scenario.loss],
             seed=seed,
         )

@@ -97,6 +97,11 @@ class NetworkTable(Part):
     """`[network]`: what moving outputs between nodes costs."""
 
     sharing: Literal["free", "alone", "cards"] = "free"
+    told: Literal["nothing", "inputs", "all"] = Field(
+        default="inputs",
+        description="what strategies know of data: nothing; the network, and what lies on nodes already; or also how "
+        "much tasks yet to run will hand over",
+    )
     bytes_per_second: Positive = 125e6
     latency_seconds: Seconds = 0.0
 

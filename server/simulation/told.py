@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from server.components.live_view import LiveView
+from server.domain.network import NodeNetwork
 from server.domain.node import Node
-from server.domain.placement import Estimate
+from server.domain.placement import Estimate, WaitingRun, WaitingTask
+from server.domain.request import Defaults
+from server.domain.run import Run, TaskKey
 from server.estimators.bands import banded
 from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.simulation.chance import lognormal
+from server.simulation.transfers import Wires
 from server.simulation.work import KIND_LABEL, TaskWork, Work
 
 
@@ -22,11 +27,13 @@ class Telling:
         error_sigma: standard deviation of the logarithm of told over true seconds, drawn per `error_of`: a task (the
             same on all nodes), or a task and a kind of node.
         spread: the band that is told along; None tells the error and the noise as they are.
+        data: what is told of data: nothing, the network with the `inputs` that lie on nodes, or `all` that is to come.
     """
 
     error_sigma: float = 0.0
     error_of: Literal["task", "task-and-kind"] = "task"
     spread: float | None = None
+    data: Literal["nothing", "inputs", "all"] = "inputs"
 
 
 class ToldEstimator(EstimatorInterface):
@@ -80,4 +87,31 @@ class ToldEstimator(EstimatorInterface):
         return banded(seconds * factor, spread, "told by the scenario", fixed_seconds=self._extra_seconds)
 
 
-__all__ = ["Telling", "ToldEstimator"]
+class ToldView(LiveView):
+    """Live runs as a strategy sees them, with what tasks yet to run will hand over."""
+
+    def __init__(self, defaults: Defaults, works: Mapping[str, Work]) -> None:
+        super().__init__(defaults)
+        self._works = works
+
+    def viewed(self, run: Run, view: WaitingRun) -> WaitingRun:
+        """The view with all bytes."""
+        tasks = self._works[run.id].tasks
+        return replace(view, tasks=tuple(replace(task, edge_bytes=_bytes(run, task, tasks)) for task in view.tasks))
+
+
+def network_of(wires: Wires, telling: Telling) -> NodeNetwork | None:
+    """The network as it is told."""
+    if wires.sharing == "free" or telling.data == "nothing":
+        return None
+    return NodeNetwork(
+        wires.bytes_per_second, latency_seconds=wires.latency_seconds, is_shared=wires.sharing == "cards"
+    )
+
+
+def _bytes(run: Run, task: WaitingTask, tasks: Mapping[str, TaskWork]) -> Mapping[TaskKey, float]:
+    upstreams = run.graph.waits_for[task.key.path]
+    return {TaskKey(path): float(int(tasks[path].output_bytes)) for path in upstreams if tasks[path].output_bytes}
+
+
+__all__ = ["Telling", "ToldEstimator", "ToldView", "network_of"]

@@ -1,0 +1,37 @@
+"""What moving data between nodes costs, as far as somebody says it: part of what a strategy is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNetwork:
+    """The network between nodes.
+
+    Attributes:
+        bytes_per_second: what a node's network card does in each direction.
+        of_node: the same for single nodes, by name.
+        latency_seconds: added to each transfer between two nodes.
+        is_shared: whether transfers to one node at the same time share its card.
+    """
+
+    bytes_per_second: float
+    of_node: Mapping[str, float] = field(default_factory=dict)
+    latency_seconds: float = 0.0
+    is_shared: bool = True
+
+    def rate(self, node: str) -> float:
+        """Bytes per second of a node's card."""
+        return self.of_node.get(node, self.bytes_per_second)
+
+    def seconds(self, inputs: Mapping[str, float], node: str) -> float:
+        """Seconds until `inputs` (node where they lie to bytes) are on a node, if nothing else uses the network."""
+        each = [size / min(self.rate(source), self.rate(node)) for source, size in inputs.items() if source != node]
+        if not each:
+            return 0.0
+        return self.latency_seconds + (sum(each) if self.is_shared else max(each))
+
+
+__all__ = ["NodeNetwork"]
