@@ -24,6 +24,9 @@ def simulate(
     seeds: Annotated[int | None, typer.Option(help="Simulate with seeds 0 to N - 1, and show means.", min=1)] = None,
     figures: Annotated[Path | None, typer.Option(help="Write figures (PNG) into this folder.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print per-run and per-task times and all measures.")] = False,
+    costs: Annotated[
+        bool, typer.Option(help="In JSON: also what simulating cost here, which is never twice equal.")
+    ] = (False),
 ) -> None:
     """Run the server's own scheduler on a virtual clock, and compare strategies on a scenario."""
     from server.domain.errors import MlopxError
@@ -36,7 +39,7 @@ def simulate(
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
     if json:
-        typer.echo(json_module.dumps(_document(scenario, rows), indent=1, allow_nan=False))
+        typer.echo(json_module.dumps(_document(scenario, rows, costs), indent=1, allow_nan=False))
         return
     for line in table(rows):
         typer.echo(line)
@@ -110,7 +113,7 @@ def _line(cells: Sequence[str]) -> str:
     return f"{first[:27]:<27}" + "".join(f"{cell:>{width}}" for cell, width in zip(rest, widths, strict=True))
 
 
-def _document(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _document(name: str, rows: Sequence[Row], is_costed: bool) -> dict[str, Any]:
     from server.simulation.report import as_document
 
     return {
@@ -120,7 +123,8 @@ def _document(name: str, rows: Sequence[Row]) -> dict[str, Any]:
                 "name": row.name,
                 "server": row.server.model_dump(mode="json"),
                 "seeds": [
-                    {"seed": seed, **as_document(result)} for seed, result in zip(row.seeds, row.results, strict=True)
+                    {"seed": seed, **as_document(result, is_costed=is_costed)}
+                    for seed, result in zip(row.seeds, row.results, strict=True)
                 ],
             }
             for row in rows

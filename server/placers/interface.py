@@ -21,13 +21,15 @@ class PlacerInterface(ABC):
     of the request exactly once, with a placement on a feasible node, or with a hold.
 
     Class attributes: `name` as in the registry, `summary` in one sentence for users, `source` the paper or system it
-    comes from, `version` raised whenever its answers change.
+    comes from, `version` raised whenever its answers change. `looks_ahead` is False where what it answers about ready
+    tasks does not depend on those that are not ready: a simulation then spares it the latter, most of its work.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str] = ""
     version: ClassVar[str] = "1"
+    looks_ahead: ClassVar[bool] = True
 
     def warm(self) -> None:  # noqa: B027 - most strategies have nothing to get ready
         """Get ready for the first request: load or compile what takes long. Called once in the worker, before it."""

@@ -15,6 +15,7 @@ class RandomRandom(PlacerInterface):
     name: ClassVar[str] = "random_random"
     summary: ClassVar[str] = "Takes tasks in random order and gives each a random node that has room."
     source: ClassVar[str] = "baseline of Rodrigues et al., Electronics 2025, 14(13), 2555"
+    looks_ahead: ClassVar[bool] = False
 
     def place(self, request: PlacementRequest) -> PlacementPlan:
         """Compose: any order, any node."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from server.components.cycle import (
     WAKING,
@@ -17,6 +18,7 @@ from server.components.cycle import (
 )
 from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.live_view import LiveView
+from server.components.placer_registry import load_placer
 from server.domain.events import TaskPlaced
 from server.domain.lifecycle import Change
 from server.domain.network import NodeNetwork
@@ -24,7 +26,7 @@ from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import PlacementRequest, WaitingRun
 from server.domain.request import kubernetes_defaults
 from server.domain.run import Run
-from server.domain.states import TaskState
+from server.domain.states import Binding, TaskState
 from server.estimators.interface import EstimatorInterface
 from server.estimators.table import EstimateTable
 from server.simulation.agenda import DECIDES, Agenda
@@ -81,6 +83,7 @@ class Decider:
         self.is_stuck = False
         self.act: Callable[[PlacementRequest, Outcome], None] = self._bind
         self.picks: Callable[[Run], bool] | None = None
+        self.is_sparing = rules.binding is Binding.WHEN_READY and not load_placer(rules.placer).looks_ahead
         self.held: Callable[[], list[Occupancy]] = lambda: self.view.held(ledger.runs.values())
         world.on_nodes_change = self._on_nodes_change
 
@@ -146,6 +149,8 @@ class Decider:
         runs = waiting_runs(self._visible(), self._agenda.now, self.view)
         self.view.keep_only(live)
         if is_worth_deciding(runs, live):
+            if self.is_sparing:
+                runs = _ready_only(runs)
             request, outcome = self.ask(runs, self.snapshot(self.held()))
             self.act(request, outcome)
             self._plan_idle_cycle(bool(outcome.bind_now))
@@ -182,6 +187,15 @@ class Decider:
             if attempt.state is TaskState.PLACED and attempt.number == event.attempt:
                 self.count_assignment(event.node)
                 self._world.bind(run, self.works[run_id], event.key, event.attempt, event.node, event.option)
+
+
+def _ready_only(runs: Sequence[WaitingRun]) -> tuple[WaitingRun, ...]:
+    """The runs with their ready tasks alone: all that a strategy decides on that does not look ahead."""
+    return tuple(
+        run if len(ready) == len(run.tasks) else replace(run, tasks=ready)
+        for run in runs
+        if (ready := tuple(task for task in run.tasks if task.is_ready))
+    )
 
 
 __all__ = ["Decider"]

@@ -128,8 +128,9 @@ def _covered(spans: list[tuple[float, float]]) -> float:
     return total
 
 
-def as_document(finished: Finished) -> dict[str, Any]:
-    """Per-run and per-task times with the measures, as plain values. What was measured here is under `cost`."""
+def as_document(finished: Finished, *, is_costed: bool = False) -> dict[str, Any]:
+    """Per-run and per-task times with the measures, as plain values; with `is_costed` also what simulating cost on this
+    machine, under `cost`."""
     found = asdict(measures(finished))
     cost = {name: found.pop(name) for name in ("decision", "cpu_seconds")}
     return {
@@ -149,7 +150,7 @@ def as_document(finished: Finished) -> dict[str, Any]:
             {**asdict(task), "waiting_seconds": task.waiting_seconds, "run_seconds": task.run_seconds}
             for task in finished.tasks
         ],
-        "cost": cost,
+        **({"cost": cost} if is_costed else {}),
     }
 
 

@@ -76,3 +76,12 @@ def test_what_is_wrong_is_one_sentence_and_exit_code_2(
     assert result.exit_code == 2
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("placer", ["online", "anytime", "kubernetes"])
+def test_the_same_scenario_twice_gives_the_same_bytes(scenario: str, placer: str) -> None:
+    asked = ["simulate", scenario, "--json", "--placer", placer]
+    first, second = (CliRunner().invoke(app, asked).stdout for _ in range(2))
+    assert first == second
+    assert '"cost"' not in first
+    assert '"cost"' in CliRunner().invoke(app, [*asked, "--costs"]).stdout
