@@ -83,7 +83,8 @@ class Decider:
         self.is_stuck = False
         self.act: Callable[[PlacementRequest, Outcome], None] = self._bind
         self.picks: Callable[[Run], bool] | None = None
-        self.is_sparing = rules.binding is Binding.WHEN_READY and not load_placer(rules.placer).looks_ahead
+        is_task_by_task = rules.binding is Binding.WHEN_READY and rules.reservation == "none"
+        self.is_sparing = is_task_by_task and not load_placer(rules.placer).looks_ahead
         self.held: Callable[[], list[Occupancy]] = lambda: self.view.held(ledger.runs.values())
         world.on_nodes_change = self._on_nodes_change
 

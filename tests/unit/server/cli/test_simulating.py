@@ -78,7 +78,7 @@ def test_what_is_wrong_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("placer", ["online", "anytime", "kubernetes"])
+@pytest.mark.parametrize("placer", ["online", "kubernetes"])
 def test_the_same_scenario_twice_gives_the_same_bytes(scenario: str, placer: str) -> None:
     asked = ["simulate", scenario, "--json", "--placer", placer]
     first, second = (CliRunner().invoke(app, asked).stdout for _ in range(2))
