@@ -55,12 +55,13 @@ from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
-from server.looking_back import look_back
+from server.looking_back import holdout_of, look_back, rule_of
 from server.observing import observing
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.platforms.local.platform import LocalPlatform
+from server.platforms.local.secret_files import read_secret
 from server.settings import Settings
 from server.stores.files import FileArtifactStore
 from server.stores.interface import RunStoreInterface
@@ -136,6 +137,7 @@ async def _compose(
         wait_seconds=settings.wait_interval,
         max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
         advise=spot_nodes.advised,
+        platforms_rule=rule_of(settings, platform, lambda: new_id(8)),
     )
     watching = observing(settings.otel_exporter_otlp_endpoint)
     stack.push_async_callback(watching.aclose)
@@ -151,7 +153,9 @@ async def _compose(
     supervisor = Supervisor(clock)
     stack.push_async_callback(_stop, platform, supervisor, dispatcher, decision_unit, settings.agent_grace_seconds == 0)
     timeline = Timeline(store=store, live=journal.live)
-    past = look_back(settings, store=store, clock=clock, node_manager=node_manager, scheduler=scheduler)
+    past = look_back(
+        settings, store=store, clock=clock, node_manager=node_manager, scheduler=scheduler, platform=platform
+    )
     stack.push_async_callback(past.aclose)
     for listener in (dispatcher.notice, historian.notice, spot_nodes.notice, scheduler.notice, timeline.notice):
         journal.listen(listener)
@@ -214,6 +218,7 @@ async def _compose(
         clock=clock,
         new_run_id=lambda name: f"{name[:40]}-{new_id(6)}",
         is_caching=settings.enable_caching,
+        holdout=holdout_of(settings),
     )
     if isinstance(platform, KubeflowPlatform) and settings.replace_after:
         shadowing = Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings)
@@ -257,6 +262,7 @@ async def _compose(
         ),
         planner=planner,
         shadows=past.shadows,
+        reporter=past.reporter,
         timeline=timeline,
         schedules=recurring.keeper,
         platform=platform,
@@ -309,14 +315,6 @@ def _local_platform(
         grace_seconds=settings.agent_grace_seconds,
         now=clock.now,
     )
-
-
-def read_secret(folder: Path, name: str, key: str) -> str | None:
-    """The value of a secret's key: the content of a file, or None."""
-    path = folder / name / key
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        return None
-    return path.read_text().rstrip("\n")
 
 
 def prepare_state(folder: Path) -> Path:

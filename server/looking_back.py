@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.components.clock import Clock
-from server.components.decision_unit import placer_path
+from server.components.decision_unit import DecisionUnit, placer_path
+from server.components.holdout.drawing import Holdout, read_share
+from server.components.holdout.splitting import PLATFORMS_RULE
 from server.components.node_manager import NodeManager
 from server.components.remembering.node_history import NodeHistory
 from server.components.remembering.questions import Questions
+from server.components.reporting.rates import Rates, read_rates
+from server.components.reporting.replays import Replays
+from server.components.reporting.reporter import Reporter
 from server.components.scheduler import Scheduler
 from server.components.shadows.shadows import Shadows
 from server.domain.errors import ConfigurationError
+from server.domain.states import Binding
+from server.platforms.interface import PlatformInterface
 from server.settings import Settings
 from server.stores.interface import RunStoreInterface
 
@@ -23,17 +31,38 @@ class LookingBack:
     """The parts."""
 
     shadows: Shadows
+    reporter: Reporter
+    replays: Replays
     questions: Questions
     node_history: NodeHistory
 
     async def aclose(self) -> None:
         """End what runs beside the server."""
         await self.shadows.aclose()
+        await self.replays.aclose()
         await self.questions.aclose()
 
 
+def holdout_of(settings: Settings) -> Holdout:
+    """The holdout that the settings ask for."""
+    return Holdout(read_share(settings.holdout), settings.holdout_salt)
+
+
+def rule_of(settings: Settings, platform: PlatformInterface, new_id: Callable[[], str]) -> DecisionUnit | None:
+    """What decides about runs of the holdout: the local platform's own rule; on others nobody here does."""
+    if not holdout_of(settings).share or platform.binding is not Binding.WHEN_READY:
+        return None
+    return DecisionUnit(placer=PLATFORMS_RULE, new_id=new_id, in_process=True, fallback=None, binding=platform.binding)
+
+
 def look_back(
-    settings: Settings, *, store: RunStoreInterface, clock: Clock, node_manager: NodeManager, scheduler: Scheduler
+    settings: Settings,
+    *,
+    store: RunStoreInterface,
+    clock: Clock,
+    node_manager: NodeManager,
+    scheduler: Scheduler,
+    platform: PlatformInterface,
 ) -> LookingBack:
     """Have the scheduler's cycles remembered and compared. Raises ConfigurationError for an unknown shadow."""
     if len(settings.shadows) > MOST_SHADOWS:
@@ -55,7 +84,28 @@ def look_back(
         clock=clock,
         every_seconds=settings.update_interval,
     )
-    return LookingBack(shadows, questions, history)
+    replays = Replays(
+        {
+            "STATE_DIR": str(settings.state_dir.absolute()),
+            "DATABASE_URL": settings.database,
+            "PLATFORM": settings.platform_name,
+            "OBJECTIVE": settings.objective,
+            "SEED": str(settings.seed),
+            "RATES": str(settings.rates.absolute()) if settings.rates else "",
+        }
+    )
+    reporter = Reporter(
+        store=store,
+        clock=clock,
+        nodes=lambda: node_manager.current().nodes,
+        defaults=platform.defaults,
+        rates=read_rates(settings.rates) if settings.rates else Rates(),
+        replays=replays,
+        holdout=holdout_of(settings),
+        strategy=settings.placer,
+        baseline=PLATFORMS_RULE if settings.platform_name == "local" else "kubernetes",
+    )
+    return LookingBack(shadows, reporter, replays, questions, history)
 
 
-__all__ = ["LookingBack", "look_back"]
+__all__ = ["LookingBack", "holdout_of", "look_back", "rule_of"]

@@ -16,6 +16,7 @@ from typing import Literal
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from server.components.holdout.drawing import read_share
 from server.domain.errors import ConfigurationError
 
 ENV_FILE = Path(__file__).parent / ".env"
@@ -94,6 +95,12 @@ class Settings(BaseModel):
         "",
         description="Strategies, comma separated, that are asked beside PLACER and only noted down (docs/savings.md).",
     )
+    holdout: str = Field(
+        "0%",
+        description="Share of runs that is left to the platform's own scheduler, at random: 10% (docs/savings.md).",
+    )
+    holdout_salt: str = Field("", description="Another salt draws other runs for the holdout.")
+    rates: Path | None = Field(None, description="TOML file with the price of node and accelerator hours.")
     platform: Literal["local", "kubeflow"] | None = Field(
         None, description="What runs tasks; by default kubeflow when KFP_URL is set, else local."
     )
@@ -152,11 +159,18 @@ class Settings(BaseModel):
         "cluster_file",
         "mlopx_token",
         "otel_exporter_otlp_endpoint",
+        "rates",
         mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("holdout")
+    @classmethod
+    def _is_share(cls, value: str) -> str:
+        read_share(value)
+        return value
 
     @property
     def shadows(self) -> tuple[str, ...]:

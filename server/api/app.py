@@ -13,7 +13,19 @@ from server.api.description import describe
 from server.api.guard import Guard
 from server.api.measuring import Measured
 from server.api.metrics import Meters
-from server.api.routes import cluster, estimates, explaining, planning, runs, schedules, seed, strategies, system, tasks
+from server.api.routes import (
+    cluster,
+    estimates,
+    explaining,
+    planning,
+    reports,
+    runs,
+    schedules,
+    seed,
+    strategies,
+    system,
+    tasks,
+)
 from server.api.services import Services
 
 DESCRIPTION = """Takes machine-learning pipelines, gives every task a node, has the platform run them, and follows them.
@@ -32,7 +44,7 @@ def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> Fast
 
     app = FastAPI(title="MLOpX", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.meters = Meters()
-    for module in (seed, runs, tasks, explaining, planning, cluster, estimates, strategies, schedules, system):
+    for module in (seed, runs, tasks, explaining, planning, cluster, estimates, strategies, schedules, reports, system):
         app.include_router(module.router)
     problems.install(app)
     describe(app)

@@ -177,6 +177,7 @@ DETAIL: dict[str, Any] = {
     "labels": {},
     "deadline_at": None,
     "binding": "when_ready",
+    "is_holdout": False,
     "platform_run_id": None,
     "problems": [],
     "exit_task": None,

@@ -16,6 +16,7 @@ from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.recurring.keeping import ScheduleKeeper
+from server.components.reporting.reporter import Reporter
 from server.components.scheduler import Scheduler
 from server.components.shadows.shadows import Shadows
 from server.components.supervisor import Check
@@ -41,6 +42,7 @@ class Services:
     explainer: Explainer
     planner: Planner
     shadows: Shadows
+    reporter: Reporter
     timeline: Timeline
     schedules: ScheduleKeeper
     platform: PlatformInterface

@@ -83,6 +83,7 @@ def run_detail(run: Run) -> dict[str, Any]:
         "labels": dict(run.options.labels),
         "deadline_at": instant(run.options.deadline_at),
         "binding": run.options.binding.value,
+        "is_holdout": run.options.is_holdout,
         "platform_run_id": run.platform_run_id,
         "problems": list(run.problems),
         "exit_task": graph.spec.exit_task,

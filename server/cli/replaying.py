@@ -17,8 +17,9 @@ from server.domain.errors import ConfigurationError, MlopxError
 
 if TYPE_CHECKING:
     from server.settings import Settings
+    from server.simulation.history.figures import Figures
     from server.simulation.history.one_decision import DecisionReplay
-    from server.simulation.history.replaying import Figures, ReplayReport
+    from server.simulation.history.replaying import ReplayReport
     from server.stores.interface import RunStoreInterface
 
 
@@ -91,6 +92,7 @@ def _row(name: str, figures: Figures, slower: str) -> str:
 def _history(settings: Settings, store: RunStoreInterface, back: timedelta, placers: Sequence[str]) -> ReplayReport:
     from server.components.historian import MOST_TAUGHT, observation_of
     from server.components.placer_registry import load_placer
+    from server.components.reporting.rates import Rates, read_rates
     from server.domain.request import kubernetes_defaults, one_cpu_defaults
     from server.estimators.chain import ChainEstimator
     from server.simulation.history.reading import read_history
@@ -113,6 +115,7 @@ def _history(settings: Settings, store: RunStoreInterface, back: timedelta, plac
         estimator=estimator,
         defaults=one_cpu_defaults if is_local else kubernetes_defaults,
         baseline="fifo_greedy" if is_local else "kubernetes",
+        rates=read_rates(settings.rates) if settings.rates else Rates(),
         objective=settings.objective,
         seed=settings.seed,
     )

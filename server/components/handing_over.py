@@ -15,6 +15,7 @@ from server.domain.placement import Decision, Placement, TaskRef, WaitingRun, Wa
 from server.domain.run import TaskKey
 from server.planning.needs import NeedsTable, no_node_reason
 
+LEFT_OUT = "left to the platform's own scheduler: the run is part of the holdout"
 MOST_ALTERNATIVES = 5
 """Nodes that are named behind the chosen one; a platform takes the first of them that suit its rules."""
 
@@ -26,13 +27,15 @@ def whole_runs(
     *,
     max_hold_seconds: float | None = None,
     table: NeedsTable | None = None,
+    left_out: frozenset[str] = frozenset(),
 ) -> list[tuple[str, RunPlaced | TaskHeld]]:
     """The events of the runs: placed as a whole, or held with a reason.
 
     A run goes as soon as its first tasks can start, with a node for every task. Where nothing at all was placed, every
     run goes without nodes: the platform's own scheduler decides. After `max_hold_seconds` a run goes in any case, and
     waits in the platform's own queue; one of which no task can be placed goes at once. `table` says why a task fits
-    nowhere, and which group of nodes could grow one for it.
+    nowhere, and which group of nodes could grow one for it. Runs that are `left_out` of placing go at once, without
+    nodes.
     """
     chosen = {(placement.run_id, placement.key): placement for placement in outcome.plan.placements}
     starting = {placement.run_id for placement in outcome.bind_now}
@@ -40,6 +43,10 @@ def whole_runs(
     refused = {(hold.run_id, hold.key): hold.reason for hold in outcome.plan.holds}
     found: list[tuple[str, RunPlaced | TaskHeld]] = []
     for run in runs:
+        if run.run_id in left_out:
+            open_tasks = tuple(PlannedTask(key=task.key, node=None, reason=LEFT_OUT) for task in run.tasks)
+            found.append((run.run_id, RunPlaced(at=now, tasks=open_tasks)))
+            continue
         is_held = bool(run.tasks) and run.run_id not in starting and bool(outcome.plan.placements)
         may_wait = max_hold_seconds is None or (
             now < run.goes_at(max_hold_seconds) and any(task.ref in chosen for task in run.tasks)

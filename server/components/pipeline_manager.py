@@ -15,6 +15,7 @@ from typing import Any
 from mlopx.errors import SpecError
 from mlopx.spec import PipelineSpec, RunDefaults, check, fits
 from server.components.clock import Clock
+from server.components.holdout.drawing import NOBODY, Holdout
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.domain import events as happened
@@ -67,10 +68,11 @@ class PipelineManager:
         clock: Clock,
         new_run_id: Callable[[str], str],
         is_caching: bool = True,
+        holdout: Holdout = NOBODY,
     ) -> None:
         self._journal, self._platform, self._node_manager = journal, platform, node_manager
         self._artifacts, self._clock, self._new_run_id = artifacts, clock, new_run_id
-        self._is_caching = is_caching
+        self._is_caching, self._holdout = is_caching, holdout
 
     async def submit(self, submission: Submission, *, idempotency_key: str | None = None) -> Run:
         """Accept a run durably.
@@ -90,7 +92,7 @@ class PipelineManager:
             run_id,
             graph,
             parameters=parameters,
-            options=self._options(submission, graph.spec.run),
+            options=replace(self._options(submission, graph.spec.run), is_holdout=self._holdout.is_left_out(run_id)),
             at=self._clock.now(),
         )
         return await self._journal.create(change, idempotency_key=idempotency_key)
@@ -160,7 +162,7 @@ class PipelineManager:
             new_id,
             graph,
             parameters=given,
-            options=replace(old.options, deadline_at=None),
+            options=replace(old.options, deadline_at=None, is_holdout=self._holdout.is_left_out(new_id)),
             at=self._clock.now(),
             retry_of=old.id,
             reuse={key: outputs for key, outputs in kept.items() if self._still_there(outputs)},

@@ -27,6 +27,7 @@ from server.components.cycle import (
 )
 from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.handing_over import next_release, placeable_part, whole_runs
+from server.components.holdout.splitting import decide_for_both
 from server.components.journal import Journal
 from server.components.live_view import LiveView
 from server.components.node_manager import NodeManager
@@ -70,6 +71,7 @@ class Scheduler:
 
     `advise` tells tasks which nodes to avoid. `max_hold_seconds`: how long a run that is handed over whole may wait
     here for room; None: as long as it takes.
+    `platforms_rule` decides about runs of the holdout; None leaves them without a decision.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Scheduler:
         debounce_seconds: float = 0.02,
         max_hold_seconds: float | None = None,
         advise: Advise = lambda runs, nodes, estimates: runs,
+        platforms_rule: DecisionUnit | None = None,
     ) -> None:
         self._journal, self._store = journal, store
         self._decision_unit, self._node_manager = decision_unit, node_manager
@@ -94,6 +97,7 @@ class Scheduler:
         self._live_view = LiveView(defaults)
         self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
         self._max_hold_seconds, self._advise = max_hold_seconds, advise
+        self._platforms_rule = platforms_rule
         self._wake = asyncio.Event()
         self._looked_up: dict[str, set[TaskKey]] = {}
         self.cycles = 0
@@ -172,7 +176,9 @@ class Scheduler:
             settings=self._settings,
             history=self._node_manager.assignments(),
         )
-        outcome = await self._decision_unit.decide(request)
+        left_out = frozenset(run.run_id for run in runs if live[run.run_id].options.is_holdout)
+        answer = await decide_for_both(request, left_out, self._decision_unit, self._platforms_rule)
+        outcome = answer.outcome
         self.last_decision_seconds, self.last_problem = outcome.seconds, outcome.problem
         self.plan = {(one.run_id, one.key): one for one in outcome.plan.placements}
         await self._record(outcome.decisions)
@@ -184,11 +190,13 @@ class Scheduler:
             now,
             max_hold_seconds=self._max_hold_seconds,
             table=table,
+            left_out=left_out,
         )
         for run_id, event in unsaid(whole, live):
             await self._journal.apply(run_id, event)
-        for callback in self._on_decided:
-            callback(request, outcome)
+        if answer.asked is not None and answer.own is not None:
+            for callback in self._on_decided:
+                callback(answer.asked, answer.own)
         return outcome
 
     async def _record(self, decisions: Sequence[Decision]) -> None:

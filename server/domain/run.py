@@ -160,7 +160,7 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the submitter asked for besides the parameters."""
+    """What the submitter asked for besides the parameters. `is_holdout` was drawn: the platform decides alone."""
 
     priority: int = 0
     project: str = "default"
@@ -168,6 +168,7 @@ class RunOptions:
     binding: Binding = Binding.WHEN_READY
     is_caching: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
+    is_holdout: bool = False
 
 
 @dataclass(frozen=True, slots=True)

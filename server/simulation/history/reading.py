@@ -34,7 +34,7 @@ class History:
     Attributes:
         runs: those that ended and ran something, in submission order.
         decisions: the newest decision about every task that got a node, by run and task.
-        strategy: who decided about most of the tasks; None where nobody did (the platform's own scheduler).
+        strategy: who decided about most tasks of placed runs; None where nobody did (the platform's own scheduler).
         shares: the part of decided tasks by strategy.
         left_out: how many runs are not among `runs`, by reason.
     """
@@ -69,7 +69,8 @@ def read_history(store: RunStoreInterface, *, since: datetime, until: datetime) 
         for decision in store.decisions(run.id)
         if decision.node is not None
     }
-    counts = Counter(decision.strategy for decision in decisions.values())
+    placed = {run.id for run in runs if not run.options.is_holdout}
+    counts = Counter(decision.strategy for (run_id, _), decision in decisions.items() if run_id in placed)
     total = sum(counts.values())
     return History(
         since=since,

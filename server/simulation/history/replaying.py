@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from server.domain.request import Defaults, requests_of
+from server.components.reporting.rates import Rates
+from server.domain.request import Defaults
 from server.estimators.interface import EstimatorInterface
 from server.simulation.engine import simulate
-from server.simulation.history.reading import History, HistoryError, attempts_that_ran
-from server.simulation.history.recreating import Recreated, recreate
-from server.simulation.records import Finished
+from server.simulation.history.figures import Figures, real_figures, simulated_figures
+from server.simulation.history.reading import History, HistoryError
+from server.simulation.history.recreating import recreate
 
 SLOWER = 1.05
 """A run counts as slower when it takes more than this times as long."""
 
 UNTRUSTED = 0.25
+MOST_NAMED = 10
 ASSUMPTIONS = (
     "on nodes where a task never ran, its seconds are the estimators'",
     "what others used of the nodes is not on record, and left out",
     "moving data costs what it cost then, wherever a task runs",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One way in which the stretch went: mean and 95th percentile of turnaround, makespan (seconds), node-hours."""
-
-    turnaround_mean: float
-    turnaround_p95: float
-    makespan: float
-    node_hours: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +41,16 @@ class SimulatorError:
 @dataclass(frozen=True, slots=True)
 class Replay:
     """The stretch under one strategy. `change` is its mean turnaround over that of the strategy that ran, both
-    simulated, minus 1. `slower` counts runs that would have taken longer; `worst` names some with their factor."""
+    simulated, minus 1. `slower` counts runs that would have taken longer, `quicker` those that would have been done
+    sooner; `worst` and `best` name some with their factor."""
 
     placer: str
     figures: Figures
     change: float
     slower: int
     worst: tuple[tuple[str, float], ...]
+    quicker: int
+    best: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +79,7 @@ def replay(
     estimator: EstimatorInterface,
     defaults: Defaults,
     baseline: str,
+    rates: Rates,
     objective: str = "turnaround",
     seed: int = 0,
 ) -> ReplayReport:
@@ -97,17 +92,21 @@ def replay(
     lost = {loss.node for loss in recreated.losses if loss.back_after_seconds is None}
     if lost >= {node.name for node, _ in recreated.machines}:
         raise HistoryError("every node of that time is gone for good", hint="choose a later --since")
-    same = _simulated(recreated, really, objective, seed)
-    before = _turnarounds(same)
+    nodes = {name: life.node for name, life in history.lives.items()}
+
+    def under(placer: str) -> tuple[Figures, dict[str, float]]:
+        finished = simulate(recreated.case(placer, objective=objective, seed=seed))
+        turnarounds = {run.run_id: run.turnaround_seconds for run in finished.runs}
+        return simulated_figures(finished, recreated.arrivals, nodes, rates), turnarounds
+
+    simulated, before = under(really)
     actual = {run.id: (run.finished_at - run.submitted_at).total_seconds() for run in history.runs if run.finished_at}
-    simulated, real = _figures(same), _real(history, actual, defaults)
+    real = real_figures(history, defaults, rates)
     error = SimulatorError(
         mean=simulated.turnaround_mean / real.turnaround_mean - 1,
         of_runs=median(abs(before[run] / max(seconds, 1e-9) - 1) for run, seconds in actual.items()),
     )
-    replays = tuple(
-        _compared(name, _simulated(recreated, name, objective, seed), simulated, before) for name in placers
-    )
+    replays = tuple(_compared(name, *under(name), simulated, before) for name in placers)
     return ReplayReport(
         since=history.since,
         until=history.until,
@@ -124,57 +123,21 @@ def replay(
     )
 
 
-def _simulated(recreated: Recreated, placer: str, objective: str, seed: int) -> Finished:
-    return simulate(recreated.case(placer, objective=objective, seed=seed))
-
-
-def _turnarounds(finished: Finished) -> dict[str, float]:
-    return {run.run_id: run.turnaround_seconds for run in finished.runs}
-
-
-def _compared(name: str, finished: Finished, same: Figures, before: Mapping[str, float]) -> Replay:
-    figures, after = _figures(finished), _turnarounds(finished)
-    factors = {run: after[run] / max(before[run], 1e-9) for run in before}
-    slower = sorted(((factor, run) for run, factor in factors.items() if factor > SLOWER), reverse=True)
+def _compared(
+    name: str, figures: Figures, after: Mapping[str, float], same: Figures, before: Mapping[str, float]
+) -> Replay:
+    factors = sorted((after[run] / max(before[run], 1e-9), run) for run in before)
+    slower = [(run, factor) for factor, run in reversed(factors) if factor > SLOWER]
+    quicker = [(run, factor) for factor, run in factors if factor < 1 / SLOWER]
     return Replay(
         placer=name,
         figures=figures,
         change=figures.turnaround_mean / same.turnaround_mean - 1,
         slower=len(slower),
-        worst=tuple((run, factor) for factor, run in slower[:10]),
+        worst=tuple(slower[:MOST_NAMED]),
+        quicker=len(quicker),
+        best=tuple(quicker[:MOST_NAMED]),
     )
-
-
-def _figures(finished: Finished) -> Figures:
-    capacity = {node.name: node.cpu_millicores for node in finished.nodes}
-    held = sum(
-        (task.run_seconds or 0.0) * task.cpu_millicores / max(capacity.get(task.node or "", 0), 1)
-        for task in finished.tasks
-    )
-    spans = [(run.submitted_at, run.finished_at) for run in finished.runs]
-    return _of([finish - submit for submit, finish in spans], spans, held)
-
-
-def _real(history: History, actual: Mapping[str, float], defaults: Defaults) -> Figures:
-    begin = history.runs[0].submitted_at
-    spans = []
-    held = 0.0
-    for run in history.runs:
-        submitted = (run.submitted_at - begin).total_seconds()
-        spans.append((submitted, submitted + actual[run.id]))
-        for key in run.tasks:
-            for attempt in attempts_that_ran(run, key):
-                life = history.lives[attempt.actual_node or attempt.node or ""]
-                asked = requests_of(run, key, attempt.option, defaults).cpu_millicores
-                held += (attempt.run_seconds or 0.0) * asked / max(life.node.allocatable.cpu_millicores, 1)
-    return _of(list(actual.values()), spans, held)
-
-
-def _of(turnarounds: Sequence[float], spans: Sequence[tuple[float, float]], held: float) -> Figures:
-    ordered = sorted(turnarounds)
-    p95 = ordered[max(math.ceil(0.95 * len(ordered)) - 1, 0)]
-    makespan = max(finish for _, finish in spans) - min(submit for submit, _ in spans)
-    return Figures(math.fsum(ordered) / len(ordered), p95, makespan, held / 3600)
 
 
 def _sentence(one: Replay, really: str, history: History, error: SimulatorError) -> str:
@@ -206,9 +169,12 @@ def _warnings(history: History, error: SimulatorError, really: str) -> list[str]
         found.append(f"several strategies decided ({said}): {really} stands for all of them")
     if history.strategy is None:
         found.append(f"no strategy decided then: {really} stands for the platform's own scheduler")
+    held_out = sum(run.options.is_holdout for run in history.runs)
+    if held_out:
+        found.append(f"{held_out} runs had been left to the platform; here {really} places them, too")
     for why, count in history.left_out.items():
         found.append(f"left out: {count} runs ({why})")
     return found
 
 
-__all__ = ["Figures", "Replay", "ReplayReport", "SimulatorError", "replay"]
+__all__ = ["Replay", "ReplayReport", "SimulatorError", "replay"]

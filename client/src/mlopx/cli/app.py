@@ -309,6 +309,20 @@ def strategies(
 
 
 @app.command()
+def report(
+    since: Annotated[str | None, typer.Option(help="How far back: 7d.")] = None,
+    month: Annotated[bool, typer.Option("--month", help="The last thirty days, as by default.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for a simulation.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what the strategy saved: measured against the runs left out, or simulated."""
+    from mlopx.cli import reporting
+
+    with advice():
+        reporting.report(_client(), since, is_month=month, is_waiting=not no_wait, as_json=json)
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check this installation and the server, and say what to do."""
     from mlopx.cli import doctoring

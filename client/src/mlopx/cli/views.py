@@ -68,6 +68,8 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
         ("turnaround", span(detail["turnaround_seconds"])),
     ]
     out.print("  ".join(f"{name} {value}" for name, value in facts))
+    if detail.get("is_holdout"):
+        out.print("left to the platform's own scheduler (holdout)")
     if detail["parameters"]:
         out.print("parameters  " + ", ".join(f"{name}={value!r}" for name, value in detail["parameters"].items()))
     out.print()

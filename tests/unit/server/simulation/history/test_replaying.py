@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.components.reporting.rates import Rates
 from server.domain.node import Node
 from server.domain.placement import Estimate
 from server.domain.request import kubernetes_defaults
@@ -34,7 +35,14 @@ class Knowing(EstimatorInterface):
 
 
 def replayed(history: History, *placers: str) -> ReplayReport:
-    return replay(history, placers, estimator=Knowing(), defaults=kubernetes_defaults, baseline="fifo_greedy")
+    return replay(
+        history,
+        placers,
+        estimator=Knowing(),
+        defaults=kubernetes_defaults,
+        baseline="fifo_greedy",
+        rates=Rates(node_hour={"quick-1": 4.0, "slow-1": 1.0, "slow-2": 1.0}),
+    )
 
 
 async def test_replaying_what_really_ran_gives_what_really_happened(past: Any) -> None:
@@ -47,6 +55,7 @@ async def test_replaying_what_really_ran_gives_what_really_happened(past: Any) -
     assert report.error.mean == pytest.approx(0, abs=1e-6)
     assert report.error.of_runs == pytest.approx(0, abs=1e-6)
     assert report.simulated.node_hours == pytest.approx(report.real.node_hours)
+    assert report.simulated.money == pytest.approx(report.real.money)
     assert report.warnings == ()
 
 
