@@ -55,7 +55,7 @@ from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
-from server.looking_back import holdout_of, look_back, rule_of
+from server.looking_back import Parts, holdout_of, look_back, rule_of
 from server.observing import observing
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.platform import KubeflowPlatform
@@ -153,9 +153,8 @@ async def _compose(
     supervisor = Supervisor(clock)
     stack.push_async_callback(_stop, platform, supervisor, dispatcher, decision_unit, settings.agent_grace_seconds == 0)
     timeline = Timeline(store=store, live=journal.live)
-    past = look_back(
-        settings, store=store, clock=clock, node_manager=node_manager, scheduler=scheduler, platform=platform
-    )
+    parts_seen = Parts(journal, store, scheduler, node_manager, platform, clock)
+    past = look_back(settings, parts=parts_seen, estimate=estimate, new_id=lambda: new_id(8))
     stack.push_async_callback(past.aclose)
     for listener in (dispatcher.notice, historian.notice, spot_nodes.notice, scheduler.notice, timeline.notice):
         journal.listen(listener)
@@ -261,6 +260,7 @@ async def _compose(
             defaults=platform.defaults,
         ),
         planner=planner,
+        accepting=past.accepting,
         shadows=past.shadows,
         reporter=past.reporter,
         timeline=timeline,

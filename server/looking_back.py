@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from server.components.accepting import Accepting
 from server.components.clock import Clock
 from server.components.decision_unit import DecisionUnit, placer_path
+from server.components.explaining.scene import EstimateAll
 from server.components.holdout.drawing import Holdout, read_share
 from server.components.holdout.splitting import PLATFORMS_RULE
+from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.remembering.node_history import NodeHistory
 from server.components.remembering.questions import Questions
@@ -28,8 +31,9 @@ MOST_SHADOWS = 4
 
 @dataclass(frozen=True, slots=True)
 class LookingBack:
-    """The parts."""
+    """The parts; and what lets users overrule a decision."""
 
+    accepting: Accepting
     shadows: Shadows
     reporter: Reporter
     replays: Replays
@@ -55,16 +59,22 @@ def rule_of(settings: Settings, platform: PlatformInterface, new_id: Callable[[]
     return DecisionUnit(placer=PLATFORMS_RULE, new_id=new_id, in_process=True, fallback=None, binding=platform.binding)
 
 
-def look_back(
-    settings: Settings,
-    *,
-    store: RunStoreInterface,
-    clock: Clock,
-    node_manager: NodeManager,
-    scheduler: Scheduler,
-    platform: PlatformInterface,
-) -> LookingBack:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the server that are looked at."""
+
+    journal: Journal
+    store: RunStoreInterface
+    scheduler: Scheduler
+    node_manager: NodeManager
+    platform: PlatformInterface
+    clock: Clock
+
+
+def look_back(settings: Settings, *, parts: Parts, estimate: EstimateAll, new_id: Callable[[], str]) -> LookingBack:
     """Have the scheduler's cycles remembered and compared. Raises ConfigurationError for an unknown shadow."""
+    store, scheduler, node_manager, platform = parts.store, parts.scheduler, parts.node_manager, parts.platform
+    clock = parts.clock
     if len(settings.shadows) > MOST_SHADOWS:
         raise ConfigurationError(
             f"SHADOW names {len(settings.shadows)} strategies",
@@ -105,7 +115,16 @@ def look_back(
         strategy=settings.placer,
         baseline=PLATFORMS_RULE if settings.platform_name == "local" else "kubernetes",
     )
-    return LookingBack(shadows, reporter, replays, questions, history)
+    accepting = Accepting(
+        journal=parts.journal,
+        store=store,
+        scheduler=scheduler,
+        node_manager=node_manager,
+        estimate=estimate,
+        defaults=platform.defaults,
+        new_id=new_id,
+    )
+    return LookingBack(accepting, shadows, reporter, replays, questions, history)
 
 
-__all__ = ["LookingBack", "holdout_of", "look_back", "rule_of"]
+__all__ = ["LookingBack", "Parts", "holdout_of", "look_back", "rule_of"]

@@ -14,6 +14,7 @@ from server.api.guard import Guard
 from server.api.measuring import Measured
 from server.api.metrics import Meters
 from server.api.routes import (
+    accepting,
     cluster,
     estimates,
     explaining,
@@ -44,7 +45,20 @@ def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> Fast
 
     app = FastAPI(title="MLOpX", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.meters = Meters()
-    for module in (seed, runs, tasks, explaining, planning, cluster, estimates, strategies, schedules, reports, system):
+    for module in (
+        seed,
+        runs,
+        tasks,
+        explaining,
+        accepting,
+        planning,
+        cluster,
+        estimates,
+        strategies,
+        schedules,
+        reports,
+        system,
+    ):
         app.include_router(module.router)
     problems.install(app)
     describe(app)

@@ -70,7 +70,16 @@ REPORT: dict[str, Any] = {
 }
 ANSWERS: dict[str, Any] = {
     "GET /api/v1/report": REPORT,
+    "POST /api/v1/runs/{run_id}/accept": {
+        "run_id": examples.RUN_ID,
+        "task": "train",
+        "node": "quick",
+        "option": "cpu",
+        "sentence": "train goes to quick with option cpu; 41 s are predicted.",
+    },
     "GET /api/v1/strategies/shadows": {"live": "online", "shadows": [SHADOW]},
     "GET /api/v1/strategies/shadows/{name}": {"live": "online", **SHADOW, "newest": [COMPARISON]},
 }
-BODIES: dict[str, Any] = {}
+BODIES: dict[str, Any] = {
+    "POST /api/v1/runs/{run_id}/accept": {"task": "train", "option": "cpu"},
+}

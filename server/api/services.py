@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.api.work_meters import WorkMeters
+from server.components.accepting import Accepting
 from server.components.bus import Bus
 from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
@@ -42,6 +43,7 @@ class Services:
     explainer: Explainer
     planner: Planner
     shadows: Shadows
+    accepting: Accepting
     reporter: Reporter
     timeline: Timeline
     schedules: ScheduleKeeper

@@ -67,7 +67,8 @@ class QueueEntry:
 
 
 class Scheduler:
-    """Runs cycles, one at a time. `plan` is where the latest one would place what waited then.
+    """Runs cycles, one at a time. `plan` is where the latest one would place what waited then; who holds `turn` may
+    bind tasks himself, between two cycles.
 
     `advise` tells tasks which nodes to avoid. `max_hold_seconds`: how long a run that is handed over whole may wait
     here for room; None: as long as it takes.
@@ -104,6 +105,7 @@ class Scheduler:
         self.last_decision_seconds = 0.0
         self.last_problem: str | None = None
         self.plan: Mapping[TaskRef, Placement] = {}
+        self.turn = asyncio.Lock()
         self._on_decided: list[Callable[[PlacementRequest, Outcome], None]] = []
 
     def on_decided(self, callback: Callable[[PlacementRequest, Outcome], None]) -> None:
@@ -142,7 +144,8 @@ class Scheduler:
                     await self._wake.wait()
                 await self._settle()
             self._wake.clear()
-            await self.cycle()
+            async with self.turn:
+                await self.cycle()
 
     async def _settle(self) -> None:
         """Let what comes in a burst come together: until it is quiet for a moment, at most the debounce time."""

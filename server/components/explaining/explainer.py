@@ -13,7 +13,7 @@ from server.components.explaining.scene import EstimateAll, Scene, make_scene
 from server.components.explaining.texts import between, clock, names, span
 from server.components.explaining.values import Action, Band, Hindsight, RunExplanation, TaskExplanation, Waiting
 from server.components.explaining.verdicts import node_verdicts
-from server.components.explaining.waiting import what_it_waits_for, what_to_do
+from server.components.explaining.waiting import ACCEPT, what_it_waits_for, what_to_do
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.scheduler import Scheduler
@@ -171,11 +171,13 @@ class Explainer:
             waiting = what_it_waits_for(run, task, view, verdicts, scene)
         if waiting is None:
             return replace(base, sentence=f"{task.key} is {task.state.value}.", nodes=verdicts)
+        actions = what_to_do(run, task, waiting, view, verdicts, scene)
+        offered = next((one.command for one in actions if one.command and one.command.startswith(ACCEPT)), None)
         return replace(
             base,
-            sentence=f"{task.key} {waiting.text}.",
+            sentence=f"{task.key} {waiting.text}{f': `{offered}`' if offered else ''}.",
             waiting=waiting,
-            actions=what_to_do(run, task, waiting, verdicts),
+            actions=actions,
             nodes=verdicts,
         )
 

@@ -11,6 +11,9 @@ from server.domain.placement import Candidate, Decision, Estimates, WaitingTask
 from server.domain.run import Attempt
 
 CLOSE_SECONDS = 0.05
+USER = "user"
+"""Who decided, in the record of an offer that a user accepted."""
+
 SMALLEST_REGRET_SECONDS, SMALLEST_REGRET_SHARE = 0.5, 0.1
 """A smaller regret is kept as a figure, but not worth a sentence."""
 
@@ -43,6 +46,8 @@ def chosen_of(decision: Decision) -> Candidate | None:
 def why_there(decision: Decision) -> str:
     """Half a sentence on why the task is on its node: what follows from the record's own figures, and no more."""
     margin, chosen = margin_of(decision), chosen_of(decision)
+    if decision.strategy == USER:
+        return "which a user accepted instead of waiting"
     if margin is None or chosen is None:
         if decision.candidates and len(decision.candidates) == 1 and decision.rejected:
             return f"the only node that can run it ({_rejected(decision)})"
@@ -119,4 +124,4 @@ def _rejected(decision: Decision) -> str:
     return "; ".join(said)
 
 
-__all__ = ["Margin", "chosen_of", "hindsight", "how_it_went", "margin_of", "predicted", "why_there"]
+__all__ = ["USER", "Margin", "chosen_of", "hindsight", "how_it_went", "margin_of", "predicted", "why_there"]

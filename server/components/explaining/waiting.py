@@ -10,9 +10,10 @@ from server.components.explaining.values import Action, Band, NodeVerdict, Waiti
 from server.components.explaining.verdicts import amount_text, requests_text
 from server.domain.placement import TaskRef, WaitingTask
 from server.domain.run import Run, TaskKey, TaskRun
-from server.domain.states import TaskState
+from server.domain.states import Binding, TaskState
 
 MUCH_SLOWER = 1.2
+ACCEPT = "mlopx accept"
 NO_NODE = "node"
 
 
@@ -36,20 +37,43 @@ def what_it_waits_for(
     return _on_room(ref, view, verdicts, scene)
 
 
-def what_to_do(run: Run, task: TaskRun, waiting: Waiting, verdicts: Sequence[NodeVerdict]) -> tuple[Action, ...]:
-    """What the user can do about a wait."""
+def what_to_do(
+    run: Run, task: TaskRun, waiting: Waiting, view: WaitingTask, verdicts: Sequence[NodeVerdict], scene: Scene
+) -> tuple[Action, ...]:
+    """What the user can do about a wait. An offer comes first, and only where accepting it would work now."""
     if waiting.kind == NO_NODE:
         return (*_lower(verdicts), Action("See what the nodes have.", "mlopx nodes"))
     if waiting.kind in ("capacity", "kept"):
+        offered = offer(run, task, view, verdicts, scene)
         able = [one.node for one in verdicts if one.verdict == "busy"]
         if able:
             return (
+                *offered,
                 Action(f"See what another node like {able[0]} would change.", f"mlopx plan --add-node {able[0]}"),
                 Action("See what a higher priority would change.", f"mlopx plan --priority {run.id}=10"),
             )
+        return offered
     if waiting.kind == "dependency" and waiting.tasks:
         return (Action(f"See why {waiting.tasks[0]} takes its time.", f"mlopx explain {run.id} {waiting.tasks[0]}"),)
     return ()
+
+
+def offer(
+    run: Run, task: TaskRun, view: WaitingTask, verdicts: Sequence[NodeVerdict], scene: Scene
+) -> tuple[Action, ...]:
+    """The quickest node that is free for a ready task and is not the one it waits for, with what it would cost."""
+    placement = scene.plan.get((run.id, task.key))
+    free = next(
+        (one for one in verdicts if one.verdict == "free" and (placement is None or one.node != placement.node)), None
+    )
+    is_ours = run.options.binding is Binding.WHEN_READY and run.cancel_requested_at is None
+    if free is None or placement is None or task.state is not TaskState.READY or not is_ours:
+        return ()
+    what = f"--node {free.node}"
+    if len(view.options) > 1 and free.option is not None:
+        what = f"--option {free.option} {what}"
+    took = f" ({span(free.seconds_p50)} are predicted)" if free.seconds_p50 is not None else ""
+    return (Action(f"Take {free.node} at once{took}.", f"{ACCEPT} {run.id} {task.key} {what}"),)
 
 
 def expected_free(ref: TaskRef, scene: Scene) -> Band | None:
@@ -141,4 +165,4 @@ def _state(run: Run, key: TaskKey) -> TaskState | None:
     return task.state if task else None
 
 
-__all__ = ["expected_free", "what_it_waits_for", "what_to_do"]
+__all__ = ["ACCEPT", "expected_free", "offer", "what_it_waits_for", "what_to_do"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.components.explaining.placed import USER
 from server.components.remembering.node_history import NodeLife, read_lives
 from server.domain.errors import MlopxError
 from server.domain.placement import Decision
@@ -70,7 +71,11 @@ def read_history(store: RunStoreInterface, *, since: datetime, until: datetime) 
         if decision.node is not None
     }
     placed = {run.id for run in runs if not run.options.is_holdout}
-    counts = Counter(decision.strategy for (run_id, _), decision in decisions.items() if run_id in placed)
+    counts = Counter(
+        decision.strategy
+        for (run_id, _), decision in decisions.items()
+        if run_id in placed and decision.strategy != USER
+    )
     total = sum(counts.values())
     return History(
         since=since,

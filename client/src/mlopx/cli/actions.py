@@ -11,6 +11,7 @@ from mlopx.cli.following import follow
 from mlopx.cli.loading import load_pipeline, load_spec
 from mlopx.cli.output import show
 from mlopx.cli.parameters import read_parameters, read_texts
+from mlopx.errors import UsageError
 from mlopx.remote import Client, ForeignPipeline, RunHandle, submit
 from mlopx.spec import PipelineSpec, to_json
 
@@ -63,6 +64,18 @@ def archive(client: Client, run: str, *, as_json: bool) -> None:
         show(answer)
     else:
         sys.stdout.write(f"run {name} is archived on its platform\n")
+
+
+def accept(client: Client, run: str, task: str, option: str | None, node: str | None, *, as_json: bool) -> None:
+    """Take what is offered to a waiting task."""
+    if option is None and node is None:
+        raise UsageError("accept what?", hint="say --option NAME, --node NAME, or both: `mlopx explain` shows them")
+    body = {"task": task, "option": option, "node": node}
+    answer = client.post(f"/api/v1/runs/{find_run(client, run)}/accept", body)
+    if as_json:
+        show(answer)
+    else:
+        sys.stdout.write(f"{answer['sentence']}\n")
 
 
 def retry(

@@ -166,6 +166,21 @@ def explain(
 
 
 @app.command()
+def accept(
+    run: RunName,
+    task: Annotated[str, typer.Argument(help="The waiting task, as `mlopx show` names it.")],
+    option: Annotated[str | None, typer.Option(help="One of its options; goes to the quickest free node.")] = None,
+    node: Annotated[str | None, typer.Option(help="This node, which must have room.")] = None,
+    json: Json = False,
+) -> None:
+    """Take another node or option for a waiting task at once."""
+    from mlopx.cli import actions
+
+    with advice():
+        actions.accept(_client(), run, task, option, node, as_json=json)
+
+
+@app.command()
 def plan(
     file: Annotated[
         Path | None, typer.Argument(help="A definition or spec; without one, the queue is planned.")
