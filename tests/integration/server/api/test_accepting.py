@@ -24,7 +24,7 @@ cpus = 1
 speed = 0.05
 memory = "1Gi"
 """
-SLEEPS = "import time\n\n\ndef greet(name: str) -> str:\n    time.sleep(6)\n    return name\n"
+SLEEPS = "import time\n\n\ndef greet(name: str) -> str:\n    time.sleep(300)\n    return name\n"
 
 
 def on_quick(make_spec: MakeSpec, source: str = SLEEPS, **task: Any) -> dict[str, Any]:
