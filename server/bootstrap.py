@@ -239,6 +239,17 @@ async def _compose(
         settings=cycle_settings,
     )
     stack.push_async_callback(planner.aclose)
+    explainer = Explainer(
+        journal=journal,
+        store=store,
+        node_manager=node_manager,
+        scheduler=scheduler,
+        decision_unit=decision_unit,
+        estimate=estimate,
+        defaults=platform.defaults,
+    )
+    journal.listen(explainer.notice)
+    supervisor.start("forecasts", lambda: explainer.watch_forever(clock))
     return Services(
         settings_view={"placer": settings.placer, "platform": platform.name},
         pipeline_manager=pipeline_manager,
@@ -250,15 +261,7 @@ async def _compose(
         bus=bus,
         decision_unit=decision_unit,
         scheduler=scheduler,
-        explainer=Explainer(
-            journal=journal,
-            store=store,
-            node_manager=node_manager,
-            scheduler=scheduler,
-            decision_unit=decision_unit,
-            estimate=estimate,
-            defaults=platform.defaults,
-        ),
+        explainer=explainer,
         planner=planner,
         accepting=past.accepting,
         shadows=past.shadows,

@@ -74,7 +74,7 @@ class Simulation:
         self.records = Records(machines)
         self.world = World(agenda=self.agenda, ledger=self.ledger, machines=machines, nature=nature, seed=case.seed)
         extra = nature.start_seconds + nature.bind_seconds
-        self._estimator = ToldEstimator(
+        self.estimator = ToldEstimator(
             case.telling, extra_seconds=extra, noise_sigma=nature.noise_sigma, seed=case.seed
         )
         works = {arrival.run_id: arrival.work for arrival in case.arrivals}
@@ -83,7 +83,7 @@ class Simulation:
         self.decider = Decider(
             *parts,
             rules=rules,
-            estimator=self._estimator,
+            estimator=self.estimator,
             view=ToldView(kubernetes_defaults, works) if network and case.telling.data == "all" else None,
             network=network,
             seed=case.seed,
@@ -106,7 +106,7 @@ class Simulation:
         for arrival in self._case.arrivals:
             if id(arrival.work) not in known:
                 known.add(id(arrival.work))
-                self._estimator.know(arrival.work)
+                self.estimator.know(arrival.work)
             self.agenda.at(arrival.seconds, lambda arrival=arrival: self._submit(arrival))  # type: ignore[misc]
         total = len(self._case.arrivals)
         is_done = total == 0 or self.agenda.run(lambda: self._ended == total or self.decider.is_stuck)
