@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from mlopx import component, pipeline
 from server.testing.kfp import KubeflowDouble, VirtualNode
@@ -69,3 +73,39 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(make_s
     assert all(attempt["queue_seconds"] is not None for attempt in attempts.values())
     assert {name: one for name, one in ready["checks"].items() if not one["ok"]} == {}
     assert {node["name"] for node in shown["nodes"]} == {"one", "two"}
+
+
+@pytest.mark.parametrize("seed", [4])
+async def test_runs_on_kubeflow_survive_kills_of_the_server_at_random_moments(
+    make_server: Any, tmp_path: Path, seed: int
+) -> None:
+    """Whatever was acknowledged is in Kubeflow exactly once, every task ran once, and every end is known."""
+    draw = random.Random(seed)
+    double = KubeflowDouble(tmp_path / "double", [VirtualNode("one"), VirtualNode("two")], now=now)
+    double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
+    async with double.serve() as (url, kube_url):
+        kubeconfig = str(a_kubeconfig(tmp_path, kube_url))
+        settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig, "UPDATE_INTERVAL": "0.2", "CLUSTER_FILE": ""}
+        server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60", ENABLE_CACHING="false")
+        try:
+            await asyncio.to_thread(server.start)
+            acknowledged: list[str] = []
+            for _ in range(2):
+                for _ in range(2):
+                    body = {"spec": pair.build().model_dump(), "options": {"is_caching": False}}
+                    answer = await asyncio.to_thread(server.client.post, "/api/v1/runs", body)
+                    acknowledged.append(answer["run"]["id"])
+                await asyncio.sleep(draw.uniform(0.0, 0.6))
+                await asyncio.to_thread(server.kill)
+                await asyncio.sleep(draw.uniform(0.0, 0.3))
+                await asyncio.to_thread(server.start)
+            ended = [await asyncio.to_thread(server.ended, run_id, 120.0) for run_id in acknowledged]
+        finally:
+            await asyncio.to_thread(server.stop)
+            server.client.close()
+            server.process = None
+    assert [run["state"] for run in ended] == ["succeeded"] * len(acknowledged)
+    names = Counter(record.display_name.rpartition("/")[2] for record in double.runs.values())
+    assert names == dict.fromkeys(acknowledged, 1)
+    assert set(Counter(double.world.started).values()) == {1}
+    assert len(double.world.started) == 2 * len(acknowledged)

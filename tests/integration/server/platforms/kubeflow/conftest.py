@@ -92,12 +92,13 @@ def nodes() -> list[VirtualNode]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, nodes: list[VirtualNode]) -> Callable[[], AbstractAsyncContextManager[Ground]]:
-    """A double that runs."""
+def make(tmp_path: Path, nodes: list[VirtualNode]) -> Callable[..., AbstractAsyncContextManager[Ground]]:
+    """A double that runs, on the machine's clock or on another."""
 
     @asynccontextmanager
-    async def one() -> AsyncIterator[Ground]:
-        clock = SteadyClock(time.time, time.monotonic)  # noqa: TID251 - a test with the machine's clock
+    async def one(seconds: Callable[[], float] | None = None) -> AsyncIterator[Ground]:
+        wall, monotonic = seconds or time.time, seconds or time.monotonic  # noqa: TID251 - a test with the real clock
+        clock = SteadyClock(wall, monotonic)
         double = KubeflowDouble(tmp_path / "double", nodes, now=clock.now)
         async with double.serve() as (url, kube_url):
             yield Ground(double, clock, tmp_path, url, kube_url, MemoryRunStore())

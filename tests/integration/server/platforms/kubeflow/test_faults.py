@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -113,23 +113,66 @@ async def test_what_happened_while_the_server_was_away_is_told_after_its_return(
     assert started_once(ground)
 
 
-async def test_an_hour_without_the_api_loses_nothing(make: Any) -> None:
-    async with make() as ground, ground.house(has_kube=False) as house:
-        run = await house.submit(pair)
-        run = await house.until(run.id, lambda found: found.platform_run_id is not None)
-        ground.double.is_down = True
-        ended = await ground.double.ended(run.platform_run_id)
-        ended.finished_at -= timedelta(hours=1)
-        ended.created_at -= timedelta(hours=1)
-        async with asyncio.timeout(10):
-            while "kubeflow" not in ground.platform.problems():
-                await asyncio.sleep(0.01)
-        ground.platform.watcher._poller._looked_at -= timedelta(hours=1)  # as if the last good look was then
-        assert not (await house.journal.run(run.id)).state.is_end
-        ground.double.is_down = False
-        ground.platform.client.breaker.succeeded()
-        run = await house.ended(run.id)
-    assert str(run.state) == "succeeded"
+class Hurry:
+    """A clock that can be made to run faster."""
+
+    def __init__(self) -> None:
+        self.rate = 1.0
+        self._looked_at, self._seconds = time.monotonic(), 1_700_000_000.0
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        self._seconds += (now - self._looked_at) * self.rate
+        self._looked_at = now
+        return self._seconds
+
+
+@pytest.mark.parametrize("has_kube", [True, False])
+async def test_an_hour_without_the_api_loses_nothing(make: Any, has_kube: bool) -> None:
+    hurry = Hurry()
+    async with make(hurry) as ground, ground.house(has_kube=has_kube) as house:
+        ground.double.world.holding = {"second"}
+        before = await house.submit(pair)
+        before = await house.until(before.id, lambda found: found.platform_run_id is not None)
+        ground.double.is_down, hurry.rate = True, 1000.0
+        began, refused = hurry(), len(ground.double.calls)
+        during = await house.submit(pair)
+        while hurry() - began < 3600:
+            await asyncio.sleep(0.01)
+            ground.double.world.holding = set() if hurry() - began > 1800 else {"second"}
+        assert len(ground.double.calls) - refused >= 8, "it was really asked, and really refused"
+        assert "kubeflow" in ground.platform.problems()
+        assert (await house.journal.run(during.id)).platform_run_id is None
+        assert has_kube or not (await house.journal.run(before.id)).state.is_end
+        ground.double.is_down, hurry.rate = False, 1.0
+        ends = [str((await house.ended(run.id)).state) for run in (before, during)]
+    assert ends == ["succeeded", "succeeded"]
+    assert len(ground.double.runs) == 2
+    assert started_once(ground)
+
+
+@pytest.mark.parametrize("placement", ["default", "require"])
+async def test_a_node_that_is_deleted_before_its_task_starts_is_missed_only_by_who_requires_it(
+    make: Any, placement: str
+) -> None:
+    async with make() as ground, ground.house(placement=placement) as house:
+        ground.double.world.holding = {"first"}
+        run = await house.until((await house.submit(pair)).id, is_running)
+        [planned] = [task.current.node for key, task in run.tasks.items() if key.path == "second"]
+        ground.double.world.quota_message = "pods is forbidden: exceeded quota: small"
+        ground.double.world.holding = set()
+        await house.until(run.id, lambda found: any(task.hold.startswith("quota") for task in found.tasks.values()))
+        ground.double.world.pods.delete_node(planned)
+        ground.double.world.quota_message = ""
+        if placement == "default":
+            run = await house.ended(run.id)
+            assert str(run.state) == "succeeded"
+        else:
+            run = await house.until(run.id, lambda found: any("unsched" in task.hold for task in found.tasks.values()))
+            [second] = [task for key, task in run.tasks.items() if key.path == "second"]
+            assert second.hold.startswith("unschedulable")
+            assert not run.state.is_end
+    assert set(Counter(ground.double.world.started).values()) == {1}
 
 
 async def test_a_list_that_breaks_between_pages_is_read_again_from_its_start(make: Any) -> None:
