@@ -38,6 +38,9 @@ from server.planning.needs import NeedsTable
 
 logger = logging.getLogger(__name__)
 
+STAND_IN = "fifo_greedy"
+"""Answers while a strategy is not warm yet, where no fallback is named: being cold is no fault of its plans."""
+
 NO_PLACEMENT = "none"
 """Strategy of a cycle in which nothing is placed and the platform's own scheduler decides."""
 
@@ -201,24 +204,25 @@ class DecisionUnit:
     def _fall_back(self, request: PlacementRequest, table: NeedsTable, failure: PlacerFailure, began: float) -> Outcome:
         """Answer with the fallback, or leave the tasks to the platform; say so."""
         self.failures[failure.kind] += 1
+        fallback = self.fallback or (STAND_IN if failure.kind == "cold" else None)
         logger.warning(
             "cycle %d: placer %s failed (%s): %s; %s answers instead%s",
             request.cycle,
             self.placer,
             failure.kind,
             failure.message,
-            self.fallback or "the platform's own scheduler",
+            fallback or "the platform's own scheduler",
             f"\n{failure.trace}" if failure.trace else "",
         )
         problem = f"placer {self.placer} failed ({failure.kind}): {failure.message}"
-        if self.fallback is not None and self.fallback != self.placer:
+        if fallback is not None and fallback != self.placer:
             try:
-                plan = _ask(self._fallback_placer(self.fallback), request)
+                plan = _ask(self._fallback_placer(fallback), request)
                 _check(request, plan, table)
-                return self._conclude(request, table, plan, self.fallback, problem, began)
+                return self._conclude(request, table, plan, fallback, problem, began)
             except PlacerFailure as second:
-                logger.exception("cycle %d: the fallback %s failed as well", request.cycle, self.fallback)
-                problem = f"{problem}; fallback {self.fallback} failed ({second.kind}): {second.message}"
+                logger.exception("cycle %d: the fallback %s failed as well", request.cycle, fallback)
+                problem = f"{problem}; fallback {fallback} failed ({second.kind}): {second.message}"
         reason = f"not placed: {problem}"
         plan = PlacementPlan((), tuple(Hold(task.run_id, task.key, reason) for task in request.tasks()))
         return self._conclude(request, table, plan, NO_PLACEMENT, problem, began)

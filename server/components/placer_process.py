@@ -47,6 +47,9 @@ TOLD_SHARE = 0.8
 START_PATIENCE_SECONDS = 10.0
 """How long the start of the server waits for a strategy that is loaded to be warm as well."""
 
+COLD_PATIENCE_SECONDS = 0.1
+"""How long a question waits for a worker that is getting warm (compiling, say): runs should not wait for that."""
+
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.5, 60.0
 _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "DATABASE_URL")
 MANY_RUNS = 50
@@ -127,13 +130,15 @@ class PlacerProcess:
     async def place(self, request: PlacementRequest, limit_seconds: float) -> PlacementPlan:
         """Ask the strategy; whatever happens, this returns or raises PlacerFailure within about the limit."""
         async with self._turn:
+            patience = min(limit_seconds, COLD_PATIENCE_SECONDS) if self._is_heating() else limit_seconds
             try:
-                async with asyncio.timeout(limit_seconds):
+                async with asyncio.timeout(patience):
                     await self._await_warm()
+                async with asyncio.timeout(limit_seconds):
                     return await self._exchange(request, limit_seconds)
             except TimeoutError:
                 if self._is_warming() or self._is_heating():
-                    raise PlacerFailure("cold", f"its worker was not ready within {limit_seconds:g} s") from None
+                    raise PlacerFailure("cold", f"its worker was not ready within {patience:g} s") from None
                 await self._replace()
                 raise PlacerFailure(
                     "late",

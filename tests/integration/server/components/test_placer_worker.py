@@ -415,3 +415,16 @@ def test_the_worker_knows_no_secrets_of_the_server(tmp_path: Path, monkeypatch: 
             assert info.source == "[]"
 
     run(scenario())
+
+
+def test_nobody_waits_for_a_strategy_that_gets_warm_even_where_no_fallback_is_named(strategies: str) -> None:
+    async def scenario() -> None:
+        more = {"start_patience_seconds": 0.1, "time_limit_seconds": 60.0, "fallback": None}
+        async with started(f"{strategies}:SlowToWarm", **more) as unit:
+            cold = await unit.decide(REQUESTS["chains_on_unequal_nodes"]())
+            assert (cold.strategy, unit.failures) == ("fifo_greedy", {"cold": 1})
+            assert cold.plan.placements
+            assert cold.problem is not None
+            assert "was not ready within 0.1 s" in cold.problem
+
+    run(scenario())
