@@ -305,7 +305,8 @@ class KubeflowPlatform(PlatformInterface):
         self._chore(self._logs.keep(follower.run_id, key, attempt, pod))
 
     def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str, pod: tuple[str, str] | None) -> None:
-        if pod is not None and self._kube is not None and self._options.is_annotating:
+        may_write = self._options.is_annotating and self.modes.mode == PLACE
+        if pod is not None and self._kube is not None and may_write:
             patch = annotation(reason)
             self._chore(self._kube.patch(PODS, patch, name=pod[1], namespace=pod[0]))
 

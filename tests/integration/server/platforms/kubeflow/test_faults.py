@@ -326,6 +326,19 @@ async def test_it_says_why_a_task_waits(order: Any, word: str, make: Any) -> Non
                 assert any(note.get("mlopx.dev/waiting", "").startswith(word) for note in notes)
 
 
+async def test_a_namespace_that_was_opted_out_is_not_written_to(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.world.has_driver_pods = False
+        for node in ground.double.world.pods.nodes:
+            node.cpu = "50m"
+        ground.platform.modes.mode = "observe"
+        ground.platform.modes.require_place = lambda: None  # a run from before
+        run = await house.submit(waiting)
+        await house.until(run.id, lambda found: any("unschedulable" in task.hold for task in found.tasks.values()))
+        await asyncio.sleep(0.1)
+    assert {call.verb for call in ground.double.kube.calls} <= {"get", "list", "watch"}
+
+
 @component(cpu=1)
 def heavy(a: int = 0) -> int:
     return a
