@@ -91,7 +91,6 @@ async def test_a_server_that_died_after_the_create_call_finds_the_run_again(make
             await house.until(run.id, is_running)
         stored = ground.store.load_run(run.id)
         assert stored.platform_run_id is not None
-        ground.double.world.holding = set()
         async with ground.house() as house:
             await house.pipeline_manager.cancel(run.id)
             run = await house.ended(run.id)
