@@ -186,6 +186,8 @@ class PipelineManager:
             )
         new_id = self._new_run_id(old.name)
         self._platform.admit(new_id, caller or {})
+        if caller is not None:
+            await self._platform.stop_as(old, caller, is_later=True)
         now = self._clock.now()
         change = start_run(new_id, old.graph, parameters=old.parameters, options=old.options, at=now, retry_of=old.id)
         new = await self._journal.create(change)

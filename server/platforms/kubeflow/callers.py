@@ -70,13 +70,13 @@ class Callers:
         """With which the run is stopped, should it turn up in Kubeflow after all."""
         return self._of_stops.get(run_id)
 
-    async def stop(self, run: Run, caller: Mapping[str, str]) -> None:
-        """Stop a run as its caller, before it is written down that somebody wants that.
+    async def stop(self, run: Run, caller: Mapping[str, str], *, is_later: bool = False) -> None:
+        """Stop a run as its caller, before it is written down that somebody wants that; or (`is_later`) be ready to.
 
         Raises UnauthorizedError, ForbiddenError, or PlatformError while Kubeflow is away.
         """
         headers = self.shown_by(caller)
-        await self._told(self._stop(run, headers))
+        await self._told(self._look(run, headers) if is_later else self._stop(run, headers))
         _put(self._of_stops, run.id, headers)
 
     async def look(self, run: Run, caller: Mapping[str, str]) -> None:

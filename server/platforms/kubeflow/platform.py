@@ -152,9 +152,9 @@ class KubeflowPlatform(PlatformInterface):
             if self.health is not None:
                 raise
 
-    async def stop_as(self, run: Run, caller: Mapping[str, str]) -> None:
+    async def stop_as(self, run: Run, caller: Mapping[str, str], *, is_later: bool = False) -> None:
         if self.is_multi_user:
-            await self._callers.stop(run, caller)
+            await self._callers.stop(run, caller, is_later=is_later)
 
     async def look_as(self, run: Run, caller: Mapping[str, str]) -> None:
         if self.is_multi_user:

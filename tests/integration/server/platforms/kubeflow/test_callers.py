@@ -159,6 +159,20 @@ async def test_a_stop_before_a_restart_is_not_asked_for_again_as_the_server(make
     assert one.changers() == {ADA}
 
 
+async def test_a_run_that_another_replaces_is_stopped_as_who_accepted_that(team: Any) -> None:
+    async with team() as one:
+        run = await one.running()
+        with pytest.raises(ForbiddenError):
+            await one.ground.platform.stop_as(run, shows(EVE), is_later=True)
+        await one.ground.platform.stop_as(run, shows(ADA), is_later=True)
+        [record] = one.double.runs.values()
+        assert record.state == "RUNNING"
+        await one.house.pipeline_manager.stop_replaced(run.id, "single-new")
+        run = await one.house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert one.changers() == {ADA}
+
+
 async def test_in_single_user_mode_everybody_may(make: Any) -> None:
     async with make() as ground, ground.house() as house:
         run = await house.submit(single)
