@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -53,3 +55,43 @@ def test_the_answer_can_be_had_as_json() -> None:
     )
     assert ended.exit_code == 0
     assert {one["seeds"] for one in json.loads(ended.stdout)} == {5}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of public data with two graphs and two streams."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "online").mkdir()
+    line = {
+        "id": 0,
+        "arrival": {"0.7": 1.0, "0.95": 1.0, "1.3": 1.0},
+        "seconds_by_type": [[8, 4, 2, 1], [9, 4, 2, 1]],
+        "after": [[], [0]],
+    }
+    for number in range(2):
+        graph = {"run_seconds": [[9, 1], [2, 8 + number]], "edges": [[0, 1, 2.0]], "seconds_per_byte": [[0, 1], [1, 0]]}
+        with gzip.open(tmp_path / "dags" / f"{number}.json.gz", "wt") as file:
+            json.dump(graph, file)
+        with gzip.open(tmp_path / "online" / f"stream-{number}.jsonl.gz", "wt") as file:
+            file.write(json.dumps(line) + "\n")
+    monkeypatch.setenv("MLOPX_BENCH_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("table", "figures"), [("graphs", 1), ("stream-0.95", 3)])
+def test_tables_of_public_data_have_a_pair_per_instance(data: Path, table: str, figures: int) -> None:
+    asked = ["bench", "--placer", "srpt_eft", "--against", "random_random", "--table", table, "--json"]
+    ended = CliRunner().invoke(app, asked)
+    assert ended.exit_code == 0, ended.output
+    found = json.loads(ended.stdout)
+    assert [(one["scenario"], one["seeds"]) for one in found] == [(table, 2)] * figures
+    assert all(one["ratio"] <= 1 for one in found)
+
+
+def test_without_data_the_rest_is_measured_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLOPX_BENCH_DATA", raising=False)
+    monkeypatch.setattr("server.cli.benching.SCENARIOS", ("original-a",))
+    ended = CliRunner().invoke(app, ["bench", "--placer", "custom", "--against", "fifo_greedy"])
+    assert ended.exit_code == 0
+    assert "MLOPX_BENCH_DATA is not set: only scenarios that come with the server, without gpu-cluster" in ended.stderr
+    assert "original-a" in ended.stdout
