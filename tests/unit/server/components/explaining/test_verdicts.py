@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from server.components.explaining.values import NodeVerdict
 from server.components.explaining.verdicts import amount, node_verdicts
@@ -12,7 +13,17 @@ from server.domain.feasibility import holds, is_tolerated
 from server.domain.node import HOSTNAME_LABEL, Node, Snapshot
 from server.domain.placement import PlacementRequest, TaskOption, WaitingTask
 from server.domain.resources import Resources
-from server.testing.contracts.placement_requests import NOW, a_node, a_run, a_task, amounts, requests, some_estimates
+from server.testing.contracts.placement_requests import (
+    GIB,
+    NOW,
+    a_node,
+    a_request,
+    a_run,
+    a_task,
+    amounts,
+    requests,
+    some_estimates,
+)
 
 ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -125,3 +136,19 @@ def test_of_two_options_the_one_that_fits_now_decides() -> None:
     options = (TaskOption("gpu", amounts(gpus=1)), TaskOption("cpu", amounts(cpus=1)))
     found = node_verdicts(a_task("a", options=options), Snapshot(NOW, (a_node("plain"), a_node("fast", gpus=1))))
     assert {one.node: (one.verdict, one.option) for one in found} == {"plain": ("free", "cpu"), "fast": ("free", "gpu")}
+
+
+@ANY
+@given(st.integers(1, 80), st.one_of(st.none(), st.integers(1, 80)))
+def test_too_little_accelerator_memory_is_said_where_it_is_true(needs_gib: int, has_gib: int | None) -> None:
+    has = {} if has_gib is None else {"gpu": has_gib * GIB}
+    node = a_node("a", gpus=1, accelerator_memory_bytes=has)
+    option = TaskOption("default", amounts(gpus=1), needs_gib * GIB)
+    request = a_request([node], [a_run("r", a_task("r", options=(option,)))])
+    (verdict,) = node_verdicts(request.tasks()[0], request.snapshot)
+    assert (verdict.kind == "accelerator-memory") == (has_gib is None or has_gib < needs_gib)
+    if verdict.kind:
+        said = "is not known" if has_gib is None else f"has {has_gib} GiB, the task needs {needs_gib} GiB"
+        assert said in verdict.reason
+        lowered = replace(request.tasks()[0], options=(replace(option, accelerator_memory_bytes=None),))
+        assert node_verdicts(lowered, request.snapshot)[0].verdict == "free"
