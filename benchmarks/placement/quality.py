@@ -18,6 +18,8 @@ from server.planning.search import anytime
 
 SMALL = 100
 """Tasks: up to here a graph is small."""
+ROUNDED = 1e-6
+"""Relative: the files give run times and sizes in about seven digits, and makespans as they were before."""
 WORKFLOW_NODES = (4, 16, 64)
 LONG_SECONDS = 10.0
 """A search that stands in for the best known where nobody has published one."""
@@ -52,7 +54,7 @@ def small_graphs(context: Context) -> Table:
     def against_best(column: str) -> float:
         return geometric_mean(row[columns.index(column)] / row[1] for row in rows)
 
-    beaten = sum(row[-3] < row[-1] * (1 - 1e-9) for row in rows)
+    beaten = sum(row[-3] < row[-1] * (1 - ROUNDED) for row in rows)
     measures = [
         Measure("anytime 0.1 s over the best known, geometric mean", against_best("anytime 0.1 s"), "", most=1.03),
         Measure("anytime 1 s over the best known, geometric mean", against_best("anytime 1 s"), "", most=1.01),

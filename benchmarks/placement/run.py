@@ -24,6 +24,7 @@ TABLES = {
     "small": "benchmarks.placement.quality:small_graphs",
     "large": "benchmarks.placement.quality:large_graphs",
     "workflows": "benchmarks.placement.quality:workflows",
+    "online": "benchmarks.placement.online:online",
     "links": "benchmarks.placement.sharing:shared_links",
     "proofs": "benchmarks.placement.quality:proofs",
     "kernels": "benchmarks.placement.kernels:kernels",
