@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import estimates, idle, kubeflow, overhead, shares, submissions
+from benchmarks import dashboard, estimates, idle, kubeflow, overhead, shares, submissions
 from benchmarks.measure import Measure, keep, show
 
 WIDTH = 150
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Measure]]] = {
     "shares": shares.measure,
     "estimates": estimates.measure,
     "kubeflow": kubeflow.measure,
+    "dashboard": dashboard.measure,
 }
 
 

@@ -38,7 +38,7 @@ memory = "6Gi"
 """
 PIPELINES = ("diamonds", "segments", "languages", "bikes", "digits")
 HISTORY_ROUNDS = 2
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 
 
 def main() -> int:
@@ -68,6 +68,7 @@ def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "STATE_DIR": str(folder / "state"),
         "CLUSTER_FILE": str(folder / "cluster.toml"),
         "AGENT_GRACE_SECONDS": "0",
+        "SHADOW": "srpt_eft",
     }
     command = [sys.executable, "-m", "uvicorn", "server.main:app", "--port", str(port), "--log-level", "error"]
     return subprocess.Popen(command, cwd=ROOT, env=environment)
@@ -86,7 +87,6 @@ def look(http: httpx.Client, port: int, browser: str) -> None:
         pages = {scheme: chromium.new_page(viewport=SIZE, color_scheme=scheme) for scheme in ("light", "dark")}
         base = f"http://127.0.0.1:{port}/ui/#"
         pages["light"].goto(f"{base}/")
-        pages["light"].get_by_role("button", name="1 min").click()
         submit(port)
         submit(port)
         take(pages["light"], f"{base}/", "overview", seconds=2)
@@ -96,6 +96,7 @@ def look(http: httpx.Client, port: int, browser: str) -> None:
         until(lambda: is_idle(http))
         take(pages["light"], f"{base}/runs/{run}/tasks/fit.1", "decision", seconds=2)
         take(pages["dark"], f"{base}/plan?run={run}", "plan", seconds=4)
+        take(pages["light"], f"{base}/strategies", "strategies", seconds=3)
         chromium.close()
 
 
@@ -109,7 +110,10 @@ def submit(port: int) -> None:
 
 def take(page: Any, address: str, name: str, *, seconds: float) -> None:
     """One picture."""
+    page.set_default_timeout(120_000)
     page.goto(address)
+    page.locator("h1").first.wait_for()
+    page.locator(".loading").first.wait_for(state="detached")
     page.wait_for_timeout(seconds * 1000)
     page.screenshot(path=ROOT / "images" / f"dashboard-{name}.png")
     print(f"images/dashboard-{name}.png")

@@ -8,7 +8,7 @@ const WIDEST = 11; // pixels of the widest letters: texts that fit even so are n
 /** As much of a text as a width in pixels holds. */
 export function fitting(text: string, font: string, room: number): string {
   if (text.length * WIDEST < room) return text;
-  const key = `${font} ${text}`;
+  const key = `${room} ${font} ${text}`;
   let found = measured.get(key);
   if (found !== undefined) return found;
   pen ??= document.createElement("canvas").getContext("2d");

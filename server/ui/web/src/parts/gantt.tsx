@@ -58,7 +58,7 @@ export function Gantt({ lanes, from, to, now, label, origin, dense }: {
   const [box, width] = useWidth();
   const [scrolled, setScrolled] = useState(0);
   const present = now ?? to;
-  const left = Math.min(width < 520 ? 92 : 230, Math.max(64, 20 + 7.6 * Math.max(...lanes.map((lane) => lane.label.length), 4)));
+  const left = Math.min(width < 520 ? 92 : 230, Math.max(64, 24 + 8.6 * Math.max(...lanes.map((lane) => lane.label.length), 4)));
   const room = width - left - 10;
   const x = (at: number): number => left + ((Math.min(Math.max(at, from), to) - from) / Math.max(to - from, 1)) * room;
   const height = dense ? 18 : ROW;
