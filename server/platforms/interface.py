@@ -114,8 +114,9 @@ class PlatformInterface(ABC):
     async def stop_as(self, run: Run, caller: Mapping[str, str], *, is_later: bool = False) -> None:
         """Somebody with these request headers asks to stop a run; called before that is written down.
 
-        `is_later`: the run goes on until `cancel` is called; the caller is only checked now. Raises UnauthorizedError or
-        ForbiddenError where the platform does not let the caller.
+        `is_later`: the run goes on until `cancel` is called; the caller is only checked now.
+
+        Raises UnauthorizedError or ForbiddenError where the platform does not let the caller.
         """
         return None  # noqa: RET501 - a body: most platforms leave that to the server
 
