@@ -261,7 +261,18 @@ PLACER: dict[str, Any] = {
 }
 LINK = f"/api/v1/runs/{RUN_ID}"
 ACCEPTED: dict[str, Any] = {"run": NEW, "link": LINK}
-PARTS = ("journal", "nodes", "tracker", "historian", "scheduler", "leadership", "database")
+PARTS = (
+    "journal",
+    "nodes",
+    "tracker",
+    "historian",
+    "scheduler",
+    "leadership",
+    "node history",
+    "schedules",
+    "forecasts",
+    "database",
+)
 CHECKS: dict[str, Any] = {name: {"ok": True, "detail": ""} for name in PARTS}
 BROKEN = {**CHECKS, "database": {"ok": False, "detail": "the database does not answer"}}
 STREAM = (

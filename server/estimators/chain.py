@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from collections.abc import Hashable, Sequence
 
@@ -39,6 +40,7 @@ class ChainEstimator(EstimatorInterface):
     name = "chain"
 
     def __init__(self, *, default_seconds: float = 30.0, overhead_seconds: float = 1.0) -> None:
+        self._turn = threading.RLock()
         self.history = HistoryEstimator()
         self.declared = DeclaredEstimator(overhead_seconds=overhead_seconds)
         self.calibration = Calibration()
@@ -50,9 +52,13 @@ class ChainEstimator(EstimatorInterface):
         self._default_seconds, self._overhead_seconds = default_seconds, overhead_seconds
 
     def estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
-        """One row per profile, without gaps."""
+        """One row per profile, without gaps. Cycles, plans and explanations ask from threads of their own."""
         if not nodes:
             return [[] for _ in profiles]
+        with self._turn:
+            return self._estimate(profiles, nodes)
+
+    def _estimate(self, profiles: Sequence[Profile], nodes: Sequence[Node]) -> list[list[Estimate | None]]:
         speeds = tuple(node.speed for node in nodes)
         if speeds != self._speeds:
             self._speeds = speeds
@@ -97,10 +103,11 @@ class ChainEstimator(EstimatorInterface):
     def observe(self, observations: Sequence[Observation]) -> None:
         """Compare with what would have been predicted, then learn."""
         first_compared = len(observations) - MOST_COMPARED
-        for index, seen in enumerate(observations):
-            if index >= first_compared and seen.state == "succeeded" and 0 <= seen.run_seconds < math.inf:
-                self._compare(seen)
-            self._learn(seen)
+        with self._turn:
+            for index, seen in enumerate(observations):
+                if index >= first_compared and seen.state == "succeeded" and 0 <= seen.run_seconds < math.inf:
+                    self._compare(seen)
+                self._learn(seen)
 
     def _learn(self, seen: Observation) -> None:
         self.history.observe([seen])
