@@ -139,7 +139,7 @@ def _paths(tasks: Sequence[TaskWork]) -> list[str]:
     """A valid path for every task's name, each once."""
     found: dict[str, None] = {}
     for index, task in enumerate(tasks):
-        path = slug(task.name)[:50] or "task"
+        path = slug(task.name)[:50].strip("-") or "task"
         path = path if path[0].isalpha() else f"t{path}"
         found[path if path not in found else f"{path}-{index}"] = None
     return list(found)
