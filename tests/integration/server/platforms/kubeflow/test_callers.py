@@ -176,11 +176,13 @@ async def test_a_run_that_another_replaces_is_stopped_as_who_accepted_that(team:
 
 async def test_in_single_user_mode_everybody_may(make: Any) -> None:
     async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"only"}
         run = await house.submit(single)
         waiting = await house.until(run.id, lambda found: found.platform_run_id is not None)
         await ground.platform.look_as(waiting, {})
         with pytest.raises(ConflictError, match="is still"):
             await house.pipeline_manager.archive(run.id, caller={})
+        ground.double.world.holding = set()
         run = await house.ended(run.id)
         await house.pipeline_manager.archive(run.id, caller={})
         [record] = ground.double.runs.values()
