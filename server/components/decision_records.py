@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 from server.domain.feasibility import explain_unplaceable
 from server.domain.placement import (
@@ -19,7 +20,7 @@ from server.domain.placement import (
 )
 from server.domain.spot import AVOIDED
 from server.placers.halves import Cluster
-from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER
+from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER, UNKNOWN_SECONDS
 from server.planning.needs import Needs, NeedsTable
 
 MOST_CANDIDATES = 8
@@ -57,7 +58,7 @@ class Recorder:
         self._ranked: dict[tuple[int, tuple[int | None, ...]], list[Candidate]] = {}
         self._filtered: dict[int, dict[str, tuple[str, ...]]] = {}
         self._free: dict[int, list[int]] = {}
-        self._starts: dict[tuple[int, int], list[float]] = {}
+        self._starts: dict[int, dict[int, list[tuple[TaskOption, float]]]] = {}
         self._looks = 0
 
     def placed(self, task: WaitingTask, placement: Placement) -> Decision:
@@ -153,9 +154,18 @@ class Recorder:
         key = (id(needs), rows)
         if key not in self._ranked:
             medians = {option.name: self.cluster.medians(row) for option, row in zip(task.options, rows, strict=True)}
-            offers = [offer for node in self._promising(needs, medians) for offer in self._offers(needs, node, medians)]
-            offers.sort(key=lambda offer: (offer[0], self.cluster.nodes[offer[1]].name))
-            self._ranked[key] = [self._candidate(task, *offer) for offer in offers[: MOST_CANDIDATES + 1]]
+            nodes = self._promising(needs, medians)
+            starts = self._starts_on(needs, nodes)
+            offers = [
+                (start + medians[option.name][node], node, option, start)
+                for node in nodes
+                for option, start in starts[node]
+            ]
+            offers.sort(key=itemgetter(0, 1))
+            best = {offer[1]: offer for offer in reversed(offers)} if len(medians) > 1 else {}
+            kept = [offer for offer in offers if best.get(offer[1], offer) is offer][: MOST_CANDIDATES + 1]
+            bands = dict(zip(medians, rows, strict=True))
+            self._ranked[key] = [self._candidate(bands[offer[2].name], *offer) for offer in kept]
         return self._ranked[key]
 
     def _promising(self, needs: Needs, medians: Mapping[str, Sequence[float]]) -> Sequence[int]:
@@ -179,22 +189,17 @@ class Recorder:
             self._free[id(needs)] = [node for node in nodes if self.cluster.has_room(needs, node, 0.0)]
         return self._free[id(needs)]
 
-    def _offers(
-        self, needs: Needs, node: int, medians: Mapping[str, Sequence[float]]
-    ) -> list[tuple[float, int, TaskOption, float]]:
-        """The option that ends first on a node: (finish, node, option, start), infinite where its room never comes."""
-        if (id(needs), node) not in self._starts:
-            line = self.cluster.timelines[node]
-            self._starts[id(needs), node] = [line.earliest_start(one.requests, 0.0) for one in needs.options[node]]
-        starts = self._starts[id(needs), node]
-        offers = [
-            (start + medians[option.name][node], node, option, start)
-            for option, start in zip(needs.options[node], starts, strict=True)
-        ]
-        return offers if len(offers) == 1 else [min(offers, key=lambda offer: offer[0])]
+    def _starts_on(self, needs: Needs, nodes: Sequence[int]) -> Mapping[int, Sequence[tuple[TaskOption, float]]]:
+        """When each option could start on these nodes (and maybe others), infinite where its room never comes."""
+        known = self._starts.setdefault(id(needs), {})
+        for node in nodes:
+            if node not in known:
+                start = self.cluster.timelines[node].earliest_start
+                known[node] = [(option, start(option.requests, 0.0)) for option in needs.options[node]]
+        return known
 
-    def _candidate(self, task: WaitingTask, finish: float, node: int, option: TaskOption, start: float) -> Candidate:
-        band = self.cluster.estimate(task, option, node) or _unknown(self.cluster.seconds(task, option, node))
+    def _candidate(self, row: int | None, finish: float, node: int, option: TaskOption, start: float) -> Candidate:
+        band = self.cluster.cell(row, node) or _unknown(UNKNOWN_SECONDS)
         is_offered = start < NEVER
         return Candidate(
             node=self.cluster.nodes[node].name,

@@ -70,9 +70,12 @@ class Cluster:
 
     def estimate(self, task: WaitingTask, option: TaskOption, node: int) -> Estimate | None:
         """The prediction, if there is one."""
-        estimates, column = self.request.estimates, self._columns[node]
-        row = estimates.profile_of.get((task.run_id, task.key, option.name))
-        return None if row is None or column is None else estimates.table[row][column]
+        return self.cell(self.request.estimates.profile_of.get((task.run_id, task.key, option.name)), node)
+
+    def cell(self, row: int | None, node: int) -> Estimate | None:
+        """The prediction in one row of the estimates, if there is one."""
+        column = self._columns[node]
+        return None if row is None or column is None else self.request.estimates.table[row][column]
 
     def seconds(self, task: WaitingTask, option: TaskOption, node: int) -> float:
         """Predicted median run time."""
