@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from server.planning.kernels.ground import Plan
 
 OCTETS_FROM = 100
-"""Nodes from which on bounds on eight of them pay."""
+"""Nodes from which on bounds on eight of them at a time pay."""
 
 
 class Builder:

@@ -12,7 +12,7 @@ import numpy as np
 from server.planning.kernels.compiling import compiled, part
 from server.planning.kernels.exclusive import best_of_alike, best_of_all, chain, row_seconds
 from server.planning.kernels.ground import Ground, Lanes, Plan
-from server.planning.kernels.octets import OCTET, best_by_octets, summarise
+from server.planning.kernels.octets import best_by_octets, summarise
 from server.planning.kernels.transfers import raise_arrival
 from server.planning.problem import Floats, Ints
 
@@ -97,7 +97,7 @@ def decode_uniform(ground: Ground, lanes: Lanes, plan: Plan, order: Ints, lows: 
         if j >= 0:
             chain(task, j, at, takes[j], tail, prev, ready_at, gap_end, gap_most, start, finish)
             if octets > 0:
-                summarise(j // OCTET, ready_at, gap_end, gap_most, summary)
+                summarise(j % octets, ready_at, gap_end, gap_most, summary)
 
 
 @part

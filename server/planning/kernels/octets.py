@@ -1,9 +1,9 @@
 """HEFT on many nodes of a uniform network: most of the matrix of seconds is read once, for the ranks, and never again.
 
-An octet is eight nodes next to each other, whose seconds share a cache line. While a row is read for its mean, the
-least seconds of each octet are kept (a sixteenth of the matrix, as float32). Later they bound how early an octet can
-end the task, and only octets whose bound reaches the best node found so far are looked at: branch and bound, one level
-deep.
+An octet is every m/8-th node: eight that are equally far apart, so that the least seconds of all octets come of long
+plain loops. They are kept while a row is read for its mean (a sixteenth of the matrix, as float32). Later they bound
+how early an octet can end the task, and only octets whose bound reaches the best node found so far are looked at:
+branch and bound, one level deep.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ DOWN, LARGEST = 1 - 2.0**-23, 3e38
 
 
 @part
-def read_row(values: Floats, lows: Floats) -> float:
-    """The sum of a row of seconds; fills [m / 8] the least of each octet, or a little below."""
+def read_row(values: Floats, lows: Floats, room: Floats) -> float:
+    """The sum of a row of seconds; fills [m / 8] the least of each octet, or a little below. `room` is for [m / 8]."""
+    octets = len(lows)
     total = 0.0
-    whole = len(values) // OCTET
-    for o in range(whole):
-        a, b, c, d, e, f, g, h = values[OCTET * o : OCTET * o + OCTET]
-        least = min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
-        lows[o] = np.float32(min(least * DOWN, LARGEST))
-        total += ((a + b) + (c + d)) + ((e + f) + (g + h))
-    if whole < len(lows):
-        lows[whole] = LARGEST
-    for j in range(OCTET * whole, len(values)):
-        lows[whole] = min(lows[whole], np.float32(values[j] * DOWN))
+    for j in range(len(values)):
         total += values[j]
+    for o in range(octets):
+        room[o] = values[o]
+    for begin in range(octets, len(values), octets):
+        segment = values[begin : begin + octets]
+        for o in range(len(segment)):
+            room[o] = min(room[o], segment[o])
+    for o in range(octets):
+        lows[o] = np.float32(min(room[o] * DOWN, LARGEST))
     return total
 
 
@@ -63,10 +63,10 @@ def best_by_octets(
         o = likely if k < 0 else k
         if k == likely or bounds[o] > best or (k == -2 and host < 0):
             continue
-        begin, end, ready = OCTET * o, min(OCTET * o + OCTET, len(takes)), elsewhere
+        begin, end, ready = o, len(takes), elsewhere
         if k == -2:
             begin, end, ready = host, host + 1, here
-        for j in range(begin, end):
+        for j in range(begin, end, len(bounds)):
             at = max(ready, ready_at[j])
             if ready + takes[j] <= min(best, gap_end[j]) and takes[j] <= gap_most[j]:
                 at = walk_gaps(tail[j], prev, start, finish, opens[j], ready, takes[j], at)
@@ -80,7 +80,7 @@ def summarise(o: int, ready_at: Floats, gap_end: Floats, gap_most: Floats, summa
     """Keep what an octet's nodes have at best, in rows 1 to 3 of [4, m / 8]: idle from, a gap that ends at, a gap as
     long as. Row 0 is room for bounds."""
     idle_from, until, most = np.inf, 0.0, 0.0
-    for j in range(OCTET * o, min(OCTET * o + OCTET, len(ready_at))):
+    for j in range(o, len(ready_at), summary.shape[1]):
         idle_from = min(idle_from, ready_at[j])
         until = max(until, gap_end[j])
         most = max(most, gap_most[j])

@@ -118,9 +118,10 @@ def upward(ground: Ground, order: Ints, rank: Floats, lows: Floats) -> Floats:
         ground.is_plain,
     )
     first, source, size = ground.first, ground.source, ground.bytes
+    room = np.zeros(lows.shape[1])
     for t in range(len(rank)):  # forwards: memory is fetched ahead in that direction only
         if lows.shape[1] > 0:
-            mean[t] = read_row(seconds[row[t]], lows[row[t]]) / seconds.shape[1]
+            mean[t] = read_row(seconds[row[t]], lows[row[t]], room) / seconds.shape[1]
         if lows.shape[1] == 0 or mean[t] == np.inf:
             mean[t] = mean_seconds(seconds, row, first_mode, is_shared, is_plain, t, weight)
     rank[:] = 0.0
