@@ -173,13 +173,19 @@ class Model:
             self._load(here, np.array(whole[:count]), whole[count])
 
     def _load(self, here: Ints, amounts: Whole, room: int) -> None:
-        """All that a node does, between the earliest start and what must follow, is over before the last end."""
+        """All that a node does, between the earliest start and what must follow, is over before the last end; a node
+        that does nothing delays nothing, however late it opens."""
         if len(self.last) == 1 and room * self.upper < 2**60:
             area = sum(
                 int(a) * int(self.took[way]) * self.is_taken[int(way)] for way, a in zip(here, amounts, strict=True)
             )
             outside = int(self.head[here].min()) + int(self.tail[here].min())
-            self.model.add(area + room * outside <= room * self.last[0])
+            is_used: Any = 1
+            if outside:
+                is_used = self.model.new_bool_var("")
+                for way in here:
+                    self.model.add_implication(self.is_taken[int(way)], is_used)
+            self.model.add(area + room * outside * is_used <= room * self.last[0])
 
     def _held(self, node: int, resource: int) -> list[tuple[int, int, float]]:
         """Begin, end and amount of what is held, in steps that never exceed what the node has."""

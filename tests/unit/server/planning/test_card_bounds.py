@@ -12,7 +12,7 @@ from server.planning.bounds import makespan_bound
 from server.planning.card_bounds import makespan_bound_on_cards
 from server.planning.exact import prove
 from server.planning.prediction import predict
-from server.planning.problem import NEVER, Network, Problem, Sharing, exclusive_problem
+from server.planning.problem import NEVER, Network, Problem, Sharing, exclusive_problem, no_edges
 from server.planning.schedule import UNPLACED
 from server.testing.small_problems import best_by_trying, edges_of, problems
 
@@ -51,6 +51,13 @@ def test_a_card_carries_what_all_tasks_of_its_node_send() -> None:
     rows = [[1.0, NEVER], [1.0, NEVER], [NEVER, 1.0], [NEVER, 1.0]]
     problem = on_cards(rows, {(0, 2): 10.0, (1, 3): 10.0})
     assert bound_of(problem) == pytest.approx(22.0, rel=1e-5)
+
+
+def test_a_node_that_opens_late_and_is_not_used_raises_no_bound() -> None:
+    problem = replace(exclusive_problem(np.ones((3, 2)), no_edges(3), Network()), opens=np.array([5.0, 0.0]))
+    all_late = predict(problem, prove(problem, seconds=0).schedule)
+    late = replace(all_late, node=np.zeros(3, np.int32), start=np.array([5.0, 6, 7]), finish=np.array([6.0, 7, 8]))
+    assert makespan_bound_on_cards(problem, late, seconds=20, workers=1) == pytest.approx(3.0)
 
 
 def test_a_plan_that_leaves_a_task_out_bounds_nothing() -> None:
