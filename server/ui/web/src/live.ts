@@ -83,7 +83,8 @@ interface Entry {
 const entries = new Map<string, Entry>();
 const MOST_KNOWN = 60;
 const PAUSE = 700;
-const SHARE = 4; // an answer that took long is not asked for again before some times as long
+const SHARE = 4; // an answer that took long is not asked for again before some times as long,
+const LONGEST_PAUSE = 5000; // but one that waited for a server to start is
 
 function entryOf(path: string): Entry {
   let found = entries.get(path);
@@ -118,7 +119,7 @@ async function load(entry: Entry): Promise<void> {
 
 function soon(entry: Entry): void {
   if (entry.timer || !entry.drawers.size) return;
-  const wait = Math.max(0, Math.max(PAUSE, SHARE * entry.took) - (Date.now() - entry.at));
+  const wait = Math.max(0, Math.max(PAUSE, Math.min(SHARE * entry.took, LONGEST_PAUSE)) - (Date.now() - entry.at));
   entry.timer = window.setTimeout(() => { entry.timer = 0; void load(entry); }, wait);
 }
 
