@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import fcntl
 import logging
 import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from server.api.services import Services
 from server.cluster.embedded import EmbeddedNodes
-from server.cluster.interface import NodeSourceInterface
 from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.profiles import read_profiles
 from server.components.bus import Bus
@@ -43,13 +41,13 @@ from server.components.timeline import Timeline
 from server.components.tracker import Tracker
 from server.connecting import (
     Connected,
-    connect_kubeflow,
     growable_groups,
     make_observer,
+    make_platform,
     make_replacer,
     measured_loads,
 )
-from server.domain.errors import ConfigurationError, MlopxError
+from server.domain.errors import MlopxError
 from server.domain.node import Node
 from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
@@ -59,10 +57,8 @@ from server.looking_back import Parts, holdout_of, look_back, rule_of
 from server.observing import observing
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.platform import KubeflowPlatform
-from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
-from server.platforms.local.platform import LocalPlatform
-from server.platforms.local.secret_files import read_secret
 from server.settings import Settings
+from server.state_folder import prepare_state, sole_user
 from server.stores.files import FileArtifactStore
 from server.stores.interface import RunStoreInterface
 from server.stores.sql import SqlRunStore
@@ -95,9 +91,12 @@ async def _compose(
     stack.push_async_callback(bus.aclose)
     journal = Journal(store, bus)
     artifacts = FileArtifactStore(state / "artifacts")
-    platform, source = make_platform(
-        settings, state, artifacts, clock, node_of=lambda name: node_manager.current().node(name)
-    )
+
+    def node_of(name: str) -> Node | None:
+        return node_manager.current().node(name)
+
+    platform, source = make_platform(settings, state, artifacts, clock, node_of=node_of)
+    max_hold_seconds = settings.max_hold if platform.name == "kubeflow" else None
     estimator = ChainEstimator()
     node_manager = NodeManager(
         sources=[
@@ -119,11 +118,11 @@ async def _compose(
         fallback="fifo_greedy" if platform.name == "local" else None,
         time_limit_seconds=settings.placer_time_limit,
         binding=platform.binding,
-        max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
+        max_hold_seconds=max_hold_seconds,
     )
 
     estimate = partial(build_estimates, estimator=estimator)
-    spot_nodes = SpotNodes(lambda name: node_manager.current().node(name))
+    spot_nodes = SpotNodes(node_of)
     cycle_settings = CycleSettings(settings.objective, settings.seed, settings.placer_time_limit)
     scheduler = Scheduler(
         journal=journal,
@@ -135,7 +134,7 @@ async def _compose(
         clock=clock,
         settings=cycle_settings,
         wait_seconds=settings.wait_interval,
-        max_hold_seconds=settings.max_hold if platform.name == "kubeflow" else None,
+        max_hold_seconds=max_hold_seconds,
         advise=spot_nodes.advised,
         platforms_rule=rule_of(settings, platform, lambda: new_id(8)),
     )
@@ -147,7 +146,7 @@ async def _compose(
         store=store,
         learn=estimator.observe,
         teach=estimator.teach,
-        node_of=lambda name: node_manager.current().node(name),
+        node_of=node_of,
         defaults=platform.defaults,
     )
     supervisor = Supervisor(clock)
@@ -179,6 +178,7 @@ async def _compose(
     }
     if isinstance(source, KubernetesNodes):
         parts["kubernetes"] = source.run_forever
+    shadowing = Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings)
     if isinstance(platform, KubeflowPlatform):
         observer = make_observer(
             Connected(platform, None),
@@ -186,8 +186,8 @@ async def _compose(
             state,
             now=clock.now,
             keep=historian.keep,
-            node_of=lambda name: node_manager.current().node(name),
-            shadow=Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings).nodes,
+            node_of=node_of,
+            shadow=shadowing.nodes,
         )
         parts["observer"] = observer.observe_forever
     for name, part in parts.items():
@@ -220,7 +220,6 @@ async def _compose(
         holdout=holdout_of(settings),
     )
     if isinstance(platform, KubeflowPlatform) and settings.replace_after:
-        shadowing = Shadowing(decision_unit, node_manager, estimate, clock, cycle_settings)
         replacer = make_replacer(platform, settings, pipeline_manager, journal, shadowing, clock)
         journal.listen(replacer.notice)
         supervisor.start("replacer", lambda: replacer.look_forever(settings.update_interval))
@@ -277,80 +276,6 @@ async def _compose(
         max_upload_bytes=settings.max_upload_bytes,
         pipelines_dir=settings.pipelines_dir,
     )
-
-
-def make_platform(
-    settings: Settings,
-    state: Path,
-    artifacts: FileArtifactStore,
-    clock: SteadyClock,
-    *,
-    node_of: Callable[[str], Node | None],
-) -> tuple[PlatformInterface, NodeSourceInterface | None]:
-    """The platform that the settings name, and its node source, if it has one besides itself.
-
-    Raises ConfigurationError.
-    """
-    if settings.platform_name == "kubeflow":
-        connected = connect_kubeflow(settings, state, now=clock.now, node_of=node_of)
-        return connected.platform, connected.source
-    return _local_platform(settings, state, artifacts, clock), None
-
-
-def _local_platform(
-    settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
-) -> PlatformInterface:
-    if settings.cluster_file is not None:
-        cluster = read_cluster(settings.cluster_file, usable_cores())
-    else:
-        cluster = default_cluster(usable_cores(), usable_memory_bytes())
-    for warning in cluster.warnings:
-        log.warning("%s", warning)
-    volumes = dict(cluster.volumes)
-    if settings.datasets_path.is_dir():
-        for name in ("datasets", "datasets-pvc"):
-            volumes.setdefault(name, settings.datasets_path.resolve())
-    return LocalPlatform(
-        cluster=cluster.with_volumes(volumes),
-        state=state,
-        artifacts=artifacts,
-        secret=lambda name, key: read_secret(settings.secrets_dir, name, key),
-        grace_seconds=settings.agent_grace_seconds,
-        now=clock.now,
-    )
-
-
-def prepare_state(folder: Path) -> Path:
-    """Make the state folder. Raises ConfigurationError if it cannot be written."""
-    state = folder.absolute()
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        probe = state / f".probe-{os.getpid()}"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"the state folder {state} cannot be written: {error.strerror}", hint="set STATE_DIR to another folder"
-        ) from error
-    return state
-
-
-@contextlib.contextmanager
-def sole_user(state: Path) -> Iterator[None]:
-    """Hold the state folder for this process alone. Raises ConfigurationError naming who has it."""
-    with open(state / "server.lock", "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            raise ConfigurationError(
-                f"another server (process {lock.read().strip() or 'unknown'}) already uses {state}",
-                hint="stop it, or give this one a STATE_DIR of its own; several servers share PostgreSQL, not SQLite",
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 def new_id(size: int) -> str:

@@ -1,4 +1,4 @@
-"""Connects to Kubeflow Pipelines, Kubernetes and Prometheus as the settings say; bootstrap stands on it."""
+"""Makes the platform of the settings, and connects to Kubeflow Pipelines, Kubernetes and Prometheus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import queries
 from server.cluster.static_file import StaticFileNodes, read_nodes
-from server.components.clock import Clock
+from server.components.clock import Clock, SteadyClock
 from server.components.journal import Journal
 from server.components.pipeline_manager import PipelineManager
 from server.components.replacing import Replacer
@@ -28,6 +28,7 @@ from server.domain.placement import DEFAULT_OPTION
 from server.estimators.classes import node_class
 from server.kube.access import Access, find_access
 from server.kube.client import KubeClient
+from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
@@ -36,7 +37,11 @@ from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.placing import PlacementMode
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
+from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
+from server.platforms.local.platform import LocalPlatform
+from server.platforms.local.secret_files import read_secret
 from server.settings import Settings
+from server.stores.files import FileArtifactStore
 from server.stores.interface import FinishedAttempt
 
 log = logging.getLogger(__name__)
@@ -48,6 +53,47 @@ class Connected:
 
     platform: KubeflowPlatform
     source: KubernetesNodes | None
+
+
+def make_platform(
+    settings: Settings,
+    state: Path,
+    artifacts: FileArtifactStore,
+    clock: SteadyClock,
+    *,
+    node_of: Callable[[str], Node | None],
+) -> tuple[PlatformInterface, NodeSourceInterface | None]:
+    """The platform that the settings name, and its node source, if it has one besides itself.
+
+    Raises ConfigurationError.
+    """
+    if settings.platform_name == "kubeflow":
+        connected = connect_kubeflow(settings, state, now=clock.now, node_of=node_of)
+        return connected.platform, connected.source
+    return _local_platform(settings, state, artifacts, clock), None
+
+
+def _local_platform(
+    settings: Settings, state: Path, artifacts: FileArtifactStore, clock: SteadyClock
+) -> PlatformInterface:
+    if settings.cluster_file is not None:
+        cluster = read_cluster(settings.cluster_file, usable_cores())
+    else:
+        cluster = default_cluster(usable_cores(), usable_memory_bytes())
+    for warning in cluster.warnings:
+        log.warning("%s", warning)
+    volumes = dict(cluster.volumes)
+    if settings.datasets_path.is_dir():
+        for name in ("datasets", "datasets-pvc"):
+            volumes.setdefault(name, settings.datasets_path.resolve())
+    return LocalPlatform(
+        cluster=cluster.with_volumes(volumes),
+        state=state,
+        artifacts=artifacts,
+        secret=lambda name, key: read_secret(settings.secrets_dir, name, key),
+        grace_seconds=settings.agent_grace_seconds,
+        now=clock.now,
+    )
 
 
 def connect_kubeflow(

@@ -41,7 +41,7 @@ def _row(name: str, look: Callable[[Settings], str], settings: Settings) -> Row:
 
 
 def _state(settings: Settings) -> str:
-    from server.bootstrap import prepare_state
+    from server.state_folder import prepare_state
 
     return str(prepare_state(settings.state_dir))
 

@@ -54,8 +54,8 @@ def observed(json: Json = False) -> None:
 
 
 async def _learn(settings: Settings, back: timedelta) -> Learned:
-    from server.bootstrap import prepare_state, sole_user
     from server.connecting import connect_kubeflow, make_observer
+    from server.state_folder import prepare_state, sole_user
     from server.stores.sql import SqlRunStore
 
     def now() -> datetime:

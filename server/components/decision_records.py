@@ -153,7 +153,8 @@ class Recorder:
         rows = tuple(profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
         key = (id(needs), rows)
         if key not in self._ranked:
-            medians = {option.name: self.cluster.medians(row) for option, row in zip(task.options, rows, strict=True)}
+            row_of = {option.name: row for option, row in zip(task.options, rows, strict=True)}
+            medians = {name: self.cluster.medians(row) for name, row in row_of.items()}
             nodes = self._promising(needs, medians)
             starts = self._starts_on(needs, nodes)
             offers = [
@@ -161,11 +162,11 @@ class Recorder:
                 for node in nodes
                 for option, start in starts[node]
             ]
-            offers.sort(key=itemgetter(0, 1))
-            best = {offer[1]: offer for offer in reversed(offers)} if len(medians) > 1 else {}
-            kept = [offer for offer in offers if best.get(offer[1], offer) is offer][: MOST_CANDIDATES + 1]
-            bands = dict(zip(medians, rows, strict=True))
-            self._ranked[key] = [self._candidate(bands[offer[2].name], *offer) for offer in kept]
+            best: dict[int, tuple[float, int, TaskOption, float]] = {}
+            for offer in sorted(offers, key=itemgetter(0, 1)):
+                best.setdefault(offer[1], offer)  # what ends later on the same node is left out
+            kept = list(best.values())[: MOST_CANDIDATES + 1]
+            self._ranked[key] = [self._candidate(row_of[offer[2].name], *offer) for offer in kept]
         return self._ranked[key]
 
     def _promising(self, needs: Needs, medians: Mapping[str, Sequence[float]]) -> Sequence[int]:

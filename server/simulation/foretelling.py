@@ -51,7 +51,7 @@ def coverage(case: Case, *, every: int = 40, most_runs: int = 40) -> Coverage:
             bands.extend(_bands(simulation, request, outcome, track, most_runs))
         return outcome
 
-    simulation.decider.unit.decide_now = watching  # type: ignore[method-assign]
+    simulation.decider.unit.decide_now = watching  # type: ignore[method-assign]  # to look on
     ends = {run.run_id: run.finished_at for run in simulation.run().runs}
     below = sum(ends[run] < low for run, low, _ in bands)
     above = sum(ends[run] > high for run, _, high in bands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -198,5 +199,22 @@ def define(tmp_path: Path) -> Callable[[str, str], Path]:
         path = tmp_path / f"{name}.py"
         path.write_text(textwrap.dedent(source))
         return path
+
+    return write
+
+
+@pytest.fixture
+def kubeconfig_for(tmp_path: Path) -> Callable[[str], str]:
+    """Writes the kubeconfig of an API server at a URL; its path."""
+
+    def write(url: str) -> str:
+        path = tmp_path / "kubeconfig"
+        document = {
+            "current-context": "double",
+            "contexts": [{"name": "double", "context": {"cluster": "double"}}],
+            "clusters": [{"name": "double", "cluster": {"server": url}}],
+        }
+        path.write_text(json.dumps(document))
+        return str(path)
 
     return write

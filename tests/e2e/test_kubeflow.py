@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,23 +32,14 @@ def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a test with the machine's clock
 
 
-def a_kubeconfig(folder: Path, url: str) -> Path:
-    path = folder / "kubeconfig"
-    document = {
-        "current-context": "double",
-        "contexts": [{"name": "double", "context": {"cluster": "double"}}],
-        "clusters": [{"name": "double", "cluster": {"server": url}}],
-    }
-    path.write_text(json.dumps(document))
-    return path
-
-
-async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(make_server: Any, tmp_path: Path) -> None:
+async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
+    make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
+) -> None:
     nodes = [VirtualNode("one", cpu="2"), VirtualNode("two", cpu="2")]
     double = KubeflowDouble(tmp_path / "double", nodes, now=now)
     double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
     async with double.serve() as (url, kube_url):
-        kubeconfig = str(a_kubeconfig(tmp_path, kube_url))
+        kubeconfig = kubeconfig_for(kube_url)
         settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig, "UPDATE_INTERVAL": "0.2", "CLUSTER_FILE": ""}
         server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60")
         try:
@@ -77,14 +68,14 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(make_s
 
 @pytest.mark.parametrize("seed", [4])
 async def test_runs_on_kubeflow_survive_kills_of_the_server_at_random_moments(
-    make_server: Any, tmp_path: Path, seed: int
+    make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path, seed: int
 ) -> None:
     """Whatever was acknowledged is in Kubeflow exactly once, every task ran once, and every end is known."""
     draw = random.Random(seed)
     double = KubeflowDouble(tmp_path / "double", [VirtualNode("one"), VirtualNode("two")], now=now)
     double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
     async with double.serve() as (url, kube_url):
-        kubeconfig = str(a_kubeconfig(tmp_path, kube_url))
+        kubeconfig = kubeconfig_for(kube_url)
         settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig, "UPDATE_INTERVAL": "0.2", "CLUSTER_FILE": ""}
         server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60", ENABLE_CACHING="false")
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,23 +31,14 @@ def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a test with the machine's clock
 
 
-def a_kubeconfig(folder: Path, url: str) -> Path:
-    path = folder / "kubeconfig"
-    document = {
-        "current-context": "double",
-        "contexts": [{"name": "double", "context": {"cluster": "double"}}],
-        "clusters": [{"name": "double", "cluster": {"server": url}}],
-    }
-    path.write_text(json.dumps(document))
-    return path
-
-
-async def test_a_run_on_kubeflow_is_explained_planned_and_may_be_left_out(make_server: Any, tmp_path: Path) -> None:
+async def test_a_run_on_kubeflow_is_explained_planned_and_may_be_left_out(
+    make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
+) -> None:
     nodes = [VirtualNode("one", cpu="2"), VirtualNode("two", cpu="2")]
     double = KubeflowDouble(tmp_path / "double", nodes, now=now)
     double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
     async with double.serve() as (url, kube_url):
-        settings = {"KFP_URL": url, "KUBECONFIG": str(a_kubeconfig(tmp_path, kube_url)), "UPDATE_INTERVAL": "0.2"}
+        settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig_for(kube_url), "UPDATE_INTERVAL": "0.2"}
         server = make_server(**settings, CLUSTER_FILE="", PLACER="fifo_greedy", PLACER_TIME_LIMIT="60", HOLDOUT="50%")
         try:
             await asyncio.to_thread(server.start)

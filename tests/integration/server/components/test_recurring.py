@@ -79,7 +79,7 @@ class Server:
 
     async def at(self, *when: int, zone: Any = UTC) -> None:
         """Set the clock to an instant of 2026, and let what is due happen."""
-        self.clock.instant = datetime(2026, *when, tzinfo=zone).astimezone(UTC)  # type: ignore[arg-type]
+        self.clock.instant = datetime(2026, *when, tzinfo=zone).astimezone(UTC)  # type: ignore[arg-type]  # a date's parts
         await self.recurrence.turn()
 
     async def add(self, **wanted: Any) -> Schedule:

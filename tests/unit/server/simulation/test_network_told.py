@@ -40,7 +40,7 @@ def make_case(data: str, placer: str = "online") -> Case:
         arrivals=[Arrival(200.0 * number, f"r{number}", work) for number in range(6)],
         rules=Rules(placer),
         nature=Nature(wires=Wires("cards", 1e8)),
-        telling=Telling(data=data),  # type: ignore[arg-type]
+        telling=Telling(data=data),  # type: ignore[arg-type]  # a literal
     )
 
 

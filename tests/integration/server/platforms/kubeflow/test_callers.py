@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -190,7 +191,7 @@ async def test_in_single_user_mode_everybody_may(make: Any) -> None:
 
 
 def test_this_servers_own_token_is_nobodys_credential() -> None:
-    client: Any = KfpClient("http://127.0.0.1:9", identity=Identity(), now=lambda: None)  # type: ignore[arg-type,return-value]
+    client = KfpClient("http://127.0.0.1:9", identity=Identity(), now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
     callers = Callers(client, namespace="team", user_header="kubeflow-userid", own_token="ours")
     with pytest.raises(UnauthorizedError):
         callers.shown_by({"authorization": "Bearer ours"})

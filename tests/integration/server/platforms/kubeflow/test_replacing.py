@@ -128,9 +128,9 @@ async def test_a_crash_between_the_two_runs_leaves_one_that_waits_until_the_othe
     async with make() as ground, ground.house(max_hold_seconds=0, placement="require") as house:
         found = replacer(ground, house)
         run = await looked(found, house, await stuck_run(ground, house, is_caching=False))
-        stop, house.pipeline_manager.stop_replaced = house.pipeline_manager.stop_replaced, _nothing  # type: ignore
+        stop, house.pipeline_manager.stop_replaced = house.pipeline_manager.stop_replaced, _nothing  # type: ignore[method-assign]  # dies
         new = await house.pipeline_manager.replace(run.id)
-        house.pipeline_manager.stop_replaced = stop  # type: ignore[method-assign]
+        house.pipeline_manager.stop_replaced = stop  # type: ignore[method-assign]  # back again
         await house.scheduler.cycle()
         assert (await house.journal.run(new.id)).dispatched_at is None
         await found.look()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from server.components.clock import Clock
 from server.components.remembering.node_history import NodeHistory, read_lives
@@ -58,7 +59,7 @@ async def test_what_vanished_while_no_server_looked_is_gone() -> None:
     for second, names in ((0, "ab"), (100, "b")):
         clock.at = BEGIN + timedelta(seconds=second)
         nodes = [a_node(name) for name in names]
-        await NodeHistory(store=store, nodes=lambda nodes=nodes: nodes, clock=clock, every_seconds=5).look()  # type: ignore[misc]
+        await NodeHistory(store=store, nodes=partial(list, nodes), clock=clock, every_seconds=5).look()
     lives = read_lives(store)
     assert lives["a"].spans == ((BEGIN, BEGIN + timedelta(seconds=100)),)
     assert lives["b"].spans == ((BEGIN, None),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +15,10 @@ from server.domain.run import TaskKey
 from server.testing.contracts.placement_requests import a_node, a_request, a_run, a_task, requests
 
 
-def plan(request: PlacementRequest, nodes: dict[str, str], **more: object) -> PlacementPlan:
+def plan(request: PlacementRequest, nodes: dict[str, str], **more: Any) -> PlacementPlan:
     """Every task on the node named for it."""
     return PlacementPlan(
-        tuple(Placement(task.run_id, task.key, nodes[task.key.path], **more) for task in request.tasks())  # type: ignore[arg-type]
+        tuple(Placement(task.run_id, task.key, nodes[task.key.path], **more) for task in request.tasks())
     )
 
 

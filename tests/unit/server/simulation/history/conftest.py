@@ -106,7 +106,7 @@ def recorded(placer: str, *, count: int = 12, losses: tuple[Loss, ...] = ()) -> 
         store.add_decisions(outcome.decisions)
         return outcome
 
-    simulation.decider.unit.decide_now = decide_and_keep  # type: ignore[method-assign]
+    simulation.decider.unit.decide_now = decide_and_keep  # type: ignore[method-assign]  # to look on
     finished = simulation.run()
     for run in ended.values():
         store.create_run(run, [])

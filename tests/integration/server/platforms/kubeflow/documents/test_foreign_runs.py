@@ -22,7 +22,7 @@ open(sys.argv[3], "w").write(str(int(float(sys.argv[1]) + float(sys.argv[2]))))
 
 
 @dsl.container_component
-def add(left: int, right: int, out: dsl.OutputPath(int)):  # type: ignore[valid-type]
+def add(left: int, right: int, out: dsl.OutputPath(int)):  # type: ignore[valid-type]  # as the SDK wants it
     return dsl.ContainerSpec(image="python:3.11", command=["python3", "-c", SCRIPT], args=[left, right, out])
 
 
