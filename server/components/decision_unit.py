@@ -163,8 +163,7 @@ class DecisionUnit:
         began = self._monotonic()
         request, table = self._prepared(request)
         try:
-            plan = _ask(self._here(), request)
-            _check(request, plan, table)
+            plan = ask(self._here(), request, table)
         except PlacerFailure as failure:
             return self._fall_back(request, table, failure, began)
         return self._conclude(request, table, plan, self._name(), None, began)
@@ -217,8 +216,7 @@ class DecisionUnit:
         problem = f"placer {self.placer} failed ({failure.kind}): {failure.message}"
         if fallback is not None and fallback != self.placer:
             try:
-                plan = _ask(self._fallback_placer(fallback), request)
-                _check(request, plan, table)
+                plan = ask(self._fallback_placer(fallback), request, table)
                 return self._conclude(request, table, plan, fallback, problem, began)
             except PlacerFailure as second:
                 logger.exception("cycle %d: the fallback %s failed as well", request.cycle, fallback)
@@ -305,13 +303,15 @@ class DecisionUnit:
             return PlacerInfo(name, f"cannot be loaded: {type(error).__name__}: {error}", path, "")
 
 
-def _ask(placer: PlacerInterface, request: PlacementRequest) -> PlacementPlan:
+def ask(placer: PlacerInterface, request: PlacementRequest, table: NeedsTable | None = None) -> PlacementPlan:
+    """The plan of a strategy that is asked in this process, checked. Raises PlacerFailure for all that is wrong."""
     try:
         plan = placer.place(request)
     except Exception as error:
         raise PlacerFailure("raised", f"it raised {type(error).__name__}: {error}") from error
     if not isinstance(plan, PlacementPlan):
         raise PlacerFailure("invalid", f"place() returned {type(plan).__name__}, not a PlacementPlan")
+    _check(request, plan, table or NeedsTable(request.snapshot.nodes))
     return plan
 
 
@@ -331,6 +331,7 @@ __all__ = [
     "DecisionUnit",
     "Outcome",
     "PlacerInfo",
+    "ask",
     "foreign_placers",
     "load_placer",
     "placer_path",

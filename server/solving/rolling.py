@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from server.components.binding import bind_ready
-from server.components.plan_check import plan_problems
+from server.components.decision_unit import ask
+from server.components.placer_process import PlacerFailure
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest
 from server.exchange.errors import UnreadableError
 from server.placers.interface import PlacerInterface
@@ -72,15 +73,9 @@ def completed(problem: Problem, plan: Schedule) -> Schedule:
 
 def _ask(placer: PlacerInterface, name: str, request: PlacementRequest) -> PlacementPlan:
     try:
-        plan = placer.place(request)
-    except Exception as error:
-        raise UnreadableError(f"the placer {name!r} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(plan, PlacementPlan):
-        raise UnreadableError(f"the placer {name!r} answered {type(plan).__name__} instead of a PlacementPlan")
-    problems = plan_problems(request, plan, NeedsTable(request.snapshot.nodes))
-    if problems:
-        raise UnreadableError(f"the plan of the placer {name!r} is wrong: {'; '.join(problems)}")
-    return plan
+        return ask(placer, request)
+    except PlacerFailure as failure:
+        raise UnreadableError(f"the placer {name!r} failed: {failure.message}") from failure
 
 
 def _carried_out(asking: Asking, answer: PlacementPlan) -> Schedule:

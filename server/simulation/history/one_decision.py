@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from server.components.decision_unit import load_placer
-from server.components.plan_check import plan_problems
+from server.components.decision_unit import ask, load_placer
+from server.components.placer_process import TOLD_SHARE, PlacerFailure
 from server.components.remembering.questions import KIND, MOST_KEPT, read_question
-from server.domain.errors import MlopxError, NotFoundError
+from server.domain.errors import NotFoundError
 from server.domain.placement import Decision, Placement, PlacementRequest
-from server.planning.needs import NeedsTable
 from server.simulation.history.reading import HistoryError
 from server.stores.interface import Note, RunStoreInterface
 
@@ -50,15 +49,11 @@ def replay_decision(store: RunStoreInterface, decision_id: str, placer: str | No
     if decision is None:
         raise NotFoundError(f"decision {decision_id} itself is not on record any more")
     name = placer or decision.strategy
+    strategy = load_placer(name)()
     try:
-        plan = load_placer(name)().place(replace(request, time_limit_seconds=0.8 * request.time_limit_seconds))
-    except MlopxError:
-        raise
-    except Exception as error:
-        raise HistoryError(f"{name} could not answer: {type(error).__name__}: {error}") from error
-    problems = plan_problems(request, plan, NeedsTable(request.snapshot.nodes))
-    if problems:
-        raise HistoryError(f"{name} made a plan that is wrong: {problems[0]}")
+        plan = ask(strategy, replace(request, time_limit_seconds=TOLD_SHARE * request.time_limit_seconds))
+    except PlacerFailure as failure:
+        raise HistoryError(f"{name} could not answer: {failure.message}") from failure
     found = next((one for one in plan.placements if (one.run_id, one.key) == (decision.run_id, decision.key)), None)
     is_same = _is_same(decision, found)
     return DecisionReplay(
