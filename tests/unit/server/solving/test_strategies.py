@@ -137,7 +137,10 @@ class Broken(Lazy):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("Lazy", "leaves 5 tasks without a node for good: t.: not today"), ("Broken", "failed: it raised KeyError: 'nothing'")],
+    [
+        ("Lazy", "leaves 5 tasks without a node for good: t.: not today"),
+        ("Broken", "failed: it raised KeyError: 'nothing'"),
+    ],
 )
 def test_a_strategy_that_fails_is_named_in_one_sentence(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(UnreadableError, match=said) as caught:
