@@ -283,7 +283,7 @@ def _read_log(path: Path, offset: int, is_over: bool) -> LogChunk:
             data = file.read(LOG_CHUNK_BYTES)
     except FileNotFoundError as error:
         if is_over or offset:
-            raise NotFoundError("this attempt wrote no log", hint="it may never have started") from error
+            raise NotFoundError("this attempt wrote no log", hint="it never ran: not started, or reused") from error
         return LogChunk("", 0, False)
     is_end = is_over and offset + len(data) >= size
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
