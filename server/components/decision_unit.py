@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from server.components.binding import bind_ready
+from server.components.collecting import uncollected
 from server.components.decision_records import Memory, Recorder
 from server.components.placer_process import START_PATIENCE_SECONDS, Hello, PlacerFailure, PlacerProcess
 from server.components.placer_registry import (
@@ -239,19 +240,20 @@ class DecisionUnit:
         problem: str | None,
         began: float,
     ) -> Outcome:
-        now = bind_ready(request, plan, table)
         fallback_from = self._name() if problem is not None else None
         decisions: Sequence[Decision] = ()
-        if self._is_recording:
-            recorder = Recorder(
-                request,
-                table,
-                strategy=strategy,
-                fallback_from=fallback_from,
-                new_id=self._new_id,
-                version=self._version(strategy),
-            )
-            decisions = self._records(recorder, request, plan, now.bind_now, now.holds)
+        with uncollected():
+            now = bind_ready(request, plan, table)
+            if self._is_recording:
+                recorder = Recorder(
+                    request,
+                    table,
+                    strategy=strategy,
+                    fallback_from=fallback_from,
+                    new_id=self._new_id,
+                    version=self._version(strategy),
+                )
+                decisions = self._records(recorder, request, plan, now.bind_now, now.holds)
         return Outcome(
             plan=plan,
             bind_now=now.bind_now,
@@ -317,7 +319,8 @@ def ask(placer: PlacerInterface, request: PlacementRequest, table: NeedsTable | 
 
 def _check(request: PlacementRequest, plan: PlacementPlan, table: NeedsTable) -> None:
     try:
-        problems = plan_problems(request, plan, table)
+        with uncollected():
+            problems = plan_problems(request, plan, table)
     except (TypeError, AttributeError, ValueError) as error:
         raise PlacerFailure("invalid", f"its plan is malformed: {type(error).__name__}: {error}") from error
     if problems:

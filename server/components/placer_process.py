@@ -20,6 +20,7 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, Literal
 
+from server.components.collecting import uncollected
 from server.components.placer_worker import HEADER, LARGEST_FRAME_BYTES, loads_plain, unflatten
 from server.domain.errors import PlacerError
 from server.domain.node import Load, Node, Occupancy, Snapshot, Taint
@@ -158,7 +159,8 @@ class PlacerProcess:
             serial, answer = await self._receive()
         if answer[0] == "error":
             raise PlacerFailure("raised", f"it raised {answer[1]}", trace=answer[2])
-        return unflatten(*answer[1:])
+        with uncollected():
+            return unflatten(*answer[1:])
 
     async def _await_warm(self) -> None:
         """Wait for the worker to be warm, starting one if there is none and its last failure is not too recent."""
@@ -291,7 +293,8 @@ def pickled(order: tuple[int, PlacementRequest]) -> bytes:
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
     pickler.dispatch_table = _REDUCERS
-    pickler.dump(order)
+    with uncollected():
+        pickler.dump(order)
     return buffer.getvalue()
 
 

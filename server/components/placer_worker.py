@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import importlib
 import io
 import os
@@ -26,6 +25,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
+from server.components.collecting import uncollected
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
 from server.placers.interface import PlacerInterface
@@ -170,12 +170,9 @@ def _get_warm(placer: PlacerInterface, answers: BinaryIO) -> None:
 
 def _answer(placer: PlacerInterface, frame: bytes) -> tuple[int, tuple[Any, ...]]:
     """The serial number of the request, with the plan or what went wrong."""
-    gc.disable()  # a request is a hundred thousand values that all live until it is answered: nothing to look for
-    try:
+    with uncollected():
         serial, request = pickle.loads(frame)
         return _placed(placer, serial, request)
-    finally:
-        gc.enable()
 
 
 def _placed(placer: PlacerInterface, serial: int, request: PlacementRequest) -> tuple[int, tuple[Any, ...]]:
