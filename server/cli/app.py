@@ -13,6 +13,7 @@ from server.cli.benching import bench
 from server.cli.capturing import capture
 from server.cli.direct import submit
 from server.cli.estimating import estimate
+from server.cli.exporting import export
 from server.cli.kubeflow import compile_, place
 from server.cli.new_placer import placer_app
 from server.cli.observing import learn, observed
@@ -145,6 +146,7 @@ app.command()(capture)
 app.command()(simulate)
 app.command()(bench)
 app.command()(replay)
+app.command()(export)
 app.command("compile")(compile_)
 app.command()(place)
 app.command()(submit)

@@ -31,7 +31,7 @@ def replay(
 ) -> None:
     """Replay recorded history under other strategies, and say how far off the simulator is. Changes nothing."""
     try:
-        with _store() as (settings, store):
+        with open_store() as (settings, store):
             if decision is not None:
                 _show_decision(_decision(store, decision, placer or []), as_json=json)
                 return
@@ -90,29 +90,22 @@ def _row(name: str, figures: Figures, slower: str) -> str:
 
 
 def _history(settings: Settings, store: RunStoreInterface, back: timedelta, placers: Sequence[str]) -> ReplayReport:
-    from server.components.historian import MOST_TAUGHT, observation_of
     from server.components.placer_registry import load_placer
     from server.components.reporting.rates import Rates, read_rates
     from server.domain.request import kubernetes_defaults, one_cpu_defaults
-    from server.estimators.chain import ChainEstimator
     from server.simulation.history.reading import read_history
     from server.simulation.history.replaying import replay as replay_history
+    from server.simulation.history.teaching import taught
 
     for name in placers:
         load_placer(name)
     until = datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a command has the machine's clock
     history = read_history(store, since=until - back, until=until)
-    estimator = ChainEstimator()
-    after = max(store.last_finished_id() - MOST_TAUGHT, 0)
-    while page := store.finished(after=after):
-        estimator.observe([observation_of(one) for one in page])
-        after = page[-1].id
-    estimator.settle()
     is_local = settings.platform_name == "local"
     return replay_history(
         history,
         placers,
-        estimator=estimator,
+        estimator=taught(store),
         defaults=one_cpu_defaults if is_local else kubernetes_defaults,
         baseline="fifo_greedy" if is_local else "kubernetes",
         rates=read_rates(settings.rates) if settings.rates else Rates(),
@@ -153,7 +146,8 @@ def _show_decision(found: DecisionReplay, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _store() -> Iterator[tuple[Settings, RunStoreInterface]]:
+def open_store() -> Iterator[tuple[Settings, RunStoreInterface]]:
+    """What the server of these settings has on record. Raises ConfigurationError where there is nothing."""
     from server.settings import load
     from server.stores.sql import SqlRunStore
 
@@ -169,4 +163,4 @@ def _store() -> Iterator[tuple[Settings, RunStoreInterface]]:
         store.close()
 
 
-__all__ = ["document", "replay", "span_seconds"]
+__all__ = ["document", "open_store", "replay", "span_seconds"]

@@ -73,7 +73,11 @@ def _run(name: str, placers: Sequence[str], seeds: int | None) -> list[Row]:
 def _servers(scenario: Scenario, placers: Sequence[str]) -> Sequence[ServerTable]:
     from server.simulation.scenario import ServerTable
 
-    return [ServerTable(placer=placer) for placer in placers] if placers else scenario.server
+    if not placers:
+        return scenario.server
+    bindings = {server.binding for server in scenario.server}
+    rules = {"binding": bindings.pop()} if len(bindings) == 1 else {}
+    return [ServerTable(placer=placer, **rules) for placer in placers]
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -16,6 +16,8 @@ from server.simulation.problems import ScenarioError, sentence
 from server.simulation.scenario import ArrivalsTable
 from server.simulation.work import Arrival, TaskWork, Way, make_work
 
+MEASURED_ON = "kinds of node whose seconds were measured where others are predicted; for the record"
+
 
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -30,6 +32,7 @@ class OptionLine(_Line):
     accelerator: str | None = None
     accelerators: int = Field(default=1, ge=1)
     seconds: dict[str, float]
+    measured_on: list[str] = Field(default=[], description=MEASURED_ON)
 
 
 class TaskLine(_Line):
@@ -50,6 +53,17 @@ class TaskLine(_Line):
     failure_probability: float | None = Field(default=None, ge=0, le=1)
     task_kind: Literal["preprocessing", "training", "evaluation", "inference", "other"] | None = None
     model: str | None = None
+    hints: WorkloadHints | None = Field(default=None, description="all hints, as a pipeline has them")
+    component: str | None = Field(
+        default=None,
+        min_length=1,
+        description="what equal tasks have in common, where estimators learn: NAME, or NAME@VERSION",
+    )
+    told_factor: float | None = Field(
+        default=None, gt=0, description="told over true seconds, instead of a drawn error"
+    )
+    told_spread: float | None = Field(default=None, ge=0, le=10, description="the spread that is told along")
+    measured_on: list[str] = Field(default=[], description=MEASURED_ON)
 
 
 class PipelineLine(_Line):
@@ -109,11 +123,13 @@ def _arrival(line: PipelineLine, where: str, table: ArrivalsTable, kinds: Sequen
     tasks = _short_tasks(line, where, table) if line.seconds_by_type else _full_tasks(line, where, table)
     for index, task in enumerate(tasks):
         _check(task, f"{where}: task {index}", len(tasks), index, kinds)
+    run_id = f"r{line.id:05d}" if isinstance(line.id, int) else line.id
     try:
-        work = make_work(name, tasks, kinds=kinds)
+        work = make_work(name, tasks, kinds=kinds, identity=run_id)
+    except ValidationError as error:
+        raise ScenarioError(f"{where}: {sentence(error)}") from None
     except ValueError as error:
         raise ScenarioError(f"{where}: {error}") from None
-    run_id = f"r{line.id:05d}" if isinstance(line.id, int) else line.id
     return Arrival(seconds, run_id, work, line.priority, line.project, line.deadline_seconds)
 
 
@@ -152,6 +168,7 @@ def _full_tasks(line: PipelineLine, where: str, table: ArrivalsTable) -> list[Ta
                 accelerator=task.accelerator,
                 accelerators=task.accelerators,
                 seconds=task.seconds,
+                measured_on=task.measured_on,
             )
         ]
         found.append(
@@ -165,6 +182,9 @@ def _full_tasks(line: PipelineLine, where: str, table: ArrivalsTable) -> list[Ta
                 retries=task.retries,
                 failure_probability=task.failure_probability,
                 hints=_hints(task),
+                told_factor=task.told_factor,
+                told_spread=task.told_spread,
+                component=task.component,
             )
         )
     return found
@@ -178,12 +198,13 @@ def _way(option: OptionLine, task: TaskLine, table: ArrivalsTable, where: str) -
         accelerator=option.accelerator,
         accelerators=option.accelerators,
         name=option.name,
+        measured_on=tuple(option.measured_on),
     )
 
 
 def _hints(task: TaskLine) -> WorkloadHints | None:
-    if task.task_kind is None and task.model is None:
-        return None
+    if task.hints is not None or (task.task_kind is None and task.model is None):
+        return task.hints
     model = ModelHints(type=task.model) if task.model is not None else None
     return WorkloadHints(task_kind=task.task_kind, model=model)
 

@@ -159,10 +159,26 @@ def _machines(table: NodeTable, where: str) -> list[tuple[Node, str, float]]:
     allocatable = Resources.of(
         cpu_millicores=round(table.cpus * 1000),
         memory_bytes=memory,
-        accelerators={table.accelerator: table.accelerators} if table.accelerator else None,
+        accelerators=_devices(table, where),
         pods=table.pods,
     )
     return [(_node(table, name, allocatable), table.kind, table.joins_at) for name in names]
+
+
+def _devices(table: NodeTable, where: str) -> dict[str, int] | None:
+    found = table.accelerators
+    if isinstance(found, dict):
+        if table.accelerator is not None:
+            raise ScenarioError(
+                f"{where}: cluster.node {table.kind}: accelerator and a table of accelerators: give one of them"
+            )
+        return found
+    if table.accelerator is None and found:
+        raise ScenarioError(
+            f"{where}: cluster.node {table.kind}: accelerators = {found}, but of which kind?",
+            hint='give accelerator = "nvidia.com/gpu", for instance',
+        )
+    return {table.accelerator: found} if table.accelerator else None
 
 
 def _node(table: NodeTable, name: str, allocatable: Resources) -> Node:

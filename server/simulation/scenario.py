@@ -34,7 +34,9 @@ class NodeTable(Part):
     cpus: Positive = 1.0
     memory: str = Field(default="16Gi", description="as in Kubernetes: 16Gi, 512Mi")
     accelerator: str | None = Field(default=None, description="kind of its accelerators, such as nvidia.com/gpu")
-    accelerators: int = Field(default=0, ge=0)
+    accelerators: Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default=0, description="how many; or, where a node has several kinds, how many of each"
+    )
     pods: int = Field(default=110, ge=1)
     speed: Positive = Field(default=1.0, description="relative speed of a CPU; for strategies that look at it")
     architecture: str = "amd64"

@@ -33,7 +33,10 @@ OUTPUT = "data"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way in which a task can run: what it requests, and its true seconds by kind of node (absent: it cannot)."""
+    """One way in which a task can run: what it requests, and its true seconds by kind of node (absent: it cannot).
+
+    `measured_on` names the kinds whose seconds are measured, where others are predicted; for the record.
+    """
 
     seconds: Mapping[str, float]
     cpu_millicores: int | None = None
@@ -41,6 +44,7 @@ class Way:
     accelerator: str | None = None
     accelerators: int = 1
     name: str = DEFAULT_OPTION
+    measured_on: tuple[str, ...] = ()
 
     def amounts(self) -> Amounts:
         """As nodes count it."""
@@ -68,6 +72,8 @@ class TaskWork:
         failure_probability: of one attempt; None takes the scenario's.
         told_factor, told_spread: told over true seconds, and the spread told along, where it is known what was told;
             None takes the scenario's.
+        component: what tasks of several pipelines have in common, for estimators that learn; None: the pipeline's name
+            and the task's.
     """
 
     name: str
@@ -82,6 +88,7 @@ class TaskWork:
     hints: WorkloadHints | None = None
     told_factor: float | None = None
     told_spread: float | None = None
+    component: str | None = None
 
     def way(self, option: str | None) -> Way:
         """The way with that name, the first for None."""
@@ -116,13 +123,14 @@ class Arrival:
     deadline_seconds: float | None = None
 
 
-def make_work(name: str, tasks: Sequence[TaskWork], *, kinds: Sequence[str] = ()) -> Work:
+def make_work(name: str, tasks: Sequence[TaskWork], *, kinds: Sequence[str] = (), identity: str | None = None) -> Work:
     """Build the pipeline that the server is given. `kinds` are all kinds of nodes in the cluster.
 
-    A kind on which no way of a task has seconds is forbidden to it by a requirement on the node's label.
+    Two pipelines of one name whose tasks take different seconds need an `identity` each. A kind on which no way of a
+    task has seconds is forbidden to it by a requirement on the node's label.
     """
     paths = _paths(tasks)
-    components = {path: _component(name, path, task) for path, task in zip(paths, tasks, strict=True)}
+    components = {path: _component(identity or name, path, task) for path, task in zip(paths, tasks, strict=True)}
     spec = PipelineSpec(
         version="1.0",
         name=slug(name) or "pipeline",
@@ -145,10 +153,10 @@ def _paths(tasks: Sequence[TaskWork]) -> list[str]:
     return list(found)
 
 
-def _component(pipeline: str, path: str, task: TaskWork) -> Component:
+def _component(identity: str, path: str, task: TaskWork) -> Component:
     return Component(
         name=path,
-        code=ContainerCode(command=("simulated", pipeline, path)),
+        code=ContainerCode(command=("simulated", identity, path)),
         image=task.image,
         outputs={OUTPUT: ArtifactOutput(type="Dataset")} if task.output_bytes else {},
     )

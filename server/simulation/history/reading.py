@@ -50,8 +50,8 @@ class History:
     left_out: Mapping[str, int]
 
 
-def read_history(store: RunStoreInterface, *, since: datetime, until: datetime) -> History:
-    """Read runs submitted in the stretch. Raises HistoryError where too little is on record."""
+def read_history(store: RunStoreInterface, *, since: datetime, until: datetime, fewest: int = FEWEST_RUNS) -> History:
+    """Read runs submitted in the stretch. Raises HistoryError where fewer than `fewest` are on record."""
     lives = read_lives(store)
     left_out: Counter[str] = Counter()
     runs: list[Run] = []
@@ -61,8 +61,8 @@ def read_history(store: RunStoreInterface, *, since: datetime, until: datetime) 
             left_out[why] += 1
         else:
             runs.append(run)
-    if len(runs) < FEWEST_RUNS:
-        raise HistoryError(_too_little(len(runs), left_out, since), hint="look back further: --since 30d")
+    if len(runs) < fewest:
+        raise HistoryError(_too_little(len(runs), fewest, left_out, since), hint="look back further: --since 30d")
     runs.sort(key=lambda run: (run.submitted_at, run.id))
     decisions = {
         (run.id, decision.key): decision
@@ -122,11 +122,11 @@ def _why_not(run: Run, lives: Mapping[str, NodeLife]) -> str:
     return "" if all(_node(attempt) in lives for attempt in ran) else "on nodes that are not on record"
 
 
-def _too_little(count: int, left_out: Mapping[str, int], since: datetime) -> str:
+def _too_little(count: int, fewest: int, left_out: Mapping[str, int], since: datetime) -> str:
     said = ", ".join(f"{number} {why}" for why, number in left_out.items())
     more = f" ({said})" if said else ""
     runs = "1 run that ended is" if count == 1 else f"{count} runs that ended are"
-    return f"{runs} on record since {since:%Y-%m-%d %H:%M} UTC{more}; a replay needs {FEWEST_RUNS}"
+    return f"{runs} on record since {since:%Y-%m-%d %H:%M} UTC{more}; a replay needs {fewest}"
 
 
 __all__ = ["FEWEST_RUNS", "History", "HistoryError", "attempts_that_ran", "read_history"]

@@ -70,7 +70,10 @@ def recreate(history: History, estimator: EstimatorInterface, defaults: Defaults
             seconds=(run.submitted_at - begin).total_seconds(),
             run_id=run.id,
             work=make_work(
-                run.id, _tasks(run, nodes, history.decisions, estimator, defaults), kinds=[n.name for n in nodes]
+                run.name,
+                _tasks(run, nodes, history.decisions, estimator, defaults),
+                kinds=[node.name for node in nodes],
+                identity=run.id,
             ),
             priority=run.options.priority,
             project=run.options.project,
@@ -115,16 +118,19 @@ def _tasks(
         for choice in view.options:
             able = [node.name for node in nodes if node.name == ran_on or refusal(view, choice, node) is None]
             seconds = {name: estimates.seconds(view.ref, name, choice.name) * scale for name in able}
-            ways.append(_way(choice, {**seconds, ran_on: took} if choice.name == option else seconds))
+            way = _way(choice, {**seconds, ran_on: took} if choice.name == option else seconds)
+            ways.append(replace(way, measured_on=(ran_on,)) if choice.name == option else way)
         told = decisions.get((run.id, key))
         found.append(
             TaskWork(
                 name=str(key),
                 ways=_completed(ways),
                 after=tuple(sorted(number[one] for one in _upstreams(run, key, set(keys)))),
+                output_bytes=_output_bytes(run, key),
                 hints=merge_hints(run.graph.task(key.path).hints, run.graph.spec.hints),
                 told_factor=_told_factor(told, last.number, took),
                 told_spread=_told_spread(told),
+                component=f"{view.component}@{view.component_digest.removeprefix('sha256:')[:12]}",
             )
         )
     return found
@@ -172,6 +178,11 @@ def _upstreams(run: Run, key: TaskKey, ran: set[TaskKey]) -> set[TaskKey]:
                 else:
                     todo.append(other)
     return found
+
+
+def _output_bytes(run: Run, key: TaskKey) -> float:
+    outputs = run.tasks[key].outputs.values()
+    return float(sum(output.artifact.size_bytes or 0 for output in outputs if output.artifact is not None))
 
 
 def _told_factor(told: Decision | None, attempt: int, took: float) -> float:
