@@ -1,0 +1,62 @@
+"""What runs are placed on, and what is known of it: the platform, the nodes with their load, and run times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from server.bootstrap.ground import Ground
+from server.cluster.embedded import EmbeddedNodes
+from server.cluster.interface import NodeSourceInterface
+from server.cluster.profiles import read_profiles
+from server.components.explaining.scene import EstimateAll
+from server.components.node_manager import NodeManager
+from server.connecting import growable_groups, make_platform, measured_loads
+from server.domain.node import Node
+from server.estimators.chain import ChainEstimator
+from server.estimators.table import build_estimates
+from server.platforms.interface import PlatformInterface
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`source`: the platform's own source of nodes, None where the platform is one itself."""
+
+    platform: PlatformInterface
+    source: NodeSourceInterface | None
+    node_manager: NodeManager
+    node_of: Callable[[str], Node | None]
+    estimator: ChainEstimator
+    estimate: EstimateAll
+
+
+def make_world(ground: Ground) -> World:
+    """Connect to the platform and its nodes. Raises ConfigurationError."""
+    settings, clock = ground.settings, ground.clock
+
+    def node_of(name: str) -> Node | None:
+        return node_manager.current().node(name)
+
+    def names() -> list[str]:
+        return [node.name for node in node_manager.current().nodes]
+
+    platform, source = make_platform(settings, ground.state, ground.artifacts, clock, node_of=node_of)
+    node_manager = NodeManager(
+        sources=[
+            source or EmbeddedNodes(platform.name, platform.nodes, clock.now),
+            *growable_groups(settings, clock.now),
+            *measured_loads(settings, clock.now, ground.stack, known=names),
+        ],
+        live=ground.journal.live,
+        defaults=platform.defaults,
+        clock=clock,
+        refresh_seconds=settings.update_interval,
+        profiles=read_profiles(settings.node_profiles) if settings.node_profiles is not None else None,
+    )
+    estimator = ChainEstimator()
+    estimate = partial(build_estimates, estimator=estimator)
+    return World(platform, source, node_manager, node_of, estimator, estimate)
+
+
+__all__ = ["World", "make_world"]
