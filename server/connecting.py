@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlopx.spec import PipelineSpec
 from server.cluster.interface import NodeSourceInterface
 from server.cluster.kubernetes import KubernetesNodes
+from server.cluster.limits.images import ImageBuilds
+from server.cluster.limits.limits import KubernetesLimits
+from server.cluster.limits.registry import Registries, read_passwords
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import queries
 from server.cluster.static_file import StaticFileNodes, read_nodes
@@ -25,17 +29,19 @@ from server.components.shadowing import Shadowing
 from server.domain.errors import ConfigurationError
 from server.domain.node import Node
 from server.domain.placement import DEFAULT_OPTION
+from server.domain.request import kubernetes_defaults
 from server.estimators.classes import node_class
 from server.kube.access import Access, find_access
 from server.kube.client import KubeClient
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
+from server.platforms.kubeflow.compile.executors import DEFAULT_IMAGE
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
 from server.platforms.kubeflow.observer import Observer, Shadow
 from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.placing import PlacementMode
-from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
+from server.platforms.kubeflow.platform import SINGLE_USER_NAMESPACE, KubeflowOptions, KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.platforms.local.platform import LocalPlatform
@@ -49,10 +55,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The platform, and the node source that places need (None without Kubernetes access)."""
+    """The platform, and the node source and limits that placing needs (None without Kubernetes access)."""
 
     platform: KubeflowPlatform
     source: KubernetesNodes | None
+    limits: KubernetesLimits | None = None
 
 
 def make_platform(
@@ -62,15 +69,15 @@ def make_platform(
     clock: SteadyClock,
     *,
     node_of: Callable[[str], Node | None],
-) -> tuple[PlatformInterface, NodeSourceInterface | None]:
-    """The platform that the settings name, and its node source, if it has one besides itself.
+) -> tuple[PlatformInterface, KubernetesNodes | None, KubernetesLimits | None]:
+    """The platform that the settings name, and its node source and limits, if it has some besides itself.
 
     Raises ConfigurationError.
     """
     if settings.platform_name == "kubeflow":
         connected = connect_kubeflow(settings, state, now=clock.now, node_of=node_of)
-        return connected.platform, connected.source
-    return _local_platform(settings, state, artifacts, clock), None
+        return connected.platform, connected.source, connected.limits
+    return _local_platform(settings, state, artifacts, clock), None, None
 
 
 def _local_platform(
@@ -103,9 +110,10 @@ def connect_kubeflow(
     access = kube_access(settings)
     kube = KubeClient(access) if access is not None else None
     connected: list[KubeflowPlatform] = []
-    source = None
+    source, limits = None, None
     if kube is not None:
         source = KubernetesNodes(kube, now=now, is_ours=lambda run: any(one.follows(run) for one in connected))
+        limits = kubernetes_limits(settings, kube, source, now=now, file=state / "images.json")
 
     async def nodes() -> Sequence[Node]:
         return (await source.look()).nodes if source is not None else ()
@@ -130,9 +138,43 @@ def connect_kubeflow(
         folder=state / "kubeflow",
         now=now,
         sleep=asyncio.sleep,
+        defaults=limits.confining if limits is not None else kubernetes_defaults,
+        forbids=limits.refusals if limits is not None else lambda spec: [],
     )
     connected.append(platform)
-    return Connected(platform, source)
+    return Connected(platform, source, limits)
+
+
+def kubernetes_limits(
+    settings: Settings, kube: KubeClient, source: KubernetesNodes, *, now: Callable[[], datetime], file: Path | None
+) -> KubernetesLimits:
+    """What the cluster confines tasks to, in the namespace of the settings. Raises ConfigurationError."""
+    hosts = frozenset(name.strip() for name in settings.image_registries.split(",") if name.strip())
+    images = None
+    if hosts:
+        registries = Registries(read_passwords(settings.registry_auth_file))
+        images = ImageBuilds(registries, allowed=hosts, now=now, file=file)
+    return KubernetesLimits(
+        kube,
+        namespace=settings.kfp_namespace or SINGLE_USER_NAMESPACE,
+        nodes=source,
+        images=images,
+        default_image=DEFAULT_IMAGE,
+        now=now,
+    )
+
+
+def kubernetes_parts(
+    source: KubernetesNodes | None, limits: KubernetesLimits | None, wake: Callable[[], None]
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """What follows the cluster as long as the server runs; `wake` is called when tasks may go where they could not."""
+    parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+    if source is not None:
+        parts["kubernetes"] = source.run_forever
+    if limits is not None:
+        limits.on_change(wake)
+        parts["limits"] = limits.run_forever
+    return parts
 
 
 def make_observer(
@@ -300,6 +342,8 @@ __all__ = [
     "growable_groups",
     "kfp_client",
     "kube_access",
+    "kubernetes_limits",
+    "kubernetes_parts",
     "make_observer",
     "make_replacer",
     "measured_loads",

@@ -142,7 +142,17 @@ class Settings(BaseModel):
         description="Address of an OpenTelemetry collector (OTLP over HTTP) for traces; needs the extra `otel`.",
     )
 
+    image_registries: str = Field(
+        "*",
+        description="Image registries (host names, comma separated) that may be asked for which processors an image is"
+        " made, where a cluster has nodes of several kinds; *: any, empty: none.",
+    )
+    registry_auth_file: Path | None = Field(
+        None, description="Passwords for image registries: a file as `docker login` writes it (config.json)."
+    )
+
     @field_validator(
+        "registry_auth_file",
         "database_url",
         "kfp_url",
         "kfp_token_file",

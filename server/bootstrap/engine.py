@@ -94,6 +94,7 @@ def _deciding(
         max_hold_seconds=max_hold_seconds,
         advise=spot_nodes.advised,
         platforms_rule=rule_of(settings, platform, new_id),
+        gate=world.limits,
     )
     return decision_unit, scheduler
 

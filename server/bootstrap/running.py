@@ -16,13 +16,12 @@ from server.bootstrap.answering import make_services
 from server.bootstrap.engine import Engine, make_engine
 from server.bootstrap.ground import Ground, make_ground
 from server.bootstrap.world import World, make_world
-from server.cluster.kubernetes import KubernetesNodes
 from server.components.clock import SteadyClock
 from server.components.dispatcher import Dispatcher
 from server.components.journal import Journal
 from server.components.leadership import Leadership
 from server.components.shadowing import Shadowing
-from server.connecting import Connected, make_observer
+from server.connecting import Connected, kubernetes_parts, make_observer
 from server.domain.run import TaskKey, attempt_id
 from server.domain.states import Binding, TaskState
 from server.platforms.interface import PlatformInterface
@@ -102,9 +101,7 @@ def _work_of(ground: Ground, world: World, engine: Engine) -> Mapping[str, Work]
         "scheduler": engine.scheduler.run_forever,
         "node history": engine.past.node_history.look_forever,
     }
-    if isinstance(world.source, KubernetesNodes):
-        found["kubernetes"] = world.source.run_forever
-    return found
+    return {**found, **kubernetes_parts(world.source, world.limits, engine.scheduler.wake)}
 
 
 def _observing(ground: Ground, world: World, engine: Engine, shadowing: Shadowing) -> Mapping[str, Work]:

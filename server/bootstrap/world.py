@@ -8,7 +8,8 @@ from functools import partial
 
 from server.bootstrap.ground import Ground
 from server.cluster.embedded import EmbeddedNodes
-from server.cluster.interface import NodeSourceInterface
+from server.cluster.kubernetes import KubernetesNodes
+from server.cluster.limits.limits import KubernetesLimits
 from server.cluster.profiles import read_profiles
 from server.components.explaining.scene import EstimateAll
 from server.components.node_manager import NodeManager
@@ -21,10 +22,12 @@ from server.platforms.interface import PlatformInterface
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`source`: the platform's own source of nodes, None where the platform is one itself."""
+    """`source`: the platform's own source of nodes, None where the platform is one itself. `limits`: what its cluster
+    lets run where, besides nodes; None where there is no cluster."""
 
     platform: PlatformInterface
-    source: NodeSourceInterface | None
+    source: KubernetesNodes | None
+    limits: KubernetesLimits | None
     node_manager: NodeManager
     node_of: Callable[[str], Node | None]
     estimator: ChainEstimator
@@ -41,7 +44,7 @@ def make_world(ground: Ground) -> World:
     def names() -> list[str]:
         return [node.name for node in node_manager.current().nodes]
 
-    platform, source = make_platform(settings, ground.state, ground.artifacts, clock, node_of=node_of)
+    platform, source, limits = make_platform(settings, ground.state, ground.artifacts, clock, node_of=node_of)
     node_manager = NodeManager(
         sources=[
             source or EmbeddedNodes(platform.name, platform.nodes, clock.now),
@@ -56,7 +59,7 @@ def make_world(ground: Ground) -> World:
     )
     estimator = ChainEstimator()
     estimate = partial(build_estimates, estimator=estimator)
-    return World(platform, source, node_manager, node_of, estimator, estimate)
+    return World(platform, source, limits, node_manager, node_of, estimator, estimate)
 
 
 __all__ = ["World", "make_world"]

@@ -70,7 +70,7 @@ def _placer(settings: Settings) -> str:
 
 def _nodes(settings: Settings) -> list[Row]:
     if settings.platform_name != "local":
-        return []
+        return _cluster()
     try:
         if settings.cluster_file is not None:
             cluster = read_cluster(settings.cluster_file, usable_cores())
@@ -84,6 +84,29 @@ def _nodes(settings: Settings) -> list[Row]:
         text = f"{has.cpu_millicores / 1000:g} cpus at speed {node.speed:g}, {has.memory_bytes / 2**30:.1f} GiB"
         rows.append((f"node {node.name}", True, text))
     return [*rows, *[("nodes", False, warning) for warning in cluster.warnings]]
+
+
+def _cluster() -> list[Row]:
+    """What the Kubernetes API tells now: each node, and what the namespace's quotas leave."""
+    from server.cli.live_cluster import cluster_of
+
+    try:
+        seen = cluster_of(None, [])
+    except MlopxError as error:
+        return [("nodes", False, str(error))]
+    held: dict[str, int] = {}
+    for one in seen.occupancies:
+        held[one.node] = held.get(one.node, 0) + one.requests.cpu_millicores
+    rows = []
+    for node in seen.nodes:
+        has = node.allocatable
+        text = f"{has.cpu_millicores / 1000:g} cpus ({held.get(node.name, 0) / 1000:g} held by pods)"
+        text += f", {has.memory_bytes / 2**30:.1f} GiB, {node.architecture}, zone {node.zone or 'unknown'}"
+        text += "" if node.is_ready else ", not ready"
+        rows.append((f"node {node.name}", True, text + ("" if node.is_schedulable else ", cordoned")))
+    left = seen.limits.left() if seen.limits is not None else {}
+    rows += [(f"quota {name}", True, text) for name, text in left.items()]
+    return [*rows, *[("kubernetes", False, problem) for problem in seen.problems]]
 
 
 def _loads(settings: Settings) -> list[Row]:

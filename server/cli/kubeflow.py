@@ -42,7 +42,10 @@ def compile_(
 
 def place(
     file: Annotated[Path, typer.Argument(help="A compiled Kubeflow pipeline (.yaml), a spec (.json) or a .py file.")],
-    cluster: Annotated[Path, typer.Option(help="The file that describes the nodes.")],
+    cluster: Annotated[
+        Path | None,
+        typer.Option(help="The file that describes the nodes; without it, the cluster that KUBECONFIG leads to."),
+    ] = None,
     placer: Annotated[str | None, typer.Option(help="The strategy; see `mlopx-server placers`.")] = None,
     mode: Annotated[PlacementMode, typer.Option(help="How firmly nodes are asked for.")] = PlacementMode.DEFAULT,
     pin: Annotated[list[str] | None, typer.Option(help="TASK=NODE, whatever the strategy says.")] = None,
@@ -50,19 +53,29 @@ def place(
     pipeline: Name = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Place the tasks of a pipeline on the nodes of a file, and say where each goes and why."""
+    """Place the tasks of a pipeline on nodes of a file or of a cluster, and say where each goes and why."""
+    from server.cli.live_cluster import cluster_of
     from server.cli.placing import Subject, place_offline, subject_of_spec
-    from server.cluster.static_file import read_nodes
     from server.components.decision_unit import DEFAULT_PLACER
     from server.platforms.kubeflow.reading import read_pipeline
 
-    nodes = read_nodes(cluster)
     if file.suffix in (".json", ".py") and not _is_compiled(file):
         subject = subject_of_spec(_spec(file, pipeline))
     else:
         subject = Subject(read_pipeline(_read(file), str(file)))
     pins = _pairs(pin or [], "--pin", "NODE")
-    found = place_offline(subject, nodes, placer=placer or DEFAULT_PLACER, mode=mode, pins=pins)
+    seen = cluster_of(cluster, [task.image for task in subject.pipeline.placeable()])
+    for problem in seen.problems:
+        typer.echo(f"note: {problem}", err=True)
+    found = place_offline(
+        subject,
+        seen.nodes,
+        placer=placer or DEFAULT_PLACER,
+        mode=mode,
+        pins=pins,
+        occupancies=seen.occupancies,
+        limits=seen.limits,
+    )
     if output is not None:
         _write(output, found.pipeline.text)
     if json:

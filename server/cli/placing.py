@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from mlopx.spec import PipelineSpec, merge_hints
+from server.cluster.limits.limits import KubernetesLimits
 from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.handing_over import placeable_part
 from server.domain.errors import InvalidRequestError
-from server.domain.feasibility import feasible_nodes, rejection
-from server.domain.node import Node, Snapshot
+from server.domain.feasibility import feasible_nodes, refusal, rejection
+from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimates, Placement, PlacementRequest, TaskOption, WaitingTask
 from server.domain.request import kubernetes_defaults, options_of
 from server.domain.states import Binding
@@ -73,18 +74,26 @@ def place_offline(
     placer: str,
     mode: PlacementMode,
     pins: Mapping[str, str],
+    occupancies: Sequence[Occupancy] = (),
+    limits: KubernetesLimits | None = None,
 ) -> Placed:
-    """Ask the strategy, and write what it answers. Raises InvalidRequestError for pins that make no sense."""
+    """Ask the strategy, and write what it answers. Raises InvalidRequestError for pins that make no sense.
+
+    `occupancies` is what others hold on the nodes, `limits` what their cluster confines tasks to, where it was asked.
+    """
     pipeline = subject.pipeline
     by_name = {node.name: node for node in nodes}
     pins = {_task(pipeline, path): _node(by_name, name) for path, name in pins.items()}
     real = [node for node in nodes if not node.is_virtual]
     run = waiting_run(pipeline, nodes, run_id=RUN_ID, at=AT, pins=pins, known=subject.known)
+    if limits is not None:
+        completed = tuple(limits.completed(task, pipeline.tasks[task.key.path].claims) for task in run.tasks)
+        run = replace(run, tasks=completed)
     tasks = {task.key.path: task for task in run.tasks}
     table = NeedsTable(real)
     asked = placeable_part(run, table)
     estimates = build_estimates([asked], real, ChainEstimator())
-    request = PlacementRequest(1, AT, (asked,), Snapshot(AT, tuple(real)), estimates)
+    request = PlacementRequest(1, AT, (asked,), Snapshot(AT, tuple(real), tuple(occupancies)), estimates)
     unit = DecisionUnit(placer=placer, new_id=lambda: "", in_process=True, binding=Binding.AT_SUBMISSION)
     outcome = unit.decide_now(request)
     planned = {one.key.path: one for one in outcome.plan.placements}
@@ -97,6 +106,8 @@ def place_offline(
     rows = [
         _row(pipeline, tasks[path], placements.get(path), planned, outcome, found, nodes, pins, table) for path in tasks
     ]
+    for row in rows if limits is not None else ():
+        row["notes"] += _limited(tasks[row["task"]], row["node"], by_name, limits)
     return Placed(found, _report(pipeline, outcome, mode, rows))
 
 
@@ -182,6 +193,22 @@ def _row(
         "preferred": list(effect.preferred) if effect else [],
         "notes": notes,
     }
+
+
+def _limited(
+    task: WaitingTask, name: str | None, nodes: Mapping[str, Node], limits: KubernetesLimits | None
+) -> list[str]:
+    """What the cluster says to a task besides its nodes: that it would never start it, or on how many nodes not."""
+    refused = limits.never(task) if limits is not None else None
+    found = [f"Kubernetes would never start it: it {refused}"] if refused else []
+    left_out: dict[str, int] = {}
+    for node in nodes.values():
+        no = refusal(task, task.options[0], node)
+        if no is not None and no.kind in ("architecture", "volume"):
+            left_out[no.text] = left_out.get(no.text, 0) + 1
+    if name is None:
+        return found
+    return found + [f"not on {count} node{'s' if count > 1 else ''}: {text}" for text, count in left_out.items()]
 
 
 def _doubts(pipeline: KubeflowPipeline, task: WaitingTask, node: Node) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from server.cluster.interface import NodeSourceInterface, NodesSeen
@@ -23,8 +24,17 @@ RUN_LABEL = "pipeline/runid"
 OURS_LABEL = "mlopx.dev/run"
 """Label that placing writes on the pods of our runs: their room is counted by the run itself."""
 
-Held = tuple[str, Resources]
 Seen = tuple[Node, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PodHeld:
+    """What a pod holds of its node: room, and the volumes of claims. `run` is that of ours it says to belong to."""
+
+    node: str
+    requests: Resources
+    run: str = ""
+    claims: tuple[str, ...] = ()
 
 
 class KubernetesNodes(NodeSourceInterface):
@@ -46,7 +56,7 @@ class KubernetesNodes(NodeSourceInterface):
     ) -> None:
         self._client, self._now, self._is_ours = client, now, is_ours
         self.nodes: Mirror[Seen] = Mirror(client, NODES, reduce=_node, now=now, sleep=sleep)
-        self.pods: Mirror[tuple[Held, str]] = Mirror(client, PODS, reduce=_holding, now=now, sleep=sleep)
+        self.pods: Mirror[PodHeld] = Mirror(client, PODS, reduce=_holding, now=now, sleep=sleep)
         self._is_following = False
 
     async def run_forever(self) -> None:
@@ -63,10 +73,8 @@ class KubernetesNodes(NodeSourceInterface):
             raise UnavailableError(f"the nodes are not known: {_why(self.nodes)}")
         if self.nodes.problem is not None:
             problems.append(f"the nodes may be out of date: {self.nodes.problem.message}")
-        foreign = []
-        for (node, requests), run in self.pods:
-            if not (run and self._is_ours(run)):
-                foreign.append(Occupancy(node, requests))
+        others = (pod for pod in self.pods if not (pod.run and self._is_ours(pod.run)))
+        foreign = [Occupancy(pod.node, pod.requests) for pod in others]
         return NodesSeen(
             seen_at=self.nodes.seen_at if self.nodes.problem else self._now(),
             source=self.name,
@@ -109,17 +117,19 @@ def _node(item: Object) -> Seen | None:
         return None
 
 
-def _holding(item: Object) -> tuple[Held, str] | None:
-    """Node, requests and our run of a pod that holds room somewhere; None of any other."""
+def _holding(item: Object) -> PodHeld | None:
+    """What a pod that is somewhere holds there; None of any other."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
     node = spec.get("nodeName")
     if not node or status.get("phase") in ("Succeeded", "Failed"):
         return None
     labels: Mapping[str, str] = (item.get("metadata") or {}).get("labels") or {}
+    sources = [volume.get("persistentVolumeClaim") or {} for volume in spec.get("volumes") or []]
+    claims = tuple(str(source["claimName"]) for source in sources if source.get("claimName"))
     try:
-        return (str(node), requests_of(item)), str(labels.get(OURS_LABEL, ""))
+        return PodHeld(str(node), requests_of(item), str(labels.get(OURS_LABEL, "")), claims)
     except ValueError:
-        return (str(node), Resources(pods=1)), ""
+        return PodHeld(str(node), Resources(pods=1), claims=claims)
 
 
-__all__ = ["OURS_LABEL", "RUN_LABEL", "KubernetesNodes"]
+__all__ = ["OURS_LABEL", "RUN_LABEL", "KubernetesNodes", "PodHeld"]

@@ -28,6 +28,7 @@ def whole_runs(
     max_hold_seconds: float | None = None,
     table: NeedsTable | None = None,
     left_out: frozenset[str] = frozenset(),
+    barred: Mapping[str, str] | None = None,
 ) -> list[tuple[str, RunPlaced | TaskHeld]]:
     """The events of the runs: placed as a whole, or held with a reason.
 
@@ -35,7 +36,7 @@ def whole_runs(
     run goes without nodes: the platform's own scheduler decides. After `max_hold_seconds` a run goes in any case, and
     waits in the platform's own queue; one of which no task can be placed goes at once. `table` says why a task fits
     nowhere, and which group of nodes could grow one for it. Runs that are `left_out` of placing go at once, without
-    nodes.
+    nodes. Runs that are `barred` stay, however long: the platform would not start them for the reason given.
     """
     chosen = {(placement.run_id, placement.key): placement for placement in outcome.plan.placements}
     starting = {placement.run_id for placement in outcome.bind_now}
@@ -43,6 +44,9 @@ def whole_runs(
     refused = {(hold.run_id, hold.key): hold.reason for hold in outcome.plan.holds}
     found: list[tuple[str, RunPlaced | TaskHeld]] = []
     for run in runs:
+        if barred and run.run_id in barred:
+            found.extend(_barred(run, barred[run.run_id], now))
+            continue
         if run.run_id in left_out:
             open_tasks = tuple(PlannedTask(key=task.key, node=None, reason=LEFT_OUT) for task in run.tasks)
             found.append((run.run_id, RunPlaced(at=now, tasks=open_tasks)))
@@ -137,6 +141,12 @@ def _holds(
     for task in run.tasks:
         if task.is_ready:
             reason = f"held {_gain(chosen.get(task.ref))}; {until}"
+            yield run.run_id, TaskHeld(at=now, key=task.key, attempt=task.attempt, reason=reason)
+
+
+def _barred(run: WaitingRun, reason: str, now: datetime) -> Iterator[tuple[str, TaskHeld]]:
+    for task in run.tasks:
+        if task.is_ready:
             yield run.run_id, TaskHeld(at=now, key=task.key, attempt=task.attempt, reason=reason)
 
 

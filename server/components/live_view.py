@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from server.domain.node import Occupancy
 from server.domain.placement import WaitingRun
-from server.domain.request import Defaults, requests_of, waiting_run
+from server.domain.request import Defaults, requests_of, version_of, waiting_run
 from server.domain.run import Run
 from server.domain.states import BOUND
 
@@ -18,6 +18,7 @@ from server.domain.states import BOUND
 @dataclass(slots=True)
 class _Seen:
     run: Run
+    version: int
     view: WaitingRun | None = None
     held: tuple[Occupancy, ...] | None = None
 
@@ -58,8 +59,9 @@ class LiveView:
 
     def _of(self, run: Run) -> _Seen:
         seen = self._seen.get(run.id)
-        if seen is None or seen.run is not run:
-            seen = self._seen[run.id] = _Seen(run)
+        version = version_of(self._defaults)
+        if seen is None or seen.run is not run or seen.version != version:
+            seen = self._seen[run.id] = _Seen(run, version)
         return seen
 
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from server.components.caching import cache_key
 from server.components.clock import Clock
@@ -47,6 +48,28 @@ log = logging.getLogger(__name__)
 Estimate = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
 Advise = Callable[[Sequence[WaitingRun], Sequence[Node], Estimates], Sequence[WaitingRun]]
 
+
+class Gate(Protocol):
+    """Knows why a platform would not start a whole run now, whatever its nodes have: a quota, say."""
+
+    def waits(self, runs: Sequence[WaitingRun]) -> Mapping[str, str]:
+        """Of the runs that are to be handed over, in order: those that must wait, with the reason in words."""
+
+    def let_go(self, run: WaitingRun) -> None:
+        """This run was handed over."""
+
+
+class OpenGate:
+    """Lets everything through."""
+
+    def waits(self, runs: Sequence[WaitingRun]) -> Mapping[str, str]:
+        """Nobody waits."""
+        return {}
+
+    def let_go(self, run: WaitingRun) -> None:
+        """Nothing to remember."""
+
+
 QUIET_PARTS = 5
 """A cycle begins when nothing happened for this part of the debounce time."""
 
@@ -72,7 +95,8 @@ class Scheduler:
 
     `advise` tells tasks which nodes to avoid. `max_hold_seconds`: how long a run that is handed over whole may wait
     here for room; None: as long as it takes.
-    `platforms_rule` decides about runs of the holdout; None leaves them without a decision.
+    `platforms_rule` decides about runs of the holdout; None leaves them without a decision. `gate` keeps whole runs
+    here that the platform would not start.
     """
 
     def __init__(
@@ -91,6 +115,7 @@ class Scheduler:
         max_hold_seconds: float | None = None,
         advise: Advise = lambda runs, nodes, estimates: runs,
         platforms_rule: DecisionUnit | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._journal, self._store = journal, store
         self._decision_unit, self._node_manager = decision_unit, node_manager
@@ -98,7 +123,7 @@ class Scheduler:
         self._live_view = LiveView(defaults)
         self._wait_seconds, self._debounce_seconds = wait_seconds, debounce_seconds
         self._max_hold_seconds, self._advise = max_hold_seconds, advise
-        self._platforms_rule = platforms_rule
+        self._platforms_rule, self._gate = platforms_rule, gate or OpenGate()
         self._wake = asyncio.Event()
         self._looked_up: dict[str, set[TaskKey]] = {}
         self.cycles = 0
@@ -187,20 +212,35 @@ class Scheduler:
         await self._record(outcome.decisions)
         live = {run.id: run for run in self._journal.live()}
         await self._write(unsaid(answers(request, outcome), live), at_submission)
+        await self._hand_over([run for run in runs if run.run_id in at_submission], outcome, now, table, left_out)
+        if answer.asked is not None and answer.own is not None:
+            for callback in self._on_decided:
+                callback(answer.asked, answer.own)
+        return outcome
+
+    async def _hand_over(
+        self,
+        runs: Sequence[WaitingRun],
+        outcome: Outcome,
+        now: datetime,
+        table: NeedsTable,
+        left_out: frozenset[str],
+    ) -> None:
+        """Write down which runs go to the platform whole, and why the others stay."""
         whole = whole_runs(
-            [run for run in runs if run.run_id in at_submission],
+            runs,
             outcome,
             now,
             max_hold_seconds=self._max_hold_seconds,
             table=table,
             left_out=left_out,
+            barred=self._gate.waits(runs),
         )
-        for run_id, event in unsaid(whole, live):
+        views = {run.run_id: run for run in runs}
+        for run_id, event in unsaid(whole, {run.id: run for run in self._journal.live()}):
             await self._journal.apply(run_id, event)
-        if answer.asked is not None and answer.own is not None:
-            for callback in self._on_decided:
-                callback(answer.asked, answer.own)
-        return outcome
+            if isinstance(event, happened.RunPlaced):
+                self._gate.let_go(views[run_id])
 
     async def _record(self, decisions: Sequence[Decision]) -> None:
         if decisions:

@@ -20,8 +20,8 @@ class Refusal:
     """Why a node can never run a task as it stands.
 
     Attributes:
-        kind: `state`, `node`, `label`, `taint`, `request` or `accelerator-memory`.
-        names: the labels, taints, requests or accelerators that are in the way; empty for a state.
+        kind: `state`, `node`, `label`, `taint`, `architecture`, `volume`, `request` or `accelerator-memory`.
+        names: the labels, taints, images, volumes, requests or accelerators that are in the way; empty for a state.
         text: the same as a short phrase.
     """
 
@@ -44,6 +44,9 @@ def refusal(task: WaitingTask, option: TaskOption, node: Node) -> Refusal | None
     for taint in node.taints:
         if taint.effect in ("NoSchedule", "NoExecute") and not is_tolerated(taint, task.tolerations):
             return Refusal("taint", (taint.key,), f"taint {taint.key}={taint.value}:{taint.effect} is not tolerated")
+    confined = _architecture(option, node) or _volume(task, node)
+    if confined is not None:
+        return confined
     lacking = option.requests.lacking_in(node.allocatable)
     if lacking:
         text = "too little " + ", ".join(_shortage(name, option, node) for name in lacking)
@@ -129,6 +132,23 @@ def describe(requirement: Requirement) -> str:
     """A requirement in words: `zone In (a, b)`."""
     values = f" ({', '.join(requirement.values)})" if requirement.values else ""
     return f"{requirement.label} {requirement.operator}{values}"
+
+
+def _architecture(option: TaskOption, node: Node) -> Refusal | None:
+    build = option.build
+    if build is None or node.architecture in build.architectures:
+        return None
+    made_for = ", ".join(build.architectures)
+    text = f"image {build.image} is made for {made_for}, not {node.architecture} (known from {build.known_from})"
+    return Refusal("architecture", (build.image,), text)
+
+
+def _volume(task: WaitingTask, node: Node) -> Refusal | None:
+    for volume in task.volumes:
+        is_reached = not volume.terms or any(all(holds(one, node) for one in term) for term in volume.terms)
+        if not is_reached or (volume.node is not None and volume.node != node.name):
+            return Refusal("volume", (volume.claim,), f"volume {volume.claim} {volume.text}")
+    return None
 
 
 def _shortage(name: str, option: TaskOption, node: Node) -> str:

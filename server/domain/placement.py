@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mlopx.spec import Preference, Requirement, Toleration
+from server.domain.confines import ImageBuild, VolumePlace
 from server.domain.network import NodeNetwork
 from server.domain.node import Node, Snapshot
 from server.domain.resources import Resources
@@ -26,12 +27,14 @@ TaskRef = tuple[str, TaskKey]
 
 @dataclass(frozen=True, slots=True)
 class TaskOption:
-    """One way in which a task can run. `accelerator_memory_bytes` is what each device must have."""
+    """One way in which a task can run. `accelerator_memory_bytes` is what each device must have, `build` what the image
+    is made for, where that matters and is known."""
 
     name: str
     requests: Resources
     accelerator_memory_bytes: int | None = None
     image: str | None = None
+    build: ImageBuild | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,9 @@ class WaitingTask:
 
     `is_ready`: everything it waits for is done, so it can be bound now. `waits_for` names unbound or running tasks of
     the same run; `edge_bytes` is how much each of them, or each finished upstream, will hand over. `avoid_nodes` failed
-    it before; `spot_nodes` would likely be taken away before it ends, and are avoided like them. `workload` carries the
-    hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values, `parameters` the arguments that are
-    numbers or short words.
+    it before; `spot_nodes` would likely be taken away before it ends, and are avoided like them; `volumes` can be used
+    on some nodes only. `workload` carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain
+    values, `parameters` the arguments that are numbers or short words.
     """
 
     run_id: str
@@ -59,6 +62,7 @@ class WaitingTask:
     tolerations: tuple[Toleration, ...] = ()
     avoid_nodes: tuple[str, ...] = ()
     spot_nodes: tuple[str, ...] = ()
+    volumes: tuple[VolumePlace, ...] = ()
     is_interruptible: bool = False
     ready_at: datetime | None = None
     attempt: int = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlopx.spec import Component, Const, ForeignCode, Item, Param, Task, merge_hints
@@ -24,7 +24,27 @@ highest peak."""
 MOST_PARAMETERS, LONGEST_WORD = 16, 64
 
 Defaults = Callable[[RequestedResources], Resources]
-"""How a platform fills in what a task did not request."""
+"""How a platform fills in what a task did not request. One that also knows what confines tasks is a `Confining`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confining:
+    """How a platform that knows its surroundings fills in requests (`fill`), and tells a task where its image and its
+    volumes let it run (`confine`). What they answer may change when `version` does.
+    """
+
+    fill: Callable[[RequestedResources], Resources]
+    confine: Callable[[WaitingTask, Task], WaitingTask]
+    version: Callable[[], int]
+
+    def __call__(self, asked: RequestedResources) -> Resources:
+        """The requests, filled in."""
+        return self.fill(asked)
+
+
+def version_of(defaults: Defaults) -> int:
+    """Changes when what a platform fills in may have changed."""
+    return defaults.version() if isinstance(defaults, Confining) else 0
 
 
 def kubernetes_defaults(asked: RequestedResources) -> Resources:
@@ -140,7 +160,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
     component = run.graph.component(task.key.path)
     upstreams = list(_upstreams(run, task.key))
     sizes = {upstream.key: _output_bytes(upstream) for upstream in upstreams if upstream.state is TaskState.SUCCEEDED}
-    return WaitingTask(
+    found = WaitingTask(
         run_id=run.id,
         key=task.key,
         component=component.name,
@@ -161,6 +181,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         workload=_workload(run, definition),
         parameters=_parameters(run, task.key, definition),
     )
+    return defaults.confine(found, definition) if isinstance(defaults, Confining) else found
 
 
 def _bound(run: Run, task: TaskRun, defaults: Defaults) -> BoundTask:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from server.kube.client import KubeClient
 from server.kube.errors import KubeError
-from server.kube.resources import NAMESPACES, NODES, PODS, WORKFLOWS, Kind
+from server.kube.resources import CLAIMS, LIMIT_RANGES, NAMESPACES, NODES, PODS, QUOTAS, VOLUMES, WORKFLOWS, Kind
 
 READ = ("get", "list", "watch")
 
@@ -37,6 +37,10 @@ OBSERVE = (
     Permission(WORKFLOWS, READ, "tasks are known by their pods only: skipped and cached ones are not told apart"),
     Permission(PODS, READ, "no exact times, outputs, or reasons of waiting; nodes from the Workflow only"),
     Permission(PODS, ("get",), "no logs of tasks", sub="log"),
+    Permission(VOLUMES, READ, "tasks may be given nodes that their volumes cannot reach", is_everywhere=True),
+    Permission(CLAIMS, READ, "tasks may be given nodes that their volumes cannot reach"),
+    Permission(QUOTAS, READ, "runs are handed over although their namespace has no quota left for them"),
+    Permission(LIMIT_RANGES, READ, "what the namespace requests for tasks that ask for nothing is not counted"),
 )
 PLACE = (Permission(PODS, ("patch",), "the reason why a task waits is not written on its pod"),)
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.domain.feasibility import is_tolerated, preference_score, rejection
-from server.domain.node import HOSTNAME_LABEL, Node
+from server.domain.node import ARCHITECTURE_LABEL, HOSTNAME_LABEL, Node
 from server.domain.placement import TaskOption, WaitingTask
 from server.domain.spot import AVOIDED
 
@@ -59,6 +59,7 @@ class NeedsTable:
             task.preferences,
             task.avoid_nodes,
             task.spot_nodes,
+            task.volumes,
         )
         found = self._known.get(key)
         if found is None:
@@ -72,12 +73,13 @@ class NeedsTable:
 
     def _ask(self, task: WaitingTask) -> Needs:
         answers: dict[Hashable, tuple[tuple[TaskOption, ...], str, int]] = {}
-        labels = sorted({wish.label for wish in task.requirements} | {p.requirement.label for p in task.preferences})
+        labels = _labels(task)
         options: dict[int, tuple[TaskOption, ...]] = {}
         preference: dict[int, int] = {}
         rejected: dict[str, int] = {}
         for index, (node, make) in enumerate(zip(self.nodes, self._node_makes(), strict=True)):
-            kind = (make, is_named(task, node), *(node.labels.get(label) for label in labels))
+            attached = tuple(volume.node == node.name for volume in task.volumes)
+            kind = (make, is_named(task, node), attached, *(node.labels.get(label) for label in labels))
             if kind not in answers:
                 answers[kind] = _answer(task, node)
             choices, reason, wish = answers[kind]
@@ -126,6 +128,13 @@ def no_node_reason(needs: Needs, node_count: int) -> str:
     said = [f"{reason} on {count} of {node_count}" for reason, count in list(needs.rejected.items())[:3]]
     rest = sum(needs.rejected.values()) - sum(list(needs.rejected.values())[:3])
     return "no node can run it: " + "; ".join(said) + (f"; other reasons on {rest}" if rest else "")
+
+
+def _labels(task: WaitingTask) -> list[str]:
+    """The labels that decide whether a node suits the task."""
+    found = {wish.label for wish in task.requirements} | {one.requirement.label for one in task.preferences}
+    found |= {one.label for volume in task.volumes for term in volume.terms for one in term}
+    return sorted(found | ({ARCHITECTURE_LABEL} if any(option.build for option in task.options) else set()))
 
 
 def _answer(task: WaitingTask, node: Node) -> tuple[tuple[TaskOption, ...], str, int]:

@@ -30,7 +30,8 @@ class NodeVerdict:
     Attributes:
         verdict: `free` (it could start at once), `busy` (it fits, but not beside what is there), `not-there-yet` (a
             node that the cluster could grow), `never`.
-        kind: for `never`: `state`, `node`, `label`, `taint`, `request` or `accelerator-memory`; else empty.
+        kind: for `never`: `state`, `node`, `label`, `taint`, `architecture`, `volume`, `request` or
+            `accelerator-memory`; else empty.
         reason: the verdict in words.
         missing: what is too little: of all that the node has (`never`), or of what is free on it (`busy`).
         option: the option with the shortest predicted run time there, with its band in seconds.
@@ -61,7 +62,8 @@ class Waiting:
     """What a task waits for.
 
     `kind`: `dependency`, `capacity`, `kept` (its node's room is kept for another), `node` (none can run it),
-    `growth` (a node that is not there yet), `backoff`, `platform` or `decision` (it is about to be decided).
+    `growth` (a node that is not there yet), `cluster` (it would not start it: a quota), `backoff`, `platform`
+    or `decision` (it is about to be decided).
     """
 
     kind: str

@@ -15,6 +15,8 @@ from server.domain.states import Binding, TaskState
 MUCH_SLOWER = 1.2
 ACCEPT = "mlopx accept"
 NO_NODE = "node"
+BARRED = "waits "
+"""How the reasons begin for which a cluster would not start a run that is handed over whole."""
 
 
 def what_it_waits_for(
@@ -34,6 +36,8 @@ def what_it_waits_for(
     if attempt.not_before is not None and attempt.not_before > scene.now:
         rest = (attempt.not_before - scene.now).total_seconds()
         return Waiting("backoff", f"failed before, and waits {span(rest)} more until it is tried again")
+    if run.options.binding is Binding.AT_SUBMISSION and task.hold.startswith(BARRED):
+        return Waiting("cluster", task.hold)
     return _on_room(ref, view, verdicts, scene)
 
 

@@ -26,10 +26,12 @@ from mlopx.spec import (
     ParameterInput,
     PipelineScope,
     PipelineSpec,
+    PvcSource,
     Resources,
     Scope,
     Task,
     Value,
+    Volume,
     check,
     fits,
     slug,
@@ -125,6 +127,7 @@ class _Adoption:
             requirements=constraints.requirements_on(self.nodes),
             preferences=constraints.preferences_on(self.nodes),
             tolerations=constraints.tolerations,
+            volumes=_volumes(task),
             cache=task.is_cached,
         )
 
@@ -293,6 +296,14 @@ def _value(given: object, known: Known) -> Value | None:
 def _typed(value: Any, kind: str) -> Any:
     """Numbers of a YAML document may be whole or not, whatever they mean."""
     return int(value) if kind == "int" and isinstance(value, float) and value.is_integer() else value
+
+
+def _volumes(task: KubeflowTask) -> tuple[Volume, ...]:
+    """The claims that it mounts, for who looks where they can be used; the document itself says how."""
+    return tuple(
+        Volume(name=f"claim-{number}", source=PvcSource(claim=claim[:253]), mount_path="/")
+        for number, claim in enumerate(task.claims, 1)
+    )
 
 
 def _resources(task: KubeflowTask) -> Resources:

@@ -64,7 +64,7 @@ class KubeflowOptions:
 
 
 class KubeflowPlatform(PlatformInterface):
-    """Runs on Kubeflow Pipelines."""
+    """Runs on Kubeflow Pipelines. `forbids` says what of a pipeline its namespace would never let run."""
 
     name: ClassVar[str] = "kubeflow"
     binding: ClassVar[Binding] = Binding.AT_SUBMISSION
@@ -80,8 +80,10 @@ class KubeflowPlatform(PlatformInterface):
         folder: Path,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        defaults: Defaults = kubernetes_defaults,
+        forbids: Callable[[PipelineSpec], list[str]] = lambda spec: [],
     ) -> None:
-        self.defaults: Defaults = kubernetes_defaults
+        self.defaults, self._forbids = defaults, forbids
         self.client, self._nodes = client, nodes
         self._compiler, self._kube, self._options, self._now, self._sleep = compiler, kube, options, now, sleep
         self.health: Health | None = None
@@ -134,7 +136,7 @@ class KubeflowPlatform(PlatformInterface):
         return await self._nodes() if self._nodes is not None else ()
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
-        return self._compiler.refusals(spec)
+        return [*self._compiler.refusals(spec), *self._forbids(spec)]
 
     async def adopt(self, file: ForeignFile) -> PipelineSpec:
         """Any compiled pipeline of Kubeflow. Raises InvalidSubmissionError."""

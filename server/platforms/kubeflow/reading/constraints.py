@@ -119,6 +119,17 @@ def read_constraints(config: object) -> Constraints:
     )
 
 
+def read_claims(config: object) -> tuple[str, ...]:
+    """Names of the persistent volume claims that an executor mounts; those that the run will tell are left out."""
+    found = []
+    for mount in items(config, "pvcMount"):
+        constant = get(section(mount, "pvcNameParameter", "runtimeValue"), "constant")
+        name = constant if isinstance(constant, str) else text(mount, "constant")
+        if name:
+            found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
 def _selector(found: object) -> tuple[tuple[Requirement, ...], bool]:
     """The selector's labels, and whether it is read from an input; a constant object in its place is as good."""
     labels = section(found, "labels")
@@ -183,4 +194,4 @@ def _hosts(nodes: Iterable[Node]) -> Requirement:
     return Requirement(label=HOSTNAME_LABEL, values=tuple(names) or ("no-node",))
 
 
-__all__ = ["NO_CONSTRAINTS", "Constraints", "Expression", "read_constraints"]
+__all__ = ["NO_CONSTRAINTS", "Constraints", "Expression", "read_claims", "read_constraints"]

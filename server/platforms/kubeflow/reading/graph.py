@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from server.domain.resources import Resources
 from server.platforms.kubeflow.reading.amounts import requests_of
-from server.platforms.kubeflow.reading.constraints import NO_CONSTRAINTS, Constraints, read_constraints
+from server.platforms.kubeflow.reading.constraints import NO_CONSTRAINTS, Constraints, read_claims, read_constraints
 from server.platforms.kubeflow.reading.documents import Documents, read_documents, refused
 from server.platforms.kubeflow.reading.fields import EXECUTOR_KINDS, KUBERNETES_FIELDS, camel, get, items, section, text
 
@@ -47,6 +47,7 @@ class KubeflowTask:
         loops, conditions: paths of the loops and conditional tasks around it (itself included), outermost first.
         waits_for: paths of the leaf tasks that must have ended before it starts.
         requests: what its container requests; `unknown_amounts` are told by the run.
+        claims: names of the persistent volume claims that it mounts, as far as the file says them.
         is_exit: it runs whatever happened to what it waits for.
         is_passed_on: its placement goes to the job that it launches, not to its own pod.
     """
@@ -63,6 +64,7 @@ class KubeflowTask:
     requests: Resources = field(default_factory=Resources)
     unknown_amounts: tuple[str, ...] = ()
     constraints: Constraints = NO_CONSTRAINTS
+    claims: tuple[str, ...] = ()
     is_cached: bool = False
     is_exit: bool = False
     is_passed_on: bool = False
@@ -197,6 +199,7 @@ class _Walk:
             requests=requests,
             unknown_amounts=unknown,
             constraints=read_constraints(self.configs.get(label)),
+            claims=read_claims(self.configs.get(label)),
             is_cached=get(section(task, "cachingOptions"), "enableCache") is True,
             is_exit=text(task, "triggerPolicy", "strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
             is_passed_on=_is_passed_on(component),

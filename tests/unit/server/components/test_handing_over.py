@@ -98,3 +98,18 @@ def test_who_waits_for_what_is_left_open_waits_for_what_that_waits_for(middle_fi
     kept = {task.key.path: task for task in placeable_part(run, NeedsTable([a_node("one")])).tasks}
     assert kept["c"].waits_for == (TaskKey("b" if middle_fits else "a"),)
     assert ("b" in kept) is middle_fits
+
+
+def test_a_run_that_its_cluster_would_not_start_stays_with_the_reason_however_long() -> None:
+    nodes = [a_node("one")]
+    late = a_run("late", a_task("late", "a"), a_task("late", "b", waits_for=["a"]), submitted_seconds_ago=9_000)
+    other = a_run("other", a_task("other", "a"))
+    outcome = decided(a_request(nodes, [late, other]))
+    found = whole_runs(
+        [late, other], outcome, NOW, max_hold_seconds=0, table=NeedsTable(nodes), barred={"late": "waits for quota q"}
+    )
+    (held_id, held), (placed_id, placed) = found
+    assert (held_id, placed_id) == ("late", "other")
+    assert isinstance(held, TaskHeld)
+    assert (held.key, held.reason) == (TaskKey("a"), "waits for quota q")
+    assert isinstance(placed, RunPlaced)
