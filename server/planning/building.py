@@ -203,7 +203,7 @@ class Builder:
 def _rounded(rank: Floats) -> Floats:
     """Ranks to nine digits, so that ties are ties whatever order the sums were taken in."""
     scale = rank.max(initial=0.0)
-    return np.rint(rank * (1e9 / scale)) if scale > 0 else rank
+    return np.rint(rank / scale * 1e9) if scale > 0 else rank
 
 
 __all__ = ["Builder"]

@@ -19,6 +19,7 @@ LONGEST_PAUSE_SECONDS = 300.0
 TRIES = 12
 TIMEOUT_SECONDS = 10.0
 MOST_AT_ONCE = 8
+MOST_REMEMBERED = 10_000
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 
 
@@ -39,6 +40,7 @@ class Webhooks:
         self._clock = clock
         self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, transport=transport, headers={"User-Agent": "mlopx"})
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._done: dict[str, None] = {}
         self._free = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def aclose(self) -> None:
@@ -50,8 +52,9 @@ class Webhooks:
         await self._http.aclose()
 
     def send(self, news: News, *, on_done: Callable[[], Awaitable[None]]) -> None:
-        """Begin to tell; `on_done` when it was heard, or given up. What is on its way is not sent beside itself."""
-        if news.key not in self._sending:
+        """Begin to tell; `on_done` when it was heard, or given up. What is on its way is not sent beside itself,
+        nor is what was told a moment ago, which an asker may not have seen written down yet."""
+        if news.key not in self._sending and news.key not in self._done:
             task = asyncio.create_task(self._send(news, on_done))
             self._sending[news.key] = task
             task.add_done_callback(lambda _: self._sending.pop(news.key, None))
@@ -73,7 +76,13 @@ class Webhooks:
                 break
             await self._clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        self._remember(news.key)
         await on_done()
+
+    def _remember(self, key: str) -> None:
+        self._done[key] = None
+        if len(self._done) > MOST_REMEMBERED:
+            del self._done[next(iter(self._done))]
 
     async def _try(self, news: News) -> _Problem | None:
         try:

@@ -45,6 +45,9 @@ class _Splitter:
         component = self.components.get(name)
         if not isinstance(component, dict):
             return
+        if not section(component, "dag") and not text(component, "executorLabel"):
+            self.labels["/".join(path)] = ""  # the SDK leaves such components behind: nothing runs, nothing to split
+            return
         if name in self.used_components:
             component = copied(component)
             name = _free(name, self.components)

@@ -125,3 +125,8 @@ def test_a_circle_is_refused_in_words() -> None:
     problem = exclusive_problem(np.ones((2, 1)), edges_of(2, [(0, 1, 1.0), (1, 0, 1.0)]), Network())
     with pytest.raises(ValueError, match="2 tasks wait for each other"):
         heft(problem)
+
+
+def test_bytes_of_hardly_any_time_break_no_rank() -> None:
+    problem = exclusive_problem(np.zeros((2, 2)), edges_of(2, [(0, 1, 2e-320)]), Network(uniform=1.0))
+    assert flaws(problem, heft(problem)) == []
