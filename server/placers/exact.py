@@ -63,9 +63,7 @@ def _proved(statement: Statement, known: Schedule) -> tuple[Schedule, str]:
 
     request = statement.request
     goal = Goal.MAKESPAN if request.objective == "makespan" else Goal.TURNAROUND
-    proof = prove(
-        statement.problem, seconds=SHARE * request.time_limit_seconds, workers=1, hint=known, goal=goal, seed=1
-    )
+    proof = prove(statement.problem, seconds=SHARE * request.time_limit_seconds, hint=known, goal=goal, seed=1)
     what = f"{goal.value} of {proof.value:.3g} s"
     if proof.is_proved:
         return proof.schedule, f"best plan there is, proved: {what}"

@@ -32,7 +32,7 @@ Transfer = tuple[int, float]
 """The task at the other end, and bytes."""
 
 
-def makespan_bound_on_cards(problem: Problem, known: Schedule, *, seconds: float, workers: int = 2) -> float:
+def makespan_bound_on_cards(problem: Problem, known: Schedule, *, seconds: float) -> float:
     """Seconds that no plan for shared cards ends before, found within so many seconds; `known` is one with its replayed
     times, and if the answer is its makespan (to a millionth), it is the best there is.
 
@@ -47,7 +47,7 @@ def makespan_bound_on_cards(problem: Problem, known: Schedule, *, seconds: float
         return 0.0
     one_run = np.zeros(problem.task_count, np.int32)
     model = CardModel(sat, problem, ways, known, Target(np.ones(1), one_run, known.makespan, np.array([least])))
-    return min(max(least, model.solve(seconds, workers, 0).lower_bound), known.makespan)
+    return min(max(least, model.solve(seconds, 0).lower_bound), known.makespan)
 
 
 class CardModel(Model):

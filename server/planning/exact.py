@@ -6,8 +6,8 @@ the model: no task is tried on a node from which, by earliest start and remainin
 
 The solver counts in whole numbers, so times are scaled and rounded *down*: what it proves is a true lower bound. Its
 answer is laid out again in floating point, and "proved" is said only when that meets the bound (see `PROVED`).
-Orders of magnitude: 20 tasks within a second, 40 tasks within some seconds, of 60 and more mostly a bound and a hint
-that was improved.
+Orders of magnitude: 20 tasks within a second or two, 40 tasks within some seconds, of 60 and more mostly a
+bound and a hint that was improved.
 """
 
 from __future__ import annotations
@@ -57,13 +57,12 @@ def prove(
     problem: Problem,
     *,
     seconds: float,
-    workers: int = 2,
     hint: Schedule | None = None,
     goal: Goal = Goal.MAKESPAN,
     seed: int = 0,
 ) -> Proof:
-    """Search for `seconds` with so many threads; `hint` is a sound schedule to be improved on;
-    one that leaves out what could run is not looked at.
+    """Search for `seconds`; `hint` is a sound schedule to be improved on; one that leaves out what could run is not
+    looked at.
 
     Tasks that nothing can run, and those that wait for them, stay unplaced. Transfers are contention-free: on shared
     links the bound still holds, and `is_proved` says that nothing is better when each transfer is alone.
@@ -82,7 +81,7 @@ def prove(
     if best.is_proved or ways.term_count(problem) > MOST_TERMS:
         return best
     target = _target(problem, goal, ways, best)
-    found = Model(sat, problem, ways, first, target).solve(seconds, workers, seed)
+    found = Model(sat, problem, ways, first, target).solve(seconds, seed)
     return _best_of(problem, goal, best, found, target)
 
 

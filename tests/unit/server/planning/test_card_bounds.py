@@ -26,7 +26,7 @@ def on_cards(seconds: list[list[float]], arrows: dict[tuple[int, int], float]) -
 
 def bound_of(problem: Problem) -> float:
     known = predict(problem, prove(problem, seconds=0).schedule)
-    return makespan_bound_on_cards(problem, known, seconds=20, workers=1)
+    return makespan_bound_on_cards(problem, known, seconds=20)
 
 
 @given(problem=problems(most_tasks=3))
@@ -57,7 +57,7 @@ def test_a_node_that_opens_late_and_is_not_used_raises_no_bound() -> None:
     problem = replace(exclusive_problem(np.ones((3, 2)), no_edges(3), Network()), opens=np.array([5.0, 0.0]))
     all_late = predict(problem, prove(problem, seconds=0).schedule)
     late = replace(all_late, node=np.zeros(3, np.int32), start=np.array([5.0, 6, 7]), finish=np.array([6.0, 7, 8]))
-    assert makespan_bound_on_cards(problem, late, seconds=20, workers=1) == pytest.approx(3.0)
+    assert makespan_bound_on_cards(problem, late, seconds=20) == pytest.approx(3.0)
 
 
 def test_a_plan_that_leaves_a_task_out_bounds_nothing() -> None:

@@ -45,7 +45,7 @@ def test_the_published_example_has_an_optimum_of_73(published: Problem) -> None:
 @given(problem=problems(most_tasks=3))
 @settings(max_examples=25, deadline=None)
 def test_the_least_makespan_is_found_and_proved(problem: Problem) -> None:
-    proof = prove(problem, seconds=20, workers=1)
+    proof = prove(problem, seconds=20)
     assert flaws(problem, proof.schedule) == []
     assert proof.value == proof.schedule.makespan
     assert proof.is_proved
@@ -55,7 +55,7 @@ def test_the_least_makespan_is_found_and_proved(problem: Problem) -> None:
 @given(problem=problems(most_tasks=3))
 @settings(max_examples=25, deadline=None)
 def test_the_least_turnaround_is_found_and_proved(problem: Problem) -> None:
-    proof = prove(problem, seconds=20, workers=1, goal=Goal.TURNAROUND)
+    proof = prove(problem, seconds=20, goal=Goal.TURNAROUND)
     assert flaws(problem, proof.schedule) == []
     assert proof.value == mean_turnaround(problem, proof.schedule)
     assert proof.is_proved
