@@ -8,15 +8,22 @@ Every figure comes from the shipped scenarios original-a and original-b; nothing
 
 from __future__ import annotations
 
+import random
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import mean
+from statistics import mean, pstdev
 
 from server.domain.states import Binding
 from server.simulation.engine import simulate
 from server.simulation.reading import CaseMaker, find_scenario, read_scenario
 from server.simulation.report import Measures, measures
 from server.simulation.scenario import ServerTable
+
+MANY = 60
+"""Seeds of the random strategies."""
+DRAWS, RUNS_PUBLISHED = 2000, {"original-a": 5, "original-b": 1}
+"""Means drawn to say where a published mean of so many runs lies."""
 
 PUBLISHED = {
     "original-a": {
@@ -34,8 +41,11 @@ PUBLISHED = {
     },
 }
 PLACERS = (
+    "server.simulation.original_baselines:OriginalRandomRandom",
     "random_random",
+    "server.simulation.original_baselines:OriginalFifoRandom",
     "fifo_random",
+    "server.simulation.original_baselines:OriginalRoundRobin",
     "fifo_round_robin",
     "fifo_greedy",
     "server.simulation.original_custom:OriginalCustom",
@@ -47,7 +57,7 @@ PLACERS = (
 RULES = {
     "reserved": {
         "reservation": "pipeline",
-        "release": "run",
+        "release": "next",
         "window_seconds": 15,
         "window_offset_seconds": 12,
         "poll_seconds": 5,
@@ -73,14 +83,35 @@ def compared(name: str) -> list[str]:
         "| server | total, published | total, simulated | off | mean wait, published | simulated | off | turnaround |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    places = []
     for server in maker.scenario.server:
-        found = _measured(maker, server)
-        total = mean(one.execution_span if server.reservation == "pipeline" else one.makespan for one in found)
-        wait = mean(one.waiting.mean for one in found)
+        found = _measured(maker, server, range(MANY) if _is_random(server.placer) else None)
+        totals = [one.execution_span if server.reservation == "pipeline" else one.makespan for one in found]
+        waits = [one.waiting.mean for one in found]
         known = PUBLISHED[name].get(server.name or "", (None, None))
-        cells = (server.name, *_against(known[0], total), *_against(known[1], wait))
+        cells = (server.name, *_against(known[0], mean(totals)), *_against(known[1], mean(waits)))
         lines.append("| " + " | ".join(map(str, cells)) + f" | {mean(one.turnaround.mean for one in found):.1f} |")
-    return lines
+        if len(found) == MANY:
+            places += _places(server.name or "", known, totals, waits, RUNS_PUBLISHED[name])
+    return [*lines, "", *places]
+
+
+def _places(
+    name: str, known: tuple[float | None, float | None], totals: list[float], waits: list[float], runs: int
+) -> list[str]:
+    """Where a published mean of so many runs lies among such means of the model."""
+    luck = random.Random(0)
+    found = []
+    for what, published, values in zip(("total", "wait"), known, (totals, waits), strict=True):
+        if published is not None:
+            means = [mean(luck.sample(values, runs)) for _ in range(DRAWS)]
+            below = 100 * mean(one < published for one in means)
+            found.append(
+                f"- {name}: the published {what} of {published:.0f} s lies at the {below:.0f}th percentile of the "
+                f"model's {'means of five runs' if runs > 1 else 'single runs'} (its mean {mean(values):.0f} s, standard "
+                f"deviation of a run {pstdev(values):.0f} s)."
+            )
+    return found
 
 
 def ablation(name: str) -> list[str]:
@@ -101,8 +132,13 @@ def _maker(name: str) -> CaseMaker:
     return CaseMaker(path, read_scenario(path))
 
 
-def _measured(maker: CaseMaker, server: ServerTable) -> list[Measures]:
-    seeds = maker.scenario.seeds if "random" in server.placer or server.placer == "kubernetes" else (0,)
+def _is_random(placer: str) -> bool:
+    return placer.endswith("Random") or placer.endswith("_random")
+
+
+def _measured(maker: CaseMaker, server: ServerTable, numbers: Iterable[int] | None = None) -> list[Measures]:
+    is_drawn = _is_random(server.placer) or server.placer == "kubernetes"
+    seeds = numbers or (maker.scenario.seeds if is_drawn else (0,))
     return [measures(simulate(maker.case(server, seed))) for seed in seeds]
 
 
@@ -125,9 +161,10 @@ HEAD = """# The original's experiments, simulated
 Written by `python results/reproduce.py --write`. Seconds. What is published, and what is fitted to it, stands in
 `server/simulation/workloads/original.py`; the rules of every server in `server/simulation/scenarios/original-*.toml`.
 
-"Their rules": a pipeline starts when all its nodes are free and has them for itself alone to its end; new pipelines
-are kept for a window. Their total counts from the first start, ours from the first submission. Random strategies are
-means over the five seeds that the paper used; its round robin and its own strategy were run once."""
+"Their rules": a pipeline starts when all its nodes are free and has them for itself alone, each until the task after the
+one on it has ended; new pipelines are kept for a window. Their total counts from the first start, ours from the first
+submission. Rows of random strategies are means over sixty seeds; the paper has means of five runs in A, and one run in B.
+Its round robin and its own strategy were run once."""
 TAIL = """
 Cells of the ablation: makespan / mean waiting time / mean turnaround time.
 
@@ -139,14 +176,18 @@ Cells of the ablation: makespan / mean waiting time / mean turnaround time.
   at once, show no slowdown, but they do not prove that there is none.
 - The largest single gain over the paper's result is to drop the reservation, which Kubernetes never had. With GPU
   requests the default scheduler is as good as any strategy here: the cluster is nearly empty.
-- Random strategies are judged by more seeds than five. Over 60 seeds (means, with the interval in which 95 % of means of
-  five runs fall), experiment A: random_random ends after 964 s (753 to 1175) and waits 304 s (209 to 399), fifo_random
-  960 s (744 to 1176) and 313 s (220 to 406). All four published figures lie inside; the means are 8 to 12 % above the
-  published totals and 11 and 24 % above the published waits. The model has the same mean for both orders, so one of the
-  two published waits (245 and 282 s) is off by luck. Experiment B was published with one seed: 1655 and 1810 s, against
-  1755 s (standard deviations 211 and 228 s) in the model, 6 and 3 % off.
-- B's own pipelines have no published run times. With the times assumed here, the original's strategy would end B about
-  20 % sooner than the paper's 813 s; we found no reading of its rules under which its last window queues for 150 s.
+- What was read off the published figures, beside the times: (1) the original goes pipeline by pipeline and takes nodes as
+  if they were empty, so its baselines are modelled apart (`server/simulation/original_baselines.py`); the strategies of
+  the same names here look at ready tasks first. (2) A node is given back when the task after the one on it has ended:
+  only so does its round robin's KDD RF start (491 s) before CIFAR, which has its first node, ends (530 s). (3) CIFAR
+  needs 2.9 GB, and one node has less: only with one node passed over do the same pipelines wait for each other as
+  published. Adult DT and KDD SVM change places against the published run; a few seconds decide which of them is first.
+- (4) Its own strategy counts assignments over the server's life, and never takes them back. Where only open tasks
+  count, B ended at 652 s in each of forty orders of the nodes' (unpublished) memories, for nothing ever queued (the
+  nodes then still listed in another order; two orders were checked with the present list); where all
+  count, at 670 to 810 s, against the published 813 s. That it counts so is inferred, not published. One detail does not
+  fit: the paper's queue was empty before each next submission, ours was in 17 of the forty, and is not in the row above.
+- B's own pipelines have no published run times; theirs are assumed.
 """
 
 

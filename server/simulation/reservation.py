@@ -3,6 +3,9 @@
 Placements are made once, at the end of the window in which a run arrived, for nodes as if they were empty. The runs
 then wait in the order of the plan; a later one may overtake when all its nodes are free (Rodrigues et al., Electronics
 2025, 14(13), 2555; behaviour as its public sources show it).
+
+When a node is given back is read off the published waits of its round robin: the next pipelines start when the task
+*after* the one on their node has ended (`release = "next"`), neither at once nor only at the end of the run.
 """
 
 from __future__ import annotations
