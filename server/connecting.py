@@ -121,7 +121,11 @@ def connect_kubeflow(
     platform = KubeflowPlatform(
         client=kfp_client(settings, now),
         compiler=PlacingCompiler(
-            translate=translate, refusals=refusals, node_of=node_of, mode=PlacementMode(settings.kfp_placement)
+            translate=translate,
+            refusals=refusals,
+            node_of=node_of,
+            mode=PlacementMode(settings.kfp_placement),
+            iterations=settings.kfp_iterations,
         ),
         kube=kube,
         nodes=nodes,

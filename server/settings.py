@@ -52,6 +52,11 @@ class Settings(BaseModel):
     kfp_placement: Literal["default", "prefer", "require"] = Field(
         "default", description="How firmly Kubeflow is asked for nodes: stable labels and wishes, wishes only, or pins."
     )
+    kfp_iterations: Literal["own", "all", "none"] = Field(
+        "own",
+        description="Whose loops may have a node for each iteration, written beside the loop's items: those of our own "
+        "pipelines, of all, or of none.",
+    )
     kfp_token_file: Path | None = Field(
         None, description="File with the token for Kubeflow, read anew for each request."
     )

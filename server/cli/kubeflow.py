@@ -49,6 +49,13 @@ def place(
     placer: Annotated[str | None, typer.Option(help="The strategy; see `mlopx-server placers`.")] = None,
     mode: Annotated[PlacementMode, typer.Option(help="How firmly nodes are asked for.")] = PlacementMode.DEFAULT,
     pin: Annotated[list[str] | None, typer.Option(help="TASK=NODE, whatever the strategy says.")] = None,
+    iterations: Annotated[
+        bool | None,
+        typer.Option(
+            help="A node for each iteration of loops whose items the file says; this changes the items. By default "
+            "only for specs and .py files."
+        ),
+    ] = None,
     output: Output = None,
     pipeline: Name = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -59,10 +66,8 @@ def place(
     from server.components.decision_unit import DEFAULT_PLACER
     from server.platforms.kubeflow.reading import read_pipeline
 
-    if file.suffix in (".json", ".py") and not _is_compiled(file):
-        subject = subject_of_spec(_spec(file, pipeline))
-    else:
-        subject = Subject(read_pipeline(_read(file), str(file)))
+    is_own = file.suffix in (".json", ".py") and not _is_compiled(file)
+    subject = subject_of_spec(_spec(file, pipeline)) if is_own else Subject(read_pipeline(_read(file), str(file)))
     pins = _pairs(pin or [], "--pin", "NODE")
     seen = cluster_of(cluster, [task.image for task in subject.pipeline.placeable()])
     for problem in seen.problems:
@@ -73,6 +78,7 @@ def place(
         placer=placer or DEFAULT_PLACER,
         mode=mode,
         pins=pins,
+        is_by_iteration=is_own if iterations is None else iterations,
         occupancies=seen.occupancies,
         limits=seen.limits,
     )

@@ -16,11 +16,13 @@ from server.domain.feasibility import feasible_nodes, refusal, rejection
 from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimates, Placement, PlacementRequest, TaskOption, WaitingTask
 from server.domain.request import kubernetes_defaults, options_of
+from server.domain.run import TaskKey
 from server.domain.states import Binding
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.planning.needs import NeedsTable, no_node_reason
 from server.platforms.kubeflow.compile import compile_spec
+from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import is_same_kind, stable_labels
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
@@ -74,41 +76,115 @@ def place_offline(
     placer: str,
     mode: PlacementMode,
     pins: Mapping[str, str],
+    is_by_iteration: bool = False,
     occupancies: Sequence[Occupancy] = (),
     limits: KubernetesLimits | None = None,
 ) -> Placed:
     """Ask the strategy, and write what it answers. Raises InvalidRequestError for pins that make no sense.
 
+    `is_by_iteration`: loops whose items the file says have a node for each iteration, where that can be written.
     `occupancies` is what others hold on the nodes, `limits` what their cluster confines tasks to, where it was asked.
     """
     pipeline = subject.pipeline
     by_name = {node.name: node for node in nodes}
     pins = {_task(pipeline, path): _node(by_name, name) for path, name in pins.items()}
     real = [node for node in nodes if not node.is_virtual]
-    run = waiting_run(pipeline, nodes, run_id=RUN_ID, at=AT, pins=pins, known=subject.known)
+    counts = counts_of(pipeline, None) if is_by_iteration else {}
+    run = waiting_run(pipeline, nodes, run_id=RUN_ID, at=AT, pins=pins, known=subject.known, iterations=counts)
     if limits is not None:
         completed = tuple(limits.completed(task, pipeline.tasks[task.key.path].claims) for task in run.tasks)
         run = replace(run, tasks=completed)
-    tasks = {task.key.path: task for task in run.tasks}
+    tasks = {task.key: task for task in run.tasks}
     table = NeedsTable(real)
     asked = placeable_part(run, table)
     estimates = build_estimates([asked], real, ChainEstimator())
     request = PlacementRequest(1, AT, (asked,), Snapshot(AT, tuple(real), tuple(occupancies)), estimates)
     unit = DecisionUnit(placer=placer, new_id=lambda: "", in_process=True, binding=Binding.AT_SUBMISSION)
     outcome = unit.decide_now(request)
-    planned = {one.key.path: one for one in outcome.plan.placements}
+    planned = {one.key: one for one in outcome.plan.placements}
     chosen = {
-        path: _placement(subject, task, planned.get(path), by_name, estimates, mode, pins.get(path))
-        for path, task in tasks.items()
+        key: _placement(subject, task, planned.get(key), by_name, estimates, mode, pins.get(key.path))
+        for key, task in tasks.items()
     }
-    placements = {path: one for path, one in chosen.items() if one is not None}
-    found = place_pipeline(pipeline, placements, mode=mode)
+    placements = {key: one for key, one in chosen.items() if one is not None}
+    suiting = {key: _suiting(tasks[key], one, real, estimates) for key, one in placements.items() if key.iteration}
+    pinned = {path: by_name[name] for path, name in pins.items()}
+    loops = _loops(pipeline, placements, suiting, pinned)
+    found = place_pipeline(pipeline, _by_path(placements, loops), loops=loops.apart, mode=mode)
+    placements.update(_as_written(placements, loops))
     rows = [
-        _row(pipeline, tasks[path], placements.get(path), planned, outcome, found, nodes, pins, table) for path in tasks
+        _row(pipeline, task, placements.get(key), planned, outcome, found, nodes, pins, table)
+        for key, task in tasks.items()
     ]
-    for row in rows if limits is not None else ():
-        row["notes"] += _limited(tasks[row["task"]], row["node"], by_name, limits)
-    return Placed(found, _report(pipeline, outcome, mode, rows))
+    if limits is not None:
+        for row, task in zip(rows, tasks.values(), strict=True):
+            row["notes"] += _limited(task, row["node"], by_name, limits)
+    report = _report(pipeline, outcome, mode, rows)
+    report["notes"] += [f"loop {path}: all iterations are placed alike: {why}" for path, why in loops.left.items()]
+    return Placed(found, report)
+
+
+def _suiting(
+    task: WaitingTask, placement: TaskPlacement, nodes: Sequence[Node], estimates: Estimates
+) -> tuple[Node, ...]:
+    """The chosen node, then all others that could run the task, quickest first."""
+    chosen = placement.nodes[0]
+    option = next((one for one in task.options if one.requests == placement.requests), task.options[0])
+    others = [node for node in nodes if node.name != chosen.name and rejection(task, option, node) is None]
+    others.sort(key=lambda node: (estimates.seconds(task.ref, node.name, option.name), node.name))
+    return (chosen, *others)
+
+
+def _loops(
+    pipeline: KubeflowPipeline,
+    placements: Mapping[TaskKey, TaskPlacement],
+    suiting: Mapping[TaskKey, tuple[Node, ...]],
+    pinned: Mapping[str, Node],
+) -> Iterations:
+    """Where iterations go; of tasks with options, those with the option that most iterations have."""
+    if not suiting:
+        return Iterations()
+    common = _common(placements)
+    planned = {
+        (key.path, key.iteration[0]): nodes
+        for key, nodes in suiting.items()
+        if _changes(placements[key]) == _changes(common[key.path])
+    }
+    return iterations_of(pipeline, None, planned, pinned=pinned)
+
+
+def _as_written(placements: Mapping[TaskKey, TaskPlacement], loops: Iterations) -> dict[TaskKey, TaskPlacement]:
+    """Iterations whose tasks share a node, with that node; without nodes where it does not suit them."""
+    found = {}
+    for loop in loops.apart.values():
+        for key, one in placements.items():
+            if key.iteration and key.path in loop.tasks:
+                found[key] = replace(one, nodes=loop.nodes[key.iteration[0]])
+    left = {key: one for key, one in placements.items() if key.iteration and key not in found}
+    return {**found, **{key: replace(one, nodes=()) for key, one in left.items() if key.path not in loops.together}}
+
+
+def _by_path(placements: Mapping[TaskKey, TaskPlacement], loops: Iterations) -> dict[str, TaskPlacement]:
+    """One placement for each task: without nodes where its loop's iterations have theirs."""
+    found = dict(_common(placements))
+    for path in {key.path for key in placements if key.iteration}:
+        found[path] = replace(found[path], nodes=loops.together.get(path, ()))
+    return found
+
+
+def _common(placements: Mapping[TaskKey, TaskPlacement]) -> dict[str, TaskPlacement]:
+    """For each task a placement with the option that most of its iterations have."""
+    found: dict[str, list[TaskPlacement]] = {}
+    for key, one in placements.items():
+        found.setdefault(key.path, []).append(one)
+    return {
+        path: max(same, key=lambda one: sum(_changes(other) == _changes(one) for other in same))
+        for path, same in found.items()
+    }
+
+
+def _changes(placement: TaskPlacement) -> tuple[object, ...]:
+    return placement.image, placement.requests, tuple(placement.environment.items())
 
 
 def _placement(
@@ -159,7 +235,7 @@ def _row(
     pipeline: KubeflowPipeline,
     task: WaitingTask,
     placement: TaskPlacement | None,
-    planned: Mapping[str, Placement],
+    planned: Mapping[TaskKey, Placement],
     outcome: Outcome,
     found: PlacedPipeline,
     nodes: Sequence[Node],
@@ -167,23 +243,27 @@ def _row(
     table: NeedsTable,
 ) -> dict[str, Any]:
     path = task.key.path
-    plan, effect = planned.get(path), found.effects.get(path)
+    plan, effect = planned.get(task.key), found.effects.get(path)
     notes = list(effect.notes) if effect else []
+    if placement is not None and not placement.nodes:
+        reason = "left to Kubernetes: the node of its iteration does not suit it"
+        return {"task": str(task.key), "node": None, "reason": reason, "notes": notes}
     if placement is None:
         refused = next((one.reason for one in outcome.plan.holds if one.key == task.key), "")
         reason = refused or no_node_reason(table.of(task), len(table.nodes))
         groups = [node.group or node.name for node in feasible_nodes(task, nodes) if node.is_virtual]
         if groups:
             notes.append(f"left to the autoscaler: node group {', '.join(groups)} could grow a node for it")
-        return {"task": path, "node": None, "reason": reason, "notes": notes}
+        return {"task": str(task.key), "node": None, "reason": reason, "notes": notes}
     node = placement.nodes[0]
     if path in pins:
         reason = "pinned by you"
         notes += _doubts(pipeline, task, node)
     else:
-        reason = plan.reason if plan else ""
+        is_moved = plan is not None and plan.node != node.name
+        reason = f"with its iteration; alone {plan.node}" if plan and is_moved else plan.reason if plan else ""
     return {
-        "task": path,
+        "task": str(task.key),
         "node": node.name,
         "alternatives": [one.name for one in placement.nodes[1:]],
         "option": None if plan is None or plan.option == DEFAULT_OPTION else plan.option,

@@ -22,7 +22,7 @@ from server.domain import events as happened
 from server.domain.errors import ConflictError, InvalidSubmissionError, NotFoundError, UnplaceableError
 from server.domain.feasibility import explain_unplaceable, feasible_nodes
 from server.domain.graph import Graph, compile_graph
-from server.domain.lifecycle import start_run
+from server.domain.lifecycle import Change, start_run
 from server.domain.node import Node
 from server.domain.placement import WaitingTask
 from server.domain.request import waiting_task
@@ -88,13 +88,8 @@ class PipelineManager:
             await asyncio.to_thread(self._keep_sources, submission.sources)
         run_id = self._new_run_id(graph.spec.name)
         self._platform.admit(run_id, submission.caller)
-        change = start_run(
-            run_id,
-            graph,
-            parameters=parameters,
-            options=replace(self._options(submission, graph.spec.run), is_holdout=self._holdout.is_left_out(run_id)),
-            at=self._clock.now(),
-        )
+        options = replace(self._options(submission, graph.spec.run), is_holdout=self._holdout.is_left_out(run_id))
+        change = self._start(run_id, graph, parameters=parameters, options=options)
         return await self._journal.create(change, idempotency_key=idempotency_key)
 
     async def draft(self, run_id: str, submission: Submission) -> Run:
@@ -104,6 +99,10 @@ class PipelineManager:
         await self._require_possible(graph)
         options = replace(self._options(submission, graph.spec.run), binding=Binding.WHEN_READY)
         return start_run(run_id, graph, parameters=parameters, options=options, at=self._clock.now()).run
+
+    def _start(self, run_id: str, graph: Graph, *, parameters: Mapping[str, Any], **more: Any) -> Change:
+        iterated = self._platform.iterated(graph.spec, parameters)
+        return start_run(run_id, graph, parameters=parameters, at=self._clock.now(), iterated=iterated, **more)
 
     async def cancel(self, run_id: str, reason: str = "", *, caller: Mapping[str, str] | None = None) -> Run:
         """Stop a run. Raises NotFoundError, ConflictError when it is over already, or that the caller may not.
@@ -158,12 +157,11 @@ class PipelineManager:
         kept = reusable(old, graph, from_task) if is_same_data else {}
         new_id = self._new_run_id(graph.spec.name)
         self._platform.admit(new_id, caller or {})
-        change = start_run(
+        change = self._start(
             new_id,
             graph,
             parameters=given,
             options=replace(old.options, deadline_at=None, is_holdout=self._holdout.is_left_out(new_id)),
-            at=self._clock.now(),
             retry_of=old.id,
             reuse={key: outputs for key, outputs in kept.items() if self._still_there(outputs)},
         )
@@ -188,8 +186,7 @@ class PipelineManager:
         self._platform.admit(new_id, caller or {})
         if caller is not None:
             await self._platform.stop_as(old, caller, is_later=True)
-        now = self._clock.now()
-        change = start_run(new_id, old.graph, parameters=old.parameters, options=old.options, at=now, retry_of=old.id)
+        change = self._start(new_id, old.graph, parameters=old.parameters, options=old.options, retry_of=old.id)
         new = await self._journal.create(change)
         await self.stop_replaced(old.id, new.id, is_automatic=is_automatic)
         return new

@@ -7,7 +7,7 @@ each event does; here the run's own state follows its tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from server.domain.resolve import first_error
 from server.domain.run import Attempt, Output, Run, RunOptions, TaskKey, TaskRun
 from server.domain.states import Binding, RunState, TaskState
 from server.domain.transitions import HANDLERS, Result, move_run, put, story
+from server.domain.unrolling import unrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,18 @@ def start_run(
     at: datetime,
     retry_of: str | None = None,
     reuse: Mapping[TaskKey, Mapping[str, Output]] | None = None,
+    iterated: Collection[str] = (),
 ) -> Change:
-    """Accept a run. `reuse` holds outputs of an earlier run's tasks that need not run again."""
+    """Accept a run. `reuse` holds outputs of an earlier run's tasks that need not run again.
+
+    `iterated`: tasks in loops whose iterations the platform can place one by one before the run begins.
+    """
     run = Run(id=run_id, graph=graph, parameters=dict(parameters), options=options, submitted_at=at, retry_of=retry_of)
     cause = happened.RunSubmitted(at=at, name=run.name, retry_of=retry_of)
     if options.binding is Binding.AT_SUBMISSION:
         static = {TaskKey(path): TaskRun(TaskKey(path)) for path in graph.order if not graph.loops[path]}
-        return Change(replace(run, tasks=static, version=1), (cause,), ())
+        run, expanded = unrolled(replace(run, tasks=static, version=1), iterated, at)
+        return Change(run, (cause, *expanded), ())
     run, derived = advance(run, at)
     change = _finish(run, [cause, *derived], at)
     for key, outputs in (reuse or {}).items():

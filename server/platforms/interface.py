@@ -8,9 +8,9 @@ one stream of truth; each delivery is acknowledged after the journal has stored 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mlopx.spec import PipelineSpec
 from server.domain.errors import ConflictError, InvalidSubmissionError
@@ -94,6 +94,10 @@ class PlatformInterface(ABC):
             f"{file.name}: the {self.name} platform takes no pipelines of other systems",
             hint="submit a definition file (.py) or a spec (.json), or to a server beside that system (KFP_URL)",
         )
+
+    def iterated(self, spec: PipelineSpec, parameters: Mapping[str, Any]) -> Collection[str]:
+        """Tasks in loops whose iterations can be placed one by one when the run is handed over (`at_submission`)."""
+        return ()
 
     @abstractmethod
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:

@@ -5,20 +5,26 @@ Every task's pod is marked with our run and task, so that it can be found whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from mlopx.spec import PipelineSpec
 from server.domain.node import Node
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.adopting import uncached
+from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
 from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
+from server.platforms.kubeflow.placing.configs import AFFINITY_SINCE
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
 from server.platforms.kubeflow.submitting import RUN_LABEL, TASK_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class PlacingCompiler:
         refusals: what of a spec Kubeflow cannot express.
         node_of: a node by name.
         mode: how firmly placements are asked for.
+        iterations: whose loops may have a node for each iteration, which changes their items: `own` for pipelines of
+            our own, `all`, or `none`.
     """
 
     def __init__(
@@ -50,8 +58,9 @@ class PlacingCompiler:
         refusals: Callable[[PipelineSpec], list[str]],
         node_of: Callable[[str], Node | None],
         mode: PlacementMode = PlacementMode.DEFAULT,
+        iterations: str = "own",
     ) -> None:
-        self._refusals, self._node_of, self._mode = refusals, node_of, mode
+        self._refusals, self._node_of, self._mode, self._iterations = refusals, node_of, mode, iterations
         self._translate_written = translate
         self._translate = lru_cache(maxsize=64)(lambda holder: self._translate_chosen(holder.spec, {}))
 
@@ -63,32 +72,86 @@ class PlacingCompiler:
         """From our task paths to Kubeflow's."""
         return self._translated(spec).paths
 
+    def iterated(
+        self, spec: PipelineSpec, parameters: Mapping[str, Any], version: tuple[int, int] | None
+    ) -> Collection[str]:
+        """Our task paths in loops whose iterations can be placed one by one."""
+        if not spec.scopes or not self._may_iterate(spec):
+            return ()
+        translated = self._translated(spec)
+        has_affinity = version is None or version >= AFFINITY_SINCE
+        apart = counts_of(translated.pipeline, parameters, has_affinity=has_affinity)
+        tasks = translated.pipeline.tasks
+        return frozenset(
+            ours
+            for ours, theirs in translated.paths.items()
+            if theirs in tasks and len(tasks[theirs].loops) == 1 and tasks[theirs].loops[0] in apart
+        )
+
+    def _may_iterate(self, spec: PipelineSpec) -> bool:
+        return self._iterations == "all" or (self._iterations == "own" and spec.foreign is None)
+
     def place(
         self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None
     ) -> Compiled:
         """The run's pipeline with its placements, marked with the run's id."""
         spec = run.graph.spec
-        choices = {key.path: one.option for key, one in placements.items() if spec.tasks[key.path].options}
+        choices = _options(spec, placements)
         is_as_written = run.options.is_caching and not choices
         translated = (
             self._translated(spec)
             if is_as_written
             else self._translate_chosen(spec if run.options.is_caching else without_cache(spec), choices)
         )
+        loops = self._loops(run, translated, placements, choices, version)
         placeable = {task.path for task in translated.pipeline.placeable()}
-        wanted = {
-            translated.paths[path]: self._placement(run, path, placements.get(TaskKey(path)))
-            for path in run.graph.order
-            if translated.paths.get(path) in placeable
-        }
-        placed = place_pipeline(translated.pipeline, wanted, mode=self._mode, server_version=version)
+        wanted = {}
+        for path in run.graph.order:
+            theirs = translated.paths.get(path)
+            if theirs in placeable:
+                nodes = loops.together.get(theirs) or self._nodes(placements.get(TaskKey(path)))
+                wanted[theirs] = self._placement(run, path, nodes)
+        placed = place_pipeline(translated.pipeline, wanted, loops=loops.apart, mode=self._mode, server_version=version)
         return Compiled(placed.pipeline, placed.platform, translated.paths)
 
-    def _placement(self, run: Run, path: str, planned: PlannedPlacement | None) -> TaskPlacement:
+    def _loops(
+        self,
+        run: Run,
+        translated: Translated,
+        placements: Mapping[TaskKey, PlannedPlacement],
+        choices: Mapping[str, str],
+        version: tuple[int, int] | None,
+    ) -> Iterations:
+        """Where the iterations of loops go."""
+        planned = {
+            (translated.paths[key.path], key.iteration[0]): self._nodes(one)
+            for key, one in placements.items()
+            if len(key.iteration) == 1 and one.node and one.option == choices.get(key.path, one.option)
+        }
+        pins = {path: self._node_of(run.graph.task(path).node or "") for path in run.graph.order}
+        pinned = {translated.paths[path]: node for path, node in pins.items() if node is not None}
+        if not planned and not pinned:
+            return Iterations()
+        found = iterations_of(
+            translated.pipeline,
+            run.parameters,
+            planned,
+            pinned=pinned,
+            has_affinity=version is None or version >= AFFINITY_SINCE,
+            is_wanted=self._may_iterate(run.graph.spec),
+        )
+        for path, why in found.left.items():
+            log.info("run %s: loop %s is left to Kubernetes: %s", run.id, path, why)
+        return found
+
+    def _nodes(self, planned: PlannedPlacement | None) -> tuple[Node, ...]:
         names = (planned.node, *planned.alternatives) if planned is not None and planned.node else ()
         nodes = [self._node_of(name) for name in names]
+        return tuple(node for node in nodes if node is not None) if nodes and nodes[0] is not None else ()
+
+    def _placement(self, run: Run, path: str, nodes: tuple[Node, ...]) -> TaskPlacement:
         return TaskPlacement(
-            nodes=tuple(node for node in nodes if node is not None) if nodes and nodes[0] is not None else (),
+            nodes=nodes,
             mode=PlacementMode.REQUIRE if run.graph.task(path).node else None,
             labels={RUN_LABEL: run.id},
             annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path},
@@ -99,6 +162,15 @@ class PlacingCompiler:
 
     def _translated(self, spec: PipelineSpec) -> Translated:
         return self._translate(_Same(spec))
+
+
+def _options(spec: PipelineSpec, placements: Mapping[TaskKey, PlannedPlacement]) -> dict[str, str]:
+    """The option of each task that offers several; all iterations of a loop share the one that most of them have."""
+    counts: dict[str, Counter[str]] = {}
+    for key, one in placements.items():
+        if spec.tasks[key.path].options:
+            counts.setdefault(key.path, Counter())[one.option] += 1
+    return {path: found.most_common(1)[0][0] for path, found in counts.items()}
 
 
 def original(spec: PipelineSpec) -> Translated:

@@ -6,7 +6,7 @@ before `since`, nor before what was told of the same task already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,6 +62,7 @@ class Follower:
     paths: Mapping[str, str]
     since: datetime
     tasks: dict[TaskKey, Told] = field(default_factory=dict)
+    expected: Mapping[str, Sequence[TaskKey]] = field(default_factory=dict)
     holds: dict[TaskKey, str] = field(default_factory=dict)
     is_stopping: bool = False
     has_ended: bool = False
@@ -76,7 +77,12 @@ class Follower:
         }
         since = run.dispatched_at or run.submitted_at
         is_stopping = run.cancel_requested_at is not None
-        return cls(run.id, platform_run_id, namespace, run.graph, paths, since, tasks, is_stopping=is_stopping)
+        expected: dict[str, list[TaskKey]] = {}
+        for key in run.tasks:
+            expected.setdefault(key.path, []).append(key)
+        return cls(
+            run.id, platform_run_id, namespace, run.graph, paths, since, tasks, expected, is_stopping=is_stopping
+        )
 
     def news(self, sights: Iterable[TaskSight], now: datetime) -> list[Event]:
         """What was not told yet."""
@@ -104,12 +110,14 @@ class Follower:
         return [happened.TaskHeld(at=max(now, self.since), key=key, attempt=told.attempt, reason=reason)]
 
     def keys_of(self, sight: TaskSight) -> Iterator[TaskKey]:
-        """Our tasks that a sight speaks of."""
-        place = sight.place
+        """Our tasks that a sight speaks of; of a loop that did not run, those that were expected in it."""
+        place, depth = sight.place, len(sight.place.iteration)
         for ours, theirs in self.paths.items():
             is_it = theirs == place.path or (sight.is_subtree and theirs.startswith(f"{place.path}/"))
-            if is_it and len(self.graph.loops.get(ours, ())) == len(place.iteration):
+            if is_it and len(self.graph.loops.get(ours, ())) == depth:
                 yield TaskKey(ours, place.iteration)
+            elif is_it and sight.is_subtree:
+                yield from (key for key in self.expected.get(ours, ()) if key.iteration[:depth] == place.iteration)
 
     def _task(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Iterator[Event]:
         if told.state.is_end or sight.number < told.number:

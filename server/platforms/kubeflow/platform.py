@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -137,6 +137,10 @@ class KubeflowPlatform(PlatformInterface):
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
         return [*self._compiler.refusals(spec), *self._forbids(spec)]
+
+    def iterated(self, spec: PipelineSpec, parameters: Mapping[str, Any]) -> Collection[str]:
+        version = self.health.version if self.health is not None else None
+        return self._compiler.iterated(spec, parameters, version)
 
     async def adopt(self, file: ForeignFile) -> PipelineSpec:
         """Any compiled pipeline of Kubeflow. Raises InvalidSubmissionError."""

@@ -7,7 +7,7 @@ not created again for a while after a create call whose answer was lost.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -46,6 +46,11 @@ class CompilerPort(Protocol):
 
     def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
         """From our task paths to Kubeflow's."""
+
+    def iterated(
+        self, spec: PipelineSpec, parameters: Mapping[str, Any], version: tuple[int, int] | None
+    ) -> Collection[str]:
+        """Our task paths in loops whose iterations can be placed one by one."""
 
     def place(
         self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None

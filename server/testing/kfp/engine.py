@@ -17,7 +17,7 @@ from typing import Any
 from server.domain.resources import Resources
 from server.testing.kfp.conditions import holds
 from server.testing.kfp.launcher import Job, Result, launch
-from server.testing.kfp.nodes import requests_of
+from server.testing.kfp.nodes import requests_of, resolved
 from server.testing.kfp.pods import Pod, claim_of
 from server.testing.kfp.records import RunRecord
 from server.testing.kfp.values import (
@@ -111,7 +111,7 @@ class Execution:
             return Ended(FAILED, error=str(error))
         if "dag" in component:
             return await self._graph(component, path, inputs)
-        return await self._container(name, task, component, path, inputs)
+        return await self._container(name, task, component, path, inputs, own)
 
     async def _loop(self, task: Document, component: Document, path: str, inputs: Values) -> Ended:
         iterator = task["parameterIterator"]
@@ -142,7 +142,9 @@ class Execution:
             outputs.parameters.setdefault(name, [])
         return Ended(state, outputs, failures[0].error if failures else "")
 
-    async def _container(self, name: str, task: Document, component: Document, path: str, inputs: Values) -> Ended:
+    async def _container(
+        self, name: str, task: Document, component: Document, path: str, inputs: Values, own: Values
+    ) -> Ended:
         label = component["executorLabel"]
         executor = self._spec["deploymentSpec"]["executors"][label]
         if "importer" in executor:
@@ -153,12 +155,17 @@ class Execution:
             self._say(path, "DAG", SUCCEEDED)
             self._say(f"{path}.executor", "Skipped", SKIPPED)
             return Ended(SUCCEEDED, self._world.cache[fingerprint])
+        try:
+            config = resolved(self._configs.get(label) or {}, own)
+        except MissingInputError as error:
+            self._say(f"{path}-driver", "Pod", FAILED, message=f"driver: {error}")
+            return Ended(FAILED, error=str(error))
         tries = 1 + int((task.get("retryPolicy") or {}).get("maxRetryCount") or 0)
         self._say(path, "DAG", "Running")
         ended = Ended(FAILED)
         for number in range(tries):
             where = f"{path}.executor({number})" if tries > 1 else f"{path}.executor"
-            ended = await self._attempt(name, component, container, self._configs.get(label) or {}, where, inputs)
+            ended = await self._attempt(name, component, container, config, where, inputs)
             if ended.state == SUCCEEDED:
                 break
         if tries > 1:

@@ -11,6 +11,7 @@ from typing import Any
 
 from server.domain.resources import Resources
 from server.kube.quantities import millis, quantity, units
+from server.testing.kfp.values import MissingInputError, Values
 
 Config = Mapping[str, Any]
 """One entry of the platform document: how one executor's pod shall be."""
@@ -56,6 +57,32 @@ class VirtualNode:
         """Labels, with those that every node has."""
         own = {"kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux", "kubernetes.io/hostname": self.name}
         return {**own, **self.labels}
+
+
+def resolved(config: Config, own: Values) -> Config:
+    """The configuration with what it reads from inputs of the graph around the task.
+
+    As KFP's driver does it: an expression selector counts for nothing here. Raises MissingInputError.
+    """
+    found = dict(config)
+    selector = config.get("nodeSelector") or {}
+    if selector.get("nodeSelectorJson"):
+        found["nodeSelector"] = {"nodeSelectorJson": _given(selector["nodeSelectorJson"], own)}
+    if config.get("nodeAffinity"):
+        found["nodeAffinity"] = [
+            {**one, "nodeAffinityJson": _given(one["nodeAffinityJson"], own)} if one.get("nodeAffinityJson") else one
+            for one in config["nodeAffinity"]
+        ]
+    return found
+
+
+def _given(source: Config, own: Values) -> Any:
+    name = source.get("componentInputParameter")
+    if name is None:
+        return (source.get("runtimeValue") or {}).get("constant", source)
+    if name not in own.parameters:
+        raise MissingInputError(f"failed to resolve k8s parameter: parent DAG does not have input parameter {name}")
+    return own.parameters[name]
 
 
 def choose(nodes: Sequence[VirtualNode], asked: Resources, config: Config) -> tuple[VirtualNode | None, str]:

@@ -43,10 +43,12 @@ def task_inputs(task: Document, component: Document, own: Values, done: Mapping[
     """The inputs of a task: from constants, from the graph's own inputs, from siblings; defaults for the rest."""
     given, declared = task.get("inputs") or {}, component.get("inputDefinitions") or {}
     found = Values()
-    for name, source in (given.get("parameters") or {}).items():
+    sources = (given.get("parameters") or {}).items()
+    for name, source in sorted(sources, key=lambda one: "runtimeValue" in one[1]):
         is_optional = (declared.get("parameters") or {}).get(name, {}).get("isOptional", False)
+        beside = Values({**own.parameters, **found.parameters})  # placeholders read the task's own inputs
         try:
-            found.parameters[name] = _parameter(source, own, done, facts)
+            found.parameters[name] = _parameter(source, beside if "runtimeValue" in source else own, done, facts)
         except MissingInputError:
             if not is_optional:
                 raise

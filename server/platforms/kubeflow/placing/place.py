@@ -22,8 +22,9 @@ from server.platforms.kubeflow.placing.configs import (
 )
 from server.platforms.kubeflow.placing.containers import set_environment, set_image, set_requests
 from server.platforms.kubeflow.placing.editing import copied, enter
+from server.platforms.kubeflow.placing.iterations import LoopPlacement, bind, is_requiring, place_iterations
 from server.platforms.kubeflow.placing.splitting import split
-from server.platforms.kubeflow.reading.graph import KubeflowPipeline, KubeflowTask
+from server.platforms.kubeflow.reading.graph import KubeflowPipeline, KubeflowTask, kubernetes_configs
 from server.platforms.kubeflow.writing import dump, dump_all
 
 
@@ -79,23 +80,27 @@ def place_pipeline(
     pipeline: KubeflowPipeline,
     placements: Mapping[str, TaskPlacement],
     *,
+    loops: Mapping[str, LoopPlacement] | None = None,
     mode: PlacementMode = PlacementMode.DEFAULT,
     server_version: tuple[int, int] | None = None,
 ) -> PlacedPipeline:
     """Write placements, by task path. The same arguments give the same bytes; the pipeline itself is not changed.
 
-    `server_version` of the Kubeflow server, where known: below 2.14 nothing soft can be written.
+    `server_version` of the Kubeflow server, where known: below 2.14 nothing soft can be written. `loops`, by path, send
+    iterations to nodes of their own, which changes the loops' items in the pipeline's document.
 
     Raises:
         InvalidRequestError: a path is no task that can be placed.
     """
+    inside = {path: TaskPlacement() for one in (loops or {}).values() for path in sorted(one.tasks)}
+    placements = {**inside, **placements}
     for path in placements:
         _require_placeable(pipeline, path)
     if not placements:
         documents = pipeline.documents
         return PlacedPipeline(documents.pipeline, documents.platform, documents.text, {}, pipeline.notes)
-    writer = _Writer(pipeline, placements, mode, server_version is None or server_version >= AFFINITY_SINCE)
-    return writer.placed()
+    has_affinity = server_version is None or server_version >= AFFINITY_SINCE
+    return _Writer(pipeline, placements, loops or {}, mode, has_affinity).placed()
 
 
 def _require_placeable(pipeline: KubeflowPipeline, path: str) -> None:
@@ -114,12 +119,14 @@ class _Writer:
         self,
         pipeline: KubeflowPipeline,
         placements: Mapping[str, TaskPlacement],
+        loops: Mapping[str, LoopPlacement],
         mode: PlacementMode,
         has_affinity: bool,
     ) -> None:
         documents = pipeline.documents
         self.source, self.placements, self.mode, self.has_affinity = pipeline, placements, mode, has_affinity
-        self.is_shared = _must_split(pipeline, placements)
+        self.loops, self.bound = loops, dict[str, str]()
+        self.is_shared = bool(loops) or _must_split(pipeline, placements)
         self.is_changed = self.is_shared or any(_has_option(one) for one in placements.values())
         self.pipeline = copied(documents.pipeline) if self.is_changed else documents.pipeline
         self.platform = copied(documents.platform) if documents.platform is not None else {}
@@ -128,6 +135,7 @@ class _Writer:
             self.labels.update(split(self.pipeline, self.platform))  # type: ignore[arg-type]  # the copy made above
 
     def placed(self) -> PlacedPipeline:
+        self._iterations()
         effects = {task.path: self._task(task) for task in self.source.placeable() if task.path in self.placements}
         platform = self.platform or None
         kept = None if self.is_changed else self.source.documents.pipeline_text
@@ -137,6 +145,20 @@ class _Writer:
             text = dump_all(self.pipeline, platform)
         return PlacedPipeline(self.pipeline, platform, text, effects, self.source.notes)
 
+    def _iterations(self) -> None:
+        """Send the iterations of loops to their nodes."""
+        tasks, configs = self.source.tasks, kubernetes_configs(self.source.documents)
+        for path, placement in self.loops.items():
+            found = place_iterations(
+                self.pipeline,  # type: ignore[arg-type]  # the copy made above
+                path,
+                placement,
+                mode=self.mode,
+                accelerated=[one for one in placement.tasks if tasks[one].requests.accelerators],
+                requiring=[one for one in placement.tasks if is_requiring(configs.get(tasks[one].executor))],
+            )
+            self.bound.update(found)
+
     def _task(self, task: KubeflowTask) -> Effect:
         placement, label = self.placements[task.path], self.labels[task.path]
         if _has_option(placement):
@@ -144,13 +166,25 @@ class _Writer:
             set_image(container, placement.image)
             set_requests(container, placement.requests)
             set_environment(container, placement.environment)
-        if not (placement.nodes or placement.labels or placement.annotations):
+        is_bound = task.path in self.bound
+        if not (placement.nodes or placement.labels or placement.annotations or is_bound):
             return Effect(label)
         config = enter(self.platform, "platforms", "kubernetes", "deploymentSpec", "executors", label)
         change = Change()
-        self._nodes(config, task, placement, change)
+        if is_bound:
+            self._bind(config, task, change)
+        else:
+            self._nodes(config, task, placement, change)
         add_metadata(config, placement.labels, placement.annotations)
         return Effect(label, tuple(change.required), tuple(change.preferred), tuple(change.notes))
+
+    def _bind(self, config: dict[str, Any], task: KubeflowTask, change: Change) -> None:
+        loop = self.loops[task.loops[-1]]
+        if (loop.mode or self.mode) is PlacementMode.REQUIRE and is_requiring(config):
+            change.notes.append("its own node affinity would be widened: the nodes of its iterations are wished for")
+        bind(config, self.bound[task.path])
+        names = (nodes[0].name if nodes else "-" for nodes in loop.nodes)
+        change.preferred.append(f"by iteration: {', '.join(names)}")
 
     def _nodes(self, config: dict[str, Any], task: KubeflowTask, placement: TaskPlacement, change: Change) -> None:
         if not placement.nodes:

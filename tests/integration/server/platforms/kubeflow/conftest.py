@@ -60,6 +60,7 @@ class Ground:
         translate = settings.pop("translate", small_compiler.translate)
         max_hold = settings.pop("max_hold_seconds", None)
         mode = PlacementMode(settings.pop("placement", "default"))
+        iterations = settings.pop("iterations", "own")
         known: dict[str, Any] = {}
 
         async def look() -> Any:
@@ -70,7 +71,9 @@ class Ground:
 
         platform = KubeflowPlatform(
             client=KfpClient(self.url, identity=Identity(headers=headers), now=self.clock.now, timeout_seconds=5),
-            compiler=PlacingCompiler(translate=translate, refusals=lambda spec: [], node_of=known.get, mode=mode),
+            compiler=PlacingCompiler(
+                translate=translate, refusals=lambda spec: [], node_of=known.get, mode=mode, iterations=iterations
+            ),
             kube=kube,
             nodes=look if nodes else None,
             options=KubeflowOptions(**settings),
