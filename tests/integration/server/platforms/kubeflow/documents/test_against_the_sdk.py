@@ -29,9 +29,10 @@ DELIBERATE = (
     "is empty",
     "no parameterType",
     "_CONFIG, not 1.5",
+    "_CONFIG, not True",
 )
-"""What we refuse on purpose although the SDK's loader does not look at it (or takes a fraction for the number of a kind);
-Kubeflow's server does."""
+"""What we refuse on purpose although the SDK's loader does not look at it (or takes 1.5 and True for the number of a
+kind); Kubeflow's server does."""
 
 
 def test_a_task_and_a_nested_task_of_one_component_go_where_each_was_sent_in_a_hundred_compiles(
