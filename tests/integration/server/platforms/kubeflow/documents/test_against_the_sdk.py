@@ -28,6 +28,7 @@ DELIBERATE = (
     "schemaVersion",
     "is empty",
     "no parameterType",
+    "it has no root (it has: nothing)",
     "_CONFIG, not 1.5",
     "_CONFIG, not True",
 )
