@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import importlib.util
+import logging
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,7 +84,21 @@ class Judge:
 
         folder.mkdir(parents=True, exist_ok=True)
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder), raise_on_error=True)
-        return dict(self.load(text)(**dict(arguments or {})).outputs)
+        with as_it_was():
+            return dict(self.load(text)(**dict(arguments or {})).outputs)
+
+
+@contextlib.contextmanager
+def as_it_was() -> Iterator[None]:
+    """Undo what `kfp.local` leaves behind where tasks run side by side: its own `print`, level and log handlers."""
+    root, own_print = logging.getLogger(), builtins.print
+    level, handlers = root.level, root.handlers[:]
+    try:
+        yield
+    finally:
+        builtins.print = own_print
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
