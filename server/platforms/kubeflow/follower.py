@@ -16,7 +16,8 @@ from server.domain.graph import Graph
 from server.domain.run import Run, TaskError, TaskKey
 from server.domain.states import RunState, TaskState
 from server.platforms.kubeflow.notes import Note, read_note
-from server.platforms.kubeflow.sight import TaskSight
+from server.platforms.kubeflow.sight import Place, TaskSight
+from server.platforms.kubeflow.watchdog import DRIVER_STARTED, DRIVER_WAITS
 
 REASONS = {"OOMKilled": "oom", "DeadlineExceeded": "timeout", "Evicted": "lost", "NodeLost": "lost"}
 SKIPS = {"skipped": "condition", "omitted": "upstream-failed"}
@@ -109,11 +110,26 @@ class Follower:
         self.holds[key] = reason
         return [happened.TaskHeld(at=max(now, self.since), key=key, attempt=told.attempt, reason=reason)]
 
+    def hold_for_driver(self, place: Place, reason: str, now: datetime) -> list[Event]:
+        """Say why tasks wait of which the driver's pod does not start: those there that wait for nothing else."""
+        found: list[Event] = []
+        for key in self.keys_of(TaskSight(place, "queued", is_subtree=True)):
+            is_news = reason != DRIVER_STARTED or self.holds.get(key, "").startswith(DRIVER_WAITS)
+            if is_news and all(told.state.is_end for told in self._upstreams(key)):
+                found.extend(self.hold(key, reason, now))
+        return found
+
+    def _upstreams(self, key: TaskKey) -> list[Told]:
+        """What was told of what a task waits for; of what was not seen yet, that it is pending."""
+        paths = self.graph.waits_for[key.path]
+        return [self.tasks.get(one, Told()) for path in paths for one in self.expected.get(path, [TaskKey(path)])]
+
     def keys_of(self, sight: TaskSight) -> Iterator[TaskKey]:
         """Our tasks that a sight speaks of; of a loop that did not run, those that were expected in it."""
         place, depth = sight.place, len(sight.place.iteration)
         for ours, theirs in self.paths.items():
-            is_it = theirs == place.path or (sight.is_subtree and theirs.startswith(f"{place.path}/"))
+            is_below = sight.is_subtree and (not place.path or theirs.startswith(f"{place.path}/"))
+            is_it = theirs == place.path or is_below
             if is_it and len(self.graph.loops.get(ours, ())) == depth:
                 yield TaskKey(ours, place.iteration)
             elif is_it and sight.is_subtree:

@@ -24,6 +24,7 @@ RUN_LABEL = "pipeline/runid"
 NODE_NAME = "workflows.argoproj.io/node-name"
 MAIN = "main"
 DRIVER = "-driver"
+ITERATION_DRIVER = ".iteration-driver"
 MOST_BYTES = 64 * 2**20
 """Compressed nodes that unpack to more than this are not read."""
 
@@ -155,6 +156,18 @@ def read_task_pod(pod: PodSeen) -> TaskSight | None:
         is_gone=pod.is_leaving and pod.phase not in ("Succeeded", "Failed"),
         is_final=_TRY.search(name) is None,
     )
+
+
+def read_driver(pod: PodSeen) -> Place | None:
+    """What waits for a driver's pod: the task at a place with everything below it; all tasks where the path is empty.
+
+    None for pods that are no drivers.
+    """
+    name = pod.annotations.get(NODE_NAME, "")
+    if not name.endswith(DRIVER):
+        return None
+    around = name.removesuffix(ITERATION_DRIVER).removesuffix(DRIVER)
+    return Place("") if around.endswith(".root") else _place(around)
 
 
 def _reason(pod: PodSeen, main: Container | None) -> str:
@@ -298,4 +311,14 @@ def _place(name: str) -> Place | None:
     return Place("/".join(path), tuple(iteration))
 
 
-__all__ = ["MAIN", "RUN_LABEL", "Place", "TaskSight", "WorkflowSeen", "joined", "read_task_pod", "read_workflow"]
+__all__ = [
+    "MAIN",
+    "RUN_LABEL",
+    "Place",
+    "TaskSight",
+    "WorkflowSeen",
+    "joined",
+    "read_driver",
+    "read_task_pod",
+    "read_workflow",
+]

@@ -12,6 +12,11 @@ from server.platforms.kubeflow.sight import MAIN, TaskSight
 
 PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 SETUP_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+DRIVER_WAITS = "driver:"
+"""How the reason of a task begins that waits for its driver's pod: no other node for the task would help it."""
+
+DRIVER_STARTED = f"{DRIVER_WAITS} it starts now"
+
 _VOLUME_WORDS = ("persistentvolumeclaim", "volume node affinity", "PersistentVolume", "max volume count")
 _QUOTA_WORDS = ("exceeded quota", "quota")
 
@@ -22,6 +27,21 @@ def why_waiting(sight: TaskSight, pod: PodSeen | None) -> str | None:
         return None
     if pod is None:
         return _without_pod(sight)
+    return _pod_waits(pod)
+
+
+def why_driver_waits(pod: PodSeen) -> str | None:
+    """The same of a task's driver: until its pod has run, the task has none. Our placement does not reach it.
+
+    Once nothing holds it up any more, that is said: `DRIVER_STARTED`.
+    """
+    if pod.is_leaving:
+        return None
+    reason = None if pod.is_over else _pod_waits(pod)
+    return f"{DRIVER_WAITS} {reason}" if reason else DRIVER_STARTED if pod.node is not None else None
+
+
+def _pod_waits(pod: PodSeen) -> str | None:
     if pod.node is None:
         return _unscheduled(pod.unscheduled_reason)
     main = pod.container(MAIN)
@@ -55,4 +75,4 @@ def annotation(reason: str) -> Mapping[str, object]:
     return {"metadata": {"annotations": {"mlopx.dev/waiting": reason[:1000]}}}
 
 
-__all__ = ["annotation", "why_waiting"]
+__all__ = ["DRIVER_STARTED", "DRIVER_WAITS", "annotation", "why_driver_waits", "why_waiting"]

@@ -24,8 +24,8 @@ from server.platforms.kubeflow.client import KfpRun
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
-from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_workflow
-from server.platforms.kubeflow.watchdog import why_waiting
+from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_driver, read_workflow
+from server.platforms.kubeflow.watchdog import why_driver_waits, why_waiting
 
 log = logging.getLogger(__name__)
 
@@ -182,6 +182,7 @@ class Watcher:
         self._outbox.put(follower.run_id, follower.news(sights, now))
         for sight in sights:
             self._look_after(follower, sight, before, now)
+        self._look_after_drivers(follower, now)
         ending = self._ending(follower, sights, now)
         if ending is not None:
             self._end(follower, ending)
@@ -200,6 +201,14 @@ class Watcher:
                 self._outbox.put(follower.run_id, held)
                 if held:
                     self._on_waiting(follower, key, reason, sight.pod)
+
+    def _look_after_drivers(self, follower: Follower, now: datetime) -> None:
+        """A task whose driver cannot start has no pod of its own that could say so."""
+        for pod in self._pods_of.get(follower.platform_run_id, {}).values():
+            reason = why_driver_waits(pod)
+            place = read_driver(pod) if reason is not None else None
+            if reason is not None and place is not None:
+                self._outbox.put(follower.run_id, follower.hold_for_driver(place, reason, now))
 
     def _end(self, follower: Follower, ending: Ending) -> None:
         self._outbox.put(follower.run_id, follower.end(ending))

@@ -325,6 +325,54 @@ async def test_it_says_why_a_task_waits(order: Any, word: str, make: Any) -> Non
                 assert any(note.get("mlopx.dev/waiting", "").startswith(word) for note in notes)
 
 
+def no_room(ground: Any) -> None:
+    for node in ground.double.world.pods.nodes:
+        node.cpu = "50m"
+
+
+def room(ground: Any) -> None:
+    for node in ground.double.world.pods.nodes:
+        node.cpu = "2"
+    ground.double.world.pods.changed()
+
+
+def no_image(ground: Any) -> None:
+    ground.double.world.pods.broken_images.add("driver")
+
+
+def image(ground: Any) -> None:
+    ground.double.world.pods.broken_images.clear()
+    ground.double.world.pods.changed()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends", "words"),
+    [(no_room, room, "driver: unschedulable: 0/2 nodes"), (no_image, image, "driver: image: ImagePullBackOff on node")],
+)
+@pytest.mark.parametrize("is_later", [False, True], ids=["of the whole run", "of one task"])
+async def test_a_task_says_that_it_waits_for_its_drivers_pod(
+    make: Any, breaks: Any, mends: Any, words: str, is_later: bool
+) -> None:
+    async with make() as ground, ground.house() as house:
+        waits, other = ("second", "first") if is_later else ("first", "second")
+        if is_later:
+            ground.double.world.holding = {"first"}
+            run = await house.until((await house.submit(pair)).id, is_running)
+            breaks(ground)
+            ground.double.world.holding = set()
+        else:
+            breaks(ground)
+            run = await house.submit(pair)
+        run = await house.until(run.id, lambda found: any(task.hold.startswith(words) for task in found.tasks.values()))
+        holds = {key.path: task.hold for key, task in run.tasks.items()}
+        assert holds[waits].startswith(words)
+        assert not holds[other].startswith("driver"), "it waits for something else, or ran"
+        mends(ground)
+        run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    assert started_once(ground)
+
+
 async def test_a_namespace_that_was_opted_out_is_not_written_to(make: Any) -> None:
     async with make() as ground, ground.house() as house:
         ground.double.world.has_driver_pods = False
