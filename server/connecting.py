@@ -38,10 +38,11 @@ from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
 from server.platforms.kubeflow.compile.executors import DEFAULT_IMAGE
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
+from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, Shadow
 from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.placing import PlacementMode
-from server.platforms.kubeflow.platform import SINGLE_USER_NAMESPACE, KubeflowOptions, KubeflowPlatform
+from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.platforms.local.platform import LocalPlatform
@@ -113,7 +114,8 @@ def connect_kubeflow(
     source, limits = None, None
     if kube is not None:
         source = KubernetesNodes(kube, now=now, is_ours=lambda run: any(one.follows(run) for one in connected))
-        limits = kubernetes_limits(settings, kube, source, now=now, file=state / "images.json")
+        if len(Namespaces.read(settings.kfp_namespace).names) == 1:
+            limits = kubernetes_limits(settings, kube, source, now=now, file=state / "images.json")
 
     async def nodes() -> Sequence[Node]:
         return (await source.look()).nodes if source is not None else ()
@@ -130,7 +132,7 @@ def connect_kubeflow(
         kube=kube,
         nodes=nodes,
         options=KubeflowOptions(
-            namespace=settings.kfp_namespace,
+            namespaces=Namespaces.read(settings.kfp_namespace),
             experiment=settings.kfp_experiment,
             service_account=settings.kfp_service_account,
             user_header=settings.kfp_user_header,
@@ -160,7 +162,7 @@ def kubernetes_limits(
         images = ImageBuilds(registries, allowed=hosts, now=now, file=file)
     return KubernetesLimits(
         kube,
-        namespace=settings.kfp_namespace or SINGLE_USER_NAMESPACE,
+        namespace=Namespaces.read(settings.kfp_namespace).in_kubernetes[0],
         nodes=source,
         images=images,
         default_image=DEFAULT_IMAGE,
@@ -199,7 +201,7 @@ def make_observer(
     platform = connected.platform
     observer = Observer(
         platform.client,
-        namespace=settings.kfp_namespace,
+        namespaces=Namespaces.read(settings.kfp_namespace),
         file=observed_file(state),
         sights=platform.watcher.sights,
         teach=teach,

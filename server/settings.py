@@ -33,7 +33,9 @@ class Settings(BaseModel):
         None, description="Address of Kubeflow Pipelines; setting it chooses PLATFORM=kubeflow."
     )
     kfp_namespace: str = Field(
-        "", description="Namespace of the runs in Kubeflow; empty where it serves a single user (then `kubeflow`)."
+        "",
+        description="Namespace of the runs in Kubeflow, or several with commas between them: a run goes to the one "
+        "that its project names, others to the first. Empty where Kubeflow serves a single user (then `kubeflow`).",
     )
     kfp_mode: Literal["auto", "observe", "place"] = Field(
         "auto", description="observe: only look; place: take runs; auto: as the namespace's label mlopx.dev/mode says."

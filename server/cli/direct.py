@@ -20,6 +20,7 @@ import typer
 from mlopx.errors import MlopxError as LibraryError
 from mlopx.remote import ForeignPipeline
 from server.domain.errors import InvalidRequestError, PlatformError
+from server.platforms.kubeflow.namespaces import Namespaces
 
 LOOK_SECONDS = 2.0
 
@@ -97,7 +98,9 @@ async def _create(settings: Any, ready: Direct, project: str | None, *, wait: bo
 
     client = kfp_client(settings, _now)
     try:
-        experiment = await client.experiment(project or settings.kfp_experiment, settings.kfp_namespace)
+        namespace = Namespaces.read(settings.kfp_namespace).of(project or "")
+        name = settings.kfp_experiment if project in (None, namespace) else project
+        experiment = await client.experiment(name, namespace)
         body: dict[str, Any] = {
             "display_name": ready.name,
             "description": "Created by mlopx submit --direct.",

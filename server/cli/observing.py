@@ -74,9 +74,8 @@ async def _learn(settings: Settings, back: timedelta) -> Learned:
                 store.add_finished(finished)
 
             watcher = connected.platform.watcher
-            for mirror in (watcher.workflows, watcher.pods):
-                if mirror is not None:
-                    await _sync(mirror.sync())
+            for listing in watcher.listings():
+                await _sync(listing)
             observer = make_observer(connected, settings, state, now=now, keep=keep, node_of=known.get, shadow=None)
             return await observer.learn(now() - back)
         finally:

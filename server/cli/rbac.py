@@ -10,7 +10,7 @@ from server.connecting import kfp_client, kube_access
 from server.domain.errors import MlopxError
 from server.kube.client import KubeClient
 from server.kube.permissions import held
-from server.platforms.kubeflow.platform import SINGLE_USER_NAMESPACE
+from server.platforms.kubeflow.namespaces import Namespaces
 from server.settings import Settings
 
 Row = tuple[str, bool, str]
@@ -47,15 +47,15 @@ async def _kubernetes(settings: Settings) -> list[Row]:
         return [("kubernetes", False, error.message)]
     if access is None:
         return [("kubernetes", False, "there is no access; runs are followed as a whole, and nothing is placed")]
-    namespace = settings.kfp_namespace or SINGLE_USER_NAMESPACE
+    rows: dict[str, Row] = {}
     async with KubeClient(access) as client:
-        found = await held(client, namespace, is_placing=settings.kfp_mode != "observe")
-    rows = [("kubernetes", True, f"{access.url}, by {access.source or 'the settings'}")]
-    for one in found:
-        where = "cluster" if one.permission.is_everywhere else f"namespace {namespace}"
-        lost = f"without it: {one.permission.lost}" if not one.problem else one.problem
-        rows.append((f"{one.verb} {one.permission.text} ({where})", one.is_held, "granted" if one.is_held else lost))
-    return rows
+        for namespace in Namespaces.read(settings.kfp_namespace).in_kubernetes:
+            for one in await held(client, namespace, is_placing=settings.kfp_mode != "observe"):
+                where = "cluster" if one.permission.is_everywhere else f"namespace {namespace}"
+                name = f"{one.verb} {one.permission.text} ({where})"
+                lost = f"without it: {one.permission.lost}" if not one.problem else one.problem
+                rows.setdefault(name, (name, one.is_held, "granted" if one.is_held else lost))
+    return [("kubernetes", True, f"{access.url}, by {access.source or 'the settings'}"), *rows.values()]
 
 
 __all__ = ["check_rbac"]

@@ -87,8 +87,9 @@ class PipelineManager:
         if submission.sources:
             await asyncio.to_thread(self._keep_sources, submission.sources)
         run_id = self._new_run_id(graph.spec.name)
-        self._platform.admit(run_id, submission.caller)
-        options = replace(self._options(submission, graph.spec.run), is_holdout=self._holdout.is_left_out(run_id))
+        options = self._options(submission, graph.spec.run)
+        self._platform.admit(run_id, submission.caller, project=options.project)
+        options = replace(options, is_holdout=self._holdout.is_left_out(run_id))
         change = self._start(run_id, graph, parameters=parameters, options=options)
         return await self._journal.create(change, idempotency_key=idempotency_key)
 
@@ -156,7 +157,7 @@ class PipelineManager:
         is_same_data = given == dict(old.parameters)
         kept = reusable(old, graph, from_task) if is_same_data else {}
         new_id = self._new_run_id(graph.spec.name)
-        self._platform.admit(new_id, caller or {})
+        self._platform.admit(new_id, caller or {}, project=old.options.project)
         change = self._start(
             new_id,
             graph,
@@ -183,7 +184,7 @@ class PipelineManager:
                 f"there is no offer of a new placement for run {run_id}", hint="`mlopx show` tells what it waits for"
             )
         new_id = self._new_run_id(old.name)
-        self._platform.admit(new_id, caller or {})
+        self._platform.admit(new_id, caller or {}, project=old.options.project)
         if caller is not None:
             await self._platform.stop_as(old, caller, is_later=True)
         change = self._start(new_id, old.graph, parameters=old.parameters, options=old.options, retry_of=old.id)

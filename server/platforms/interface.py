@@ -108,8 +108,8 @@ class PlatformInterface(ABC):
         following them. Called before anything is handed over."""
         return None  # noqa: RET501 - a body: most platforms have nothing to do here
 
-    def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
-        """A run is about to be accepted from a caller with these request headers (names in lower case).
+    def admit(self, run_id: str, caller: Mapping[str, str], *, project: str = "") -> None:
+        """A run of this project is about to be accepted from a caller with these request headers (names in lower case).
 
         Raises UnauthorizedError where the platform needs a credential that the caller did not show.
         """

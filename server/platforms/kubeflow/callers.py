@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Mapping
 from server.domain.errors import ForbiddenError, PlatformError, UnauthorizedError
 from server.domain.run import Run
 from server.platforms.kubeflow.client import GoneError, Headers, KfpClient, RefusedError
+from server.platforms.kubeflow.namespaces import Namespaces
 
 OWN_AUTHORIZATION = "kubeflow-authorization"
 """A caller's Authorization header for Kubeflow, where the plain one is this server's own token."""
@@ -27,8 +28,10 @@ class Callers:
         own_token: this server's own token, which is nobody's credential in Kubeflow.
     """
 
-    def __init__(self, client: KfpClient, *, namespace: str, user_header: str, own_token: str | None = None) -> None:
-        self._client, self._namespace = client, namespace
+    def __init__(
+        self, client: KfpClient, *, namespaces: Namespaces, user_header: str, own_token: str | None = None
+    ) -> None:
+        self._client, self._namespaces = client, namespaces
         self._wanted = (*PLAIN, user_header.lower())
         self._own = f"Bearer {own_token}" if own_token else None
         self._hint = f"send your own {user_header} or Kubeflow-Authorization header, Authorization header or cookie"
@@ -103,7 +106,8 @@ class Callers:
 
     async def _look(self, run: Run, headers: Headers) -> None:
         if run.platform_run_id is None:
-            await self._client.list([], namespace=self._namespace, headers=headers, most=1)
+            namespace = self._namespaces.of(run.options.project)
+            await self._client.list([], namespace=namespace, headers=headers, most=1)
         else:
             await self._client.get(run.platform_run_id, headers)
 

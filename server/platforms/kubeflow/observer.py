@@ -18,6 +18,7 @@ from typing import Any
 from server.domain.errors import MlopxError
 from server.domain.placement import WaitingRun
 from server.platforms.kubeflow.client import KfpClient, KfpRun
+from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observing import Lesson, lessons, pipeline_of, waiting
 from server.platforms.kubeflow.sight import TaskSight
 from server.platforms.kubeflow.submitting import our_id
@@ -42,7 +43,7 @@ class Learned:
 
 
 class Observer:
-    """Observes the runs of a namespace.
+    """Observes the runs of the namespaces.
 
     Args:
         sights: what is seen of a run's tasks.
@@ -54,14 +55,14 @@ class Observer:
         self,
         client: KfpClient,
         *,
-        namespace: str,
+        namespaces: Namespaces,
         file: Path,
         sights: Callable[[str], list[TaskSight]],
         teach: Teach,
         shadow: Shadow | None,
         now: Callable[[], datetime],
     ) -> None:
-        self._client, self._namespace, self._file, self._sights = client, namespace, file, sights
+        self._client, self._namespaces, self._file, self._sights = client, namespaces, file, sights
         self._teach, self._shadow, self._now = teach, shadow, now
         self._would: dict[str, Mapping[str, str]] = {}
         self._done = {str(line["run"]) for line in read_observed(file)}
@@ -95,8 +96,8 @@ class Observer:
         """Learn from all runs that ended since then and were not learned from before."""
         text = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         predicate = {"operation": "GREATER_THAN_EQUALS", "key": "finished_at", "timestampValue": text}
-        found = await self._client.list([predicate], namespace=self._namespace)
-        return await self.take(found)
+        lists = [await self._client.list([predicate], namespace=name) for name in self._namespaces.names]
+        return await self.take(run for found in lists for run in found)
 
     async def _learn_from(self, ended: Iterable[KfpRun]) -> Learned:
         runs = tasks = unknown = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,6 +31,7 @@ from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClie
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.logs import Logs
 from server.platforms.kubeflow.modes import PLACE, Modes
+from server.platforms.kubeflow.namespaces import Namespaces, in_kubernetes
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.submitting import CompilerPort, Submitter
@@ -39,20 +40,19 @@ from server.platforms.kubeflow.watching import Watcher
 
 log = logging.getLogger(__name__)
 
-SINGLE_USER_NAMESPACE = "kubeflow"
 AGAIN_SECONDS = 1.0
 SURROUNDINGS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeflowOptions:
-    """How the adapter behaves. `namespace` is that of the runs; empty in single-user mode.
+    """How the adapter behaves. `namespaces` are those of the runs.
 
     `user_header` names the header with which a caller shows who it is, in multi-user mode. `mode` is `observe`,
     `place`, or `auto`: as the namespace's label says. `own_token` is this server's own, which callers send it.
     """
 
-    namespace: str = ""
+    namespaces: Namespaces = field(default_factory=Namespaces)
     experiment: str = "mlopx"
     service_account: str = ""
     user_header: str = "kubeflow-userid"
@@ -92,7 +92,7 @@ class KubeflowPlatform(PlatformInterface):
         self._submitter = Submitter(
             client,
             compiler,
-            namespace=options.namespace,
+            namespaces=options.namespaces,
             experiment=options.experiment,
             service_account=options.service_account,
             now=now,
@@ -100,8 +100,7 @@ class KubeflowPlatform(PlatformInterface):
         )
         self.watcher = Watcher(
             kube=kube,
-            namespace=options.namespace or SINGLE_USER_NAMESPACE,
-            poller=Poller(client, namespace=options.namespace, now=now),
+            pollers={name: Poller(client, namespace=name, now=now) for name in options.namespaces.names},
             outbox=self._outbox,
             now=now,
             sleep=sleep,
@@ -109,9 +108,9 @@ class KubeflowPlatform(PlatformInterface):
             on_ended=self._keep_log,
             on_waiting=self._say_on_pod,
         )
-        self.modes = Modes(kube, options.mode, options.namespace or SINGLE_USER_NAMESPACE)
+        self.modes = {name: Modes(kube, options.mode, in_kubernetes(name)) for name in options.namespaces.names}
         self._callers = Callers(
-            client, namespace=options.namespace, user_header=options.user_header, own_token=options.own_token
+            client, namespaces=options.namespaces, user_header=options.user_header, own_token=options.own_token
         )
         self._parts: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[Any]] = set()
@@ -119,7 +118,7 @@ class KubeflowPlatform(PlatformInterface):
 
     async def start(self) -> None:
         """Begin to watch. A server that does not answer now is asked again: runs wait until it does."""
-        await asyncio.gather(self._learn_health(), self.modes.look())
+        await self._look_around()
         parts = {**self.watcher.parts(), "surroundings": self._look_around_forever}
         self._parts = [asyncio.create_task(self._keep_going(name, part)) for name, part in parts.items()]
 
@@ -147,9 +146,9 @@ class KubeflowPlatform(PlatformInterface):
         nodes = await self.nodes()
         return await asyncio.to_thread(adopt, file.content, file.name, nodes)
 
-    def admit(self, run_id: str, caller: Mapping[str, str]) -> None:
+    def admit(self, run_id: str, caller: Mapping[str, str], *, project: str = "") -> None:
         """Only where we may place. In multi-user mode a caller shows its own credential, with which the run is made."""
-        self.modes.require_place()
+        self.modes[self._options.namespaces.of(project)].require_place()
         if self.health is not None and not self.health.is_multi_user:
             return
         try:
@@ -179,7 +178,8 @@ class KubeflowPlatform(PlatformInterface):
     @property
     def may_act(self) -> bool:
         """Whether runs can be made without anybody's credential: where we may place, in single-user mode."""
-        return self.modes.mode == PLACE and self.health is not None and not self.health.is_multi_user
+        is_placing = all(one.mode == PLACE for one in self.modes.values())
+        return is_placing and self.health is not None and not self.health.is_multi_user
 
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
         """Nothing to do: attempts are Kubeflow's own."""
@@ -254,14 +254,7 @@ class KubeflowPlatform(PlatformInterface):
     def problems(self) -> Mapping[str, str]:
         """What is wrong with which part now."""
         found = dict(self._problems)
-        if self.watcher.poll_problem is not None:
-            found["kubeflow"] = self.watcher.poll_problem.message
-        for name, mirror in (("workflows", self.watcher.workflows), ("pods", self.watcher.pods)):
-            if mirror is None:
-                found[name] = "there is no Kubernetes access: runs are followed as a whole only"
-            elif mirror.problem is not None:
-                found[name] = mirror.problem.message
-        return found
+        return found | self.watcher.problems()
 
     def follows(self, run_id: str) -> bool:
         """Whether this run of ours is on its way there: what its pods hold is counted with the run."""
@@ -272,7 +265,7 @@ class KubeflowPlatform(PlatformInterface):
 
     def _follower(self, run: Run, platform_run_id: str) -> Follower:
         paths = self._compiler.paths(run.graph.spec)
-        return Follower.of(run, platform_run_id, self._options.namespace, paths)
+        return Follower.of(run, platform_run_id, self._options.namespaces.of(run.options.project), paths)
 
     def _stopper(self, run: Run) -> Headers | None:
         """With whose credential a run is stopped. Raises PlatformError while nobody's is at hand."""
@@ -297,7 +290,10 @@ class KubeflowPlatform(PlatformInterface):
         """Now and then see whether the server was updated or opted in or out."""
         while True:
             await self._sleep(SURROUNDINGS_SECONDS if self.health is not None else self._options.update_seconds)
-            await asyncio.gather(self._learn_health(), self.modes.look())
+            await self._look_around()
+
+    async def _look_around(self) -> None:
+        await asyncio.gather(self._learn_health(), *(one.look() for one in self.modes.values()))
 
     async def _keep_going(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:
@@ -311,7 +307,7 @@ class KubeflowPlatform(PlatformInterface):
         self._chore(self._logs.keep(follower.run_id, key, attempt, pod))
 
     def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str, pod: tuple[str, str] | None) -> None:
-        may_write = self._options.is_annotating and self.modes.mode == PLACE
+        may_write = self._options.is_annotating and self.modes[follower.namespace].mode == PLACE
         if pod is not None and self._kube is not None and may_write:
             patch = annotation(reason)
             self._chore(self._kube.patch(PODS, patch, name=pod[1], namespace=pod[0]))

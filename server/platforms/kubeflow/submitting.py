@@ -17,6 +17,7 @@ from server.domain.errors import PlatformError
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.client import GoneError, Headers, KfpClient, KfpRun, UnsureError
+from server.platforms.kubeflow.namespaces import Namespaces
 
 log = logging.getLogger(__name__)
 
@@ -77,16 +78,16 @@ class Submitter:
         client: KfpClient,
         compiler: CompilerPort,
         *,
-        namespace: str,
+        namespaces: Namespaces,
         experiment: str,
         service_account: str,
         now: Callable[[], datetime],
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self._client, self._compiler, self._now = client, compiler, now
-        self._namespace, self._experiment, self._service_account = namespace, experiment, service_account
+        self._namespaces, self._experiment, self._service_account = namespaces, experiment, service_account
         self._settle = timedelta(seconds=settle_seconds)
-        self._experiments: dict[str, str] = {}
+        self._experiments: dict[tuple[str, str], str] = {}
         self._unsure_until: dict[str, datetime] = {}
 
     def may_be_there(self, run_id: str) -> None:
@@ -124,7 +125,7 @@ class Submitter:
     async def find(self, run: Run, headers: Headers | None = None) -> KfpRun | None:
         """The run in Kubeflow, by our id. Of several (a lost answer after all) the first stays, others are stopped."""
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": display_name(run)}
-        found = await self._client.list([predicate], namespace=self._namespace, headers=headers)
+        found = await self._client.list([predicate], namespace=self._namespace_of(run), headers=headers)
         for extra in found[:-1]:
             if not extra.is_over:
                 log.warning("run %s is in Kubeflow twice; %s is stopped", run.id, extra.id)
@@ -151,10 +152,15 @@ class Submitter:
             raise
 
     async def _experiment_of(self, run: Run, headers: Headers | None) -> str:
-        name = self._experiment if run.options.project == "default" else run.options.project
-        if name not in self._experiments:
-            self._experiments[name] = await self._client.experiment(name, self._namespace, headers)
-        return self._experiments[name]
+        """The experiment is called as the run's project, unless that is one of everybody, or names the namespace."""
+        project, namespace = run.options.project, self._namespace_of(run)
+        name = self._experiment if project in ("default", namespace) else project
+        if (namespace, name) not in self._experiments:
+            self._experiments[namespace, name] = await self._client.experiment(name, namespace, headers)
+        return self._experiments[namespace, name]
+
+    def _namespace_of(self, run: Run) -> str:
+        return self._namespaces.of(run.options.project)
 
 
 __all__ = ["MARK", "RUN_LABEL", "TASK_ANNOTATION", "Compiled", "CompilerPort", "Submitter", "display_name", "our_id"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from server.kube.reading import PodSeen, read_pod
 from server.kube.resources import PODS, WORKFLOWS
 from server.platforms.kubeflow.client import KfpRun
 from server.platforms.kubeflow.follower import Ending, Follower
+from server.platforms.kubeflow.namespaces import in_kubernetes
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_driver, read_workflow
@@ -51,8 +52,7 @@ class Watcher:
         self,
         *,
         kube: KubeClient | None,
-        namespace: str | None,
-        poller: Poller,
+        pollers: Mapping[str, Poller],
         outbox: Outbox,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
@@ -60,18 +60,19 @@ class Watcher:
         on_ended: OnEnded,
         on_waiting: OnWaiting,
     ) -> None:
-        self._poller, self._outbox, self._now, self._sleep = poller, outbox, now, sleep
+        self._pollers, self._outbox, self._now, self._sleep = pollers, outbox, now, sleep
         self._update_seconds, self._on_ended, self._on_waiting = update_seconds, on_ended, on_waiting
         self.followers: dict[str, Follower] = {}
         self.run_ids: set[str] = set()
-        self.workflows: Mirror[WorkflowSeen] | None = None
-        self.pods: Mirror[PodSeen] | None = None
-        if kube is not None:
-            more: dict[str, Any] = {"now": now, "namespace": namespace, "labels": RUN_LABEL, "sleep": sleep}
-            self.workflows = Mirror(kube, WORKFLOWS, reduce=read_workflow, **more)
-            self.pods = Mirror(kube, PODS, reduce=read_pod, **more)
-            self.workflows.listen(self._workflow_changed)
-            self.pods.listen(self._pod_changed)
+        self.workflows: dict[str, Mirror[WorkflowSeen]] = {}
+        self.pods: dict[str, Mirror[PodSeen]] = {}
+        for name in pollers if kube is not None else ():
+            assert kube is not None
+            more: dict[str, Any] = {"now": now, "namespace": in_kubernetes(name), "labels": RUN_LABEL, "sleep": sleep}
+            self.workflows[name] = Mirror(kube, WORKFLOWS, reduce=read_workflow, **more)
+            self.pods[name] = Mirror(kube, PODS, reduce=read_pod, **more)
+            self.workflows[name].listen(self._workflow_changed)
+            self.pods[name].listen(self._pod_changed)
         self._workflow_of: dict[str, WorkflowSeen] = {}
         self._pods_of: dict[str, dict[Name, PodSeen]] = {}
         self._run_of_pod: dict[Name, str] = {}
@@ -81,7 +82,7 @@ class Watcher:
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._on_runs: Callable[[Iterable[KfpRun]], None] | None = None
-        self.poll_problem: MlopxError | None = None
+        self._poll_problems: dict[str, MlopxError] = {}
 
     def parts(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What must run in the background."""
@@ -89,21 +90,40 @@ class Watcher:
             "poll": self.poll_forever,
             "digest": self.digest_forever,
         }
-        if self.workflows is not None and self.pods is not None:
-            found.update(workflows=self.workflows.run_forever, pods=self.pods.run_forever)
+        for name in self.workflows:
+            found[_named("workflows", name)] = self.workflows[name].run_forever
+            found[_named("pods", name)] = self.pods[name].run_forever
         return found
+
+    def problems(self) -> dict[str, str]:
+        """What cannot be seen now, and why."""
+        found = {_named("kubeflow", name): problem.message for name, problem in self._poll_problems.items()}
+        if not self.pods:
+            why = "there is no Kubernetes access: runs are followed as a whole only"
+            return {**found, "workflows": why, "pods": why}
+        for kind, mirrors in (("workflows", self.workflows), ("pods", self.pods)):
+            for name, mirror in mirrors.items():
+                if mirror.problem is not None:
+                    found[_named(kind, name)] = mirror.problem.message
+        return found
+
+    def listings(self) -> Iterator[Awaitable[None]]:
+        """List everything once, kind by kind: for commands that do not stay."""
+        yield from (mirror.sync() for mirror in self.workflows.values())
+        yield from (mirror.sync() for mirror in self.pods.values())
 
     def tell_all(self, on_runs: Callable[[Iterable[KfpRun]], None]) -> None:
         """Look at everybody's runs from now on, and tell of what was seen."""
         self._on_runs = on_runs
-        self._poller.is_all = True
+        for poller in self._pollers.values():
+            poller.is_all = True
 
     def follow(self, follower: Follower) -> None:
         """Follow a run from now on."""
         if follower.platform_run_id not in self.followers:
             self.followers[follower.platform_run_id] = follower
             self.run_ids.add(follower.run_id)
-            self._poller.catch_up(follower.since)
+            self._pollers[follower.namespace].catch_up(follower.since)
             self._mark(follower.platform_run_id)
 
     def forget(self, run_id: str) -> None:
@@ -128,7 +148,7 @@ class Watcher:
     def sights(self, platform_run_id: str) -> list[TaskSight]:
         """All that is seen of a run's tasks."""
         pods = self._pods_of.get(platform_run_id, {}).values()
-        has_pods = self.pods is not None and self.pods.is_synced
+        has_pods = bool(self.pods) and all(mirror.is_synced for mirror in self._pods_around(platform_run_id))
         return joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
 
     async def poll_forever(self) -> None:
@@ -137,28 +157,41 @@ class Watcher:
             await self.poll()
             await self._sleep(self._update_seconds)
 
+    def _pods_around(self, platform_run_id: str) -> list[Mirror[PodSeen]]:
+        """Where a run's pods are seen; everywhere, where nobody knows its namespace."""
+        follower = self.followers.get(platform_run_id)
+        return [self.pods[follower.namespace]] if follower is not None else list(self.pods.values())
+
     async def poll(self) -> None:
-        """Ask KFP once how our runs stand."""
+        """Ask KFP once how our runs stand; namespaces that do not answer keep nobody from seeing the others."""
         self._outbox.repeat_old()
-        wanted = [run_id for run_id, follower in self.followers.items() if not follower.has_ended]
+        seen: list[KfpRun] = []
+        for name in self._pollers:
+            seen.extend(await self._poll(name))
+        if self._on_runs is not None and len(self._poll_problems) < len(self._pollers):
+            self._on_runs(seen)
+
+    async def _poll(self, namespace: str) -> Iterable[KfpRun]:
+        """Ask how those of a namespace stand; what was seen."""
+        followers = {run_id: one for run_id, one in self.followers.items() if one.namespace == namespace}
+        wanted = [run_id for run_id, follower in followers.items() if not follower.has_ended]
         if not wanted and self._on_runs is None:
-            return
+            return ()
         try:
-            found, gone = await self._poller.look(wanted)
+            found, gone = await self._pollers[namespace].look(wanted)
         except MlopxError as error:
-            if self.poll_problem is None:
-                log.warning("runs cannot be followed now: %s", error.message)
-            self.poll_problem = error
-            return
-        self.poll_problem = None
-        if self._on_runs is not None:
-            self._on_runs(found.values())
+            if namespace not in self._poll_problems:
+                log.warning("runs%s cannot be followed now: %s", f" in {namespace}" if namespace else "", error.message)
+            self._poll_problems[namespace] = error
+            return ()
+        self._poll_problems.pop(namespace, None)
         self._records.update((run_id, found[run_id]) for run_id in wanted if run_id in found)
         for run_id in wanted:
             self._mark(run_id)
         for run_id in gone:
             ending = Ending(RunState.FAILED, self._now(), "it was deleted in Kubeflow before its end was seen")
             self._end(self.followers[run_id], ending)
+        return found.values()
 
     async def digest_forever(self) -> None:
         """Tell what is new of every run of which something new was seen."""
@@ -278,6 +311,11 @@ class Watcher:
     def _take_dirty(self) -> list[str]:
         taken, self._dirty = list(self._dirty), set()
         return taken
+
+
+def _named(part: str, namespace: str) -> str:
+    """A part's name, with its namespace where it has one."""
+    return f"{part} ({namespace})" if namespace else part
 
 
 def _workflow_ending(follower: Follower, workflow: WorkflowSeen, record: KfpRun | None, at: datetime) -> Ending:

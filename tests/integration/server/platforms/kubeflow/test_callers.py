@@ -17,6 +17,7 @@ from server.domain.run import Run
 from server.domain.states import TaskState
 from server.platforms.kubeflow.callers import Callers
 from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.namespaces import Namespaces
 from server.testing.house import House
 from server.testing.kfp import KubeflowDouble
 
@@ -73,7 +74,7 @@ def team(make: Any) -> Any:
     async def one() -> AsyncIterator[Team]:
         async with make() as ground:
             ground.double.is_multi_user, ground.double.rights = True, RIGHTS
-            async with ground.house(namespace="team", headers={"kubeflow-userid": SERVER}) as house:
+            async with ground.house(namespaces=Namespaces(("team",)), headers={"kubeflow-userid": SERVER}) as house:
                 yield Team(ground, house)
 
     return one
@@ -149,7 +150,7 @@ async def test_a_run_that_waits_here_is_cancelled_by_who_has_a_right_in_the_name
 async def test_a_stop_before_a_restart_is_not_asked_for_again_as_the_server(make: Any) -> None:
     async with make() as ground:
         ground.double.is_multi_user, ground.double.rights = True, RIGHTS
-        options: dict[str, Any] = {"namespace": "team", "headers": {"kubeflow-userid": SERVER}}
+        options: dict[str, Any] = {"namespaces": Namespaces(("team",)), "headers": {"kubeflow-userid": SERVER}}
         async with ground.house(**options) as house:
             one = Team(ground, house)
             run = await one.running()
@@ -192,7 +193,7 @@ async def test_in_single_user_mode_everybody_may(make: Any) -> None:
 
 def test_this_servers_own_token_is_nobodys_credential() -> None:
     client = KfpClient("http://127.0.0.1:9", identity=Identity(), now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    callers = Callers(client, namespace="team", user_header="kubeflow-userid", own_token="ours")
+    callers = Callers(client, namespaces=Namespaces(("team",)), user_header="kubeflow-userid", own_token="ours")
     with pytest.raises(UnauthorizedError):
         callers.shown_by({"authorization": "Bearer ours"})
     theirs = {"authorization": "Bearer ours", "kubeflow-authorization": "Bearer theirs"}

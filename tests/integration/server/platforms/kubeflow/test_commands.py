@@ -61,9 +61,11 @@ async def test_rights_are_listed_and_the_past_is_learned_from(make: Any, tmp_pat
 
         code, text = await command("learn", "--since", "30d", "--json")
         assert code == 0
-        assert json.loads(text) == {"runs": 1, "tasks": 1, "runs_without_nodes": 0}
+        told = json.loads(text)
+        assert told["tasks"] == 1
+        assert told["runs"] - told["runs_without_nodes"] == 1, "of the other nothing is known; it is waited for a while"
         code, text = await command("observed", "--json")
-        [line] = json.loads(text)
+        [line] = [one for one in json.loads(text) if "task" in one]
         assert (line["task"], line["node"] in ("one", "two"), line["state"]) == ("only", True, "succeeded")
         assert (await command("learn", "--since", "soon"))[0] == 78
     assert ground.double.kube.written == []

@@ -183,7 +183,7 @@ async def test_a_list_that_breaks_between_pages_is_read_again_from_its_start(mak
             copy = type(record)(f"x{number}", f"other mlopx/x{number}", record.created_at, namespace="kubeflow")
             copy.state = "RUNNING"
             ground.double.runs[copy.id] = copy
-        poller = ground.platform.watcher._poller
+        poller = ground.platform.watcher._pollers[""]
         before = len(ground.double.calls)
         ground.double.failing = []
         found, gone = await poller.look([record.id])
@@ -378,8 +378,8 @@ async def test_a_namespace_that_was_opted_out_is_not_written_to(make: Any) -> No
         ground.double.world.has_driver_pods = False
         for node in ground.double.world.pods.nodes:
             node.cpu = "50m"
-        ground.platform.modes.mode = "observe"
-        ground.platform.modes.require_place = lambda: None  # a run from before
+        ground.platform.modes[""].mode = "observe"
+        ground.platform.modes[""].require_place = lambda: None  # a run from before
         run = await house.submit(waiting)
         await house.until(run.id, lambda found: any("unschedulable" in task.hold for task in found.tasks.values()))
         await asyncio.sleep(0.1)

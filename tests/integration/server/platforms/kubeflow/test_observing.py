@@ -17,6 +17,7 @@ from server.domain.placement import WaitingRun
 from server.kube.access import Access
 from server.kube.client import KubeClient
 from server.kube.permissions import OBSERVE, PLACE, held
+from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, read_observed
 from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.polling import Poller
@@ -67,7 +68,7 @@ async def test_a_namespace_is_only_observed_until_it_is_opted_in(make: Any) -> N
             assert "kubectl label namespace kubeflow mlopx.dev/mode=place" in (refused.value.hint or "")
             labels = {"mlopx.dev/mode": "place"}
             ground.double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": labels}})
-            await ground.platform.modes.look()
+            await ground.platform.modes[""].look()
             run = await house.ended((await house.submit(single)).id)
     assert str(run.state) == "succeeded"
 
@@ -88,7 +89,7 @@ async def test_observing_learns_from_everybodys_runs_and_writes_nothing(make: An
         def an_observer() -> Observer:
             return Observer(
                 ground.platform.client,
-                namespace="",
+                namespaces=Namespaces(),
                 file=tmp_path / "observed.jsonl",
                 sights=ground.platform.watcher.sights,
                 teach=teach,
@@ -177,7 +178,10 @@ async def test_rights_are_asked_for_one_by_one(make: Any) -> None:
 async def test_in_multi_user_mode_a_run_is_made_as_its_caller_or_refused(make: Any) -> None:
     async with make() as ground:
         ground.double.is_multi_user = True
-        options: dict[str, Any] = {"namespace": "team", "headers": {"kubeflow-userid": "mlopx@example.org"}}
+        options: dict[str, Any] = {
+            "namespaces": Namespaces(("team",)),
+            "headers": {"kubeflow-userid": "mlopx@example.org"},
+        }
         async with ground.house(**options) as house:
             with pytest.raises(UnauthorizedError, match="multi-user"):
                 await house.submit(single)
