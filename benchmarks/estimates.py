@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.cold_start import cold_start
+from benchmarks.larger_elsewhere import splits, traces
 from benchmarks.measure import Measure, percentile
 from server.domain.node import Node
 from server.domain.placement import Estimate
@@ -49,6 +50,9 @@ def measure(folder: Path) -> Iterator[Measure]:
         yield from twenty_runs(runs)
     if (data / "gavel").is_dir():
         yield from accelerators(data / "gavel" / "simulation_throughputs.json")
+    if (data / "lotaru").is_dir():
+        pairs = [pair for chain, wanted in splits(traces(data / "lotaru")) for pair in _answered(chain, wanted)]
+        yield from _judged("workflow tasks, full size elsewhere", pairs, 0.15, 0.5, None)
     yield from made_up_machines()
     yield from cold_start()
     yield from speed()
@@ -163,6 +167,10 @@ def _predicted(history: Sequence[Observation], wanted: Sequence[tuple[Profile, N
     chain = ChainEstimator()
     chain.observe(history)
     chain.settle()
+    return _answered(chain, wanted)
+
+
+def _answered(chain: ChainEstimator, wanted: Sequence[tuple[Profile, Node, float]]) -> list[Pair]:
     nodes = list({node.name: node for _, node, _ in wanted}.values())
     column = {node.name: index for index, node in enumerate(nodes)}
     rows = chain.estimate([profile for profile, _, _ in wanted], nodes)

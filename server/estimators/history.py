@@ -100,7 +100,7 @@ class HistoryEstimator(EstimatorInterface):
             return None
         machine = machine_of(seen.node_class or seen.node, seen.profile.accelerators)
         kind = (machine, self._speeds_of(seen))
-        kept, described = self._fitted(key, record), Described.of(seen.profile)
+        kept, described = self._fitted(key, record), record.described(seen.profile)
         return self._predicted(kept, record, seen.profile, described, [kind], [seen.node])[0]
 
     def settle(self, *, most_fits: int = 10_000) -> None:
@@ -160,7 +160,7 @@ class HistoryEstimator(EstimatorInterface):
         record = self._records.get(key)
         if record is None or not record.groups:
             return [None] * len(self._columns.nodes)
-        kept, described = self._fitted(key, record), Described.of(profile)
+        kept, described = self._fitted(key, record), record.described(profile)
         asked = (profile.component_digest, bool(profile.accelerators), described.identity)
         row = kept.rows.get(asked)
         if row is None:
@@ -208,7 +208,7 @@ class HistoryEstimator(EstimatorInterface):
         said = [sources.of(machine, name) for machine, name in zip(machines, names, strict=True)]
         peak = peak_memory(record, described.log_size)
         widths = self._pool.widths
-        kinds_asked = kinds_of(kept.fitted.points, queries)
+        kinds_asked = kinds_of(kept.fitted.points, queries, kept.fitted.varying)
         factor = np.array([kept.widening * widths.get(kind, 1.0) for kind in kinds_asked])
         return _estimates(middle, down * factor, up * factor, said, peak)
 

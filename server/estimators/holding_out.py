@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +62,7 @@ def blocks(indexed: Indexed, corrections: Corrections, grid: Array, growth: Arra
         middle, down, up = predict(fitted, queries, terms.chosen(out))
         off = queries.log_seconds - middle
         apart = np.abs(off) / np.where(off < 0, down, up)
-        kinds = kinds_of(points.chosen(rest), queries)
+        kinds = kinds_of(points.chosen(rest), queries, fitted.varying)
         by_kind: dict[str, list[float]] = defaultdict(list)
         for kind, value in zip(kinds, apart.tolist(), strict=True):
             by_kind[kind].append(value)
@@ -70,16 +70,19 @@ def blocks(indexed: Indexed, corrections: Corrections, grid: Array, growth: Arra
     return found
 
 
-def kinds_of(known: Points, queries: Points) -> list[str]:
-    """Which kind of question each of the queries is to what is known."""
+def kinds_of(known: Points, queries: Points, varying: Callable[[Array], Array]) -> list[str]:
+    """Which kind of question each of the queries is to what is known.
+
+    `varying` gives the logarithm of the part of sizes that varies between runs.
+    """
     largest: dict[int, float] = {}
-    for machine, size in zip(known.machine.tolist(), known.log_size.tolist(), strict=True):
+    for machine, size in zip(known.machine.tolist(), varying(known.log_size).tolist(), strict=True):
         largest[machine] = max(largest.get(machine, -math.inf), math.inf if math.isnan(size) else size)
     keys = set(known.key.tolist())
     return [
         _kind(machine in largest, key in keys, size > largest.get(machine, math.inf) + MUCH_LARGER)
         for machine, key, size in zip(
-            queries.machine.tolist(), queries.key.tolist(), queries.log_size.tolist(), strict=True
+            queries.machine.tolist(), queries.key.tolist(), varying(queries.log_size).tolist(), strict=True
         )
     ]
 
@@ -93,14 +96,15 @@ def _kind(is_machine_known: bool, is_key_known: bool, is_larger: bool) -> str:
 
 
 def factors(found: Iterable[Block]) -> Mapping[str, float]:
-    """By kind of question, the factor on the width of bands that would have made them hold eight runs of ten."""
+    """By kind of question, the factor on the width of bands that would have made them hold eight runs of ten.
+
+    Only what is known gets narrower bands: what was held out is never as far from the rest as what will be asked for.
+    """
     by_kind: dict[str, list[Block]] = defaultdict(list)
     for block in found:
         by_kind[block.kind].append(block)
     wanted = {kind: _factor(some) for kind, some in by_kind.items()}
-    if LARGER in wanted:  # inputs that were held out are not as much larger as those that will be asked for
-        wanted[LARGER] = max(wanted[LARGER], 1.0)
-    return wanted
+    return {kind: factor if kind == KNOWN else max(factor, 1.0) for kind, factor in wanted.items()}
 
 
 def _factor(found: Sequence[Block]) -> float:

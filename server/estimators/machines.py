@@ -29,6 +29,9 @@ Machine = tuple[str, bool]
 KIND_WEIGHTS: Mapping[str, float] = {"single": 0.6, "gemm": 0.1, "memory": 0.2, "disk": 0.1}
 """How much each kind of work counts in a task of which nothing else is known."""
 
+UNMEASURED_SHARE = 0.5
+"""How far from the reference, beside the kinds that were measured, those are taken to be that were not."""
+
 KIND_SPREAD = 0.2
 """How far a task's own mixture of kinds may be from these weights."""
 
@@ -184,6 +187,8 @@ def _prior(kinds: Sequence[tuple[str, float]]) -> tuple[float, float]:
     total = sum(KIND_WEIGHTS.get(kind, 1.0) for kind, _ in kinds)
     logs = [(KIND_WEIGHTS.get(kind, 1.0) / total, math.log(value)) for kind, value in kinds]
     mean = sum(weight * value for weight, value in logs)
+    if kinds[0][0] in KIND_WEIGHTS:
+        mean *= total + UNMEASURED_SHARE * (1 - total)
     apart = sum((KIND_SPREAD * (value - mean)) ** 2 for _, value in logs)
     return -mean, math.sqrt(_own_spread(kinds) ** 2 + apart)
 

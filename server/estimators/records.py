@@ -7,9 +7,10 @@ median, so that one strange run moves nothing, and counts for as many runs as it
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -21,8 +22,9 @@ from server.estimators.machines import Indices, Machine, MachineSpeeds, machine_
 from server.estimators.regression import Points
 
 MOST_GROUPS, MOST_RUNS, MOST_NUMBERS, MOST_PEAKS = 96, 16, 5, 32
-SIZE_STEP = 0.05
-"""Sizes whose logarithms differ by less count as equal."""
+SIZE_STEP, FINEST_STEP, STEPS = 0.05, 5e-4, 16
+"""Sizes whose logarithms differ by less count as equal; less still, where all sizes of a component lie within a few
+such steps: then what differs little may be all that varies."""
 
 MEDIAN_EFFICIENCY = 0.64
 """A median of many says as much as the mean of so many times fewer."""
@@ -48,7 +50,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A profile as regression sees it: logarithm of the input size (NaN: unknown), parameters in words and numbers."""
+    """A profile as regression sees it: logarithm of the input size (NaN: unknown), parameters in words and numbers.
+
+    Sizes are exact here; `Record.described` gives all that count as equal the same one.
+    """
 
     log_size: float
     key: tuple[tuple[str, str], ...]
@@ -65,7 +70,7 @@ class Described:
         """Describe a profile."""
         size = profile.input_bytes
         known = 0 < size < math.inf
-        log_size = round(math.log(size) / SIZE_STEP) * SIZE_STEP if known else math.nan
+        log_size = math.log(size) if known else math.nan
         key = tuple(sorted((str(name), str(value)) for name, value in profile.parameters.items()))
         numbers = {name: found for name, value in key if (found := _log_number(value)) is not None}
         if profile.cpu_millicores > 0:
@@ -76,13 +81,14 @@ class Described:
 class Record:
     """All that is kept of one component with one option."""
 
-    __slots__ = ("_points", "alone", "groups", "held_out", "memory", "peaks", "version")
+    __slots__ = ("_points", "_sizes", "alone", "groups", "held_out", "memory", "peaks", "version")
 
     def __init__(self) -> None:
         self.groups: OrderedDict[GroupKey, Group] = OrderedDict()
         self.peaks: deque[tuple[float, float, bool]] = deque(maxlen=MOST_PEAKS)
         self.version = 0
         self._points: tuple[int, Indexed] | None = None
+        self._sizes: list[float] = []
         self.memory: dict[float, tuple[float, float]] = {}
         self.alone: tuple[int, Any] | None = None
         self.held_out: tuple[int, Any] | None = None
@@ -90,7 +96,7 @@ class Record:
     def add(self, seen: Observation, speeds: MachineSpeeds) -> None:
         """Remember one run."""
         is_censored = seen.state in CENSORED
-        described = Described.of(seen.profile)
+        described = self.described(seen.profile, is_new=True)
         if seen.peak_memory_bytes is not None and 0 < seen.peak_memory_bytes < math.inf:
             self.peaks.append((described.log_size, math.log(seen.peak_memory_bytes), seen.state == "oom"))
             self.memory.clear()
@@ -105,6 +111,28 @@ class Record:
         self.groups.move_to_end(key)
         if len(self.groups) > MOST_GROUPS:
             self.groups.popitem(last=False)
+
+    def described(self, profile: Profile, *, is_new: bool = False) -> Described:
+        """A profile with the size that sizes like its own have here; `is_new` sizes are remembered."""
+        exact = Described.of(profile)
+        if math.isnan(exact.log_size):
+            return exact
+        return replace(exact, log_size=self._size(exact.log_size, is_new))
+
+    def _size(self, log_size: float, is_new: bool) -> float:
+        sizes = self._sizes
+        low, high = (min(sizes[0], log_size), max(sizes[-1], log_size)) if sizes else (log_size, log_size)
+        step = min(max((high - low) / STEPS, FINEST_STEP), SIZE_STEP)
+        at = bisect_left(sizes, log_size)
+        near = [size for size in sizes[max(at - 1, 0) : at + 1] if abs(size - log_size) <= step / 2]
+        if near:
+            return min(near, key=lambda size: abs(size - log_size))
+        if not is_new:
+            return round(log_size / step) * step
+        if len(sizes) >= 2 * MOST_GROUPS:
+            sizes[:] = sorted({key[3] for key in self.groups if not math.isnan(key[3])})
+        insort(sizes, log_size)
+        return log_size
 
     def indexed(self) -> Indexed:
         """The runs as arrays, made once per version."""

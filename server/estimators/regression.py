@@ -17,7 +17,7 @@ import numpy as np
 
 from server.estimators.bands import Z90
 from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Indices, Machine, MachineSpeeds
-from server.estimators.sizes import PRIOR, growth
+from server.estimators.sizes import PRIOR, Scale
 
 LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
 VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
@@ -45,7 +45,11 @@ MOST_GROWTHS, LEAST_LOG = 40, -9.0
 """So many kinds of growth are weighed against all of the grid, those that the usual entry of the grid finds likely."""
 
 MOST_KEPT, FEWEST_WEIGHT, FEWEST_SHARE = 8, 0.02, 0.01
-TAIL, BISECTIONS = 0.1, 8
+BEYOND_SPREAD = 0.1
+"""Standard deviation that is added per factor e by which inputs are larger than any that ran: no law of growth is known
+to hold there."""
+
+TAIL, BISECTIONS, FARTHEST = 0.1, 8, 20.0
 OUTLIER = 2.5
 """Standard deviations beyond which a run counts less, the further the less."""
 
@@ -109,7 +113,7 @@ class Fit:
 
     points: Points
     terms: Terms
-    usual_size: float
+    scale: Scale
     usual_factor: float
     hypotheses: tuple[int, ...]
     weights: Array
@@ -120,6 +124,21 @@ class Fit:
     places: Indices
     grid_weights: Array
     growth_weights: Array
+
+    def varying(self, log_size: Array) -> Array:
+        """Logarithm of the part of these sizes that varies between runs, as far as the runs show which that is."""
+        if not self.scale.is_known:
+            return log_size
+        likeliest = int(self.columns[int(np.argmax(self.weights.sum(axis=0)))]) // len(PRIOR)
+        found: Array = np.where(np.isnan(log_size), np.nan, self.scale.varying(log_size)[:, likeliest])
+        return found
+
+    def beyond(self, log_size: Array) -> Array:
+        """Logarithm of how many times more varies than in the largest inputs that ran; 0 up to those."""
+        if not self.scale.is_known:
+            return np.zeros(len(log_size))
+        found: Array = np.nan_to_num(self.varying(log_size) - self.varying(np.array([self.scale.largest])))
+        return np.maximum(found, 0.0)
 
 
 def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Fit:
@@ -163,12 +182,13 @@ def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, A
     cross = rigid + squares[:, 4, None, None] * (query_centred[:, None] * centred)
     total = alone + squares[:, [1, 2, 3, 5]].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
     variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
-    sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None])
+    beyond = fitted.beyond(queries.log_size)
+    sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None] + (BEYOND_SPREAD * beyond) ** 2)
     rows, columns = fitted.pairs
     slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]
     means = (rigid @ fitted.solved)[rows, :, columns] + slopes[:, None] * query_centred
-    if not math.isnan(fitted.usual_size):
-        means = means + growth(queries.log_size - fitted.usual_size)[:, fitted.columns[columns]].T
+    if fitted.scale.is_known:
+        means = means + fitted.scale.growth(queries.log_size, fitted.columns)[:, columns].T
     return _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
 
 
@@ -194,7 +214,7 @@ def _usual_sd(weights: Array, sds: Array) -> Array:
     low, high = sds.min(axis=0), sds.max(axis=0)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        at = Z90 * middle / sds
+        at = np.minimum(Z90 * middle / sds, FARTHEST)
         above = weights @ (1 / (1 + np.exp(1.5976 * at + 0.07056 * at**3)))
         low, high = np.where(above > TAIL, middle, low), np.where(above > TAIL, high, middle)
     found: Array = (low + high) / 2
@@ -208,8 +228,8 @@ def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
     best = int(np.argmax(fitted.weights.sum(axis=1)))
     column = int(np.argmax(fitted.weights[best]))
     residual = points.log_seconds - factor - LEVEL_MEAN
-    if not math.isnan(fitted.usual_size):
-        residual = residual - growth(points.log_size - fitted.usual_size)[:, fitted.columns[column]]
+    if fitted.scale.is_known:
+        residual = residual - fitted.scale.growth(points.log_size, fitted.columns[[column]])[:, 0]
     certain = replace(Terms.none(len(terms.factor)), factor=terms.factor)
     covariance = _covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
     belongs = (points.machine[:, None] == np.arange(machines)[None, :]).astype(float)
@@ -231,14 +251,14 @@ def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -
 
 def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, growth_prior: Array) -> Fit:
     """Posterior weights of these entries of the grid with every growth, and the solved systems of those that count."""
-    known = points.log_size[~np.isnan(points.log_size)]
-    usual_size = float(np.median(known)) if len(known) else math.nan
+    scale = Scale.of(points.log_size)
     usual_factor = float(np.average(terms.factor, weights=points.weight))
     residuals = (points.log_seconds - terms.factor - LEVEL_MEAN)[:, None]
     covariances = _covariances(points, terms, usual_factor, entries)
     columns = np.zeros(1, dtype=int)
-    if len(known):
-        grown = residuals - growth(points.log_size - usual_size)
+    if scale.is_known:
+        growth_prior = scale.prior(growth_prior)
+        grown = residuals - scale.growth(points.log_size)
         columns = _likely(np.linalg.inv(covariances[_typical(entries)]), grown, growth_prior)
         residuals = grown[:, columns]
     growth_prior = growth_prior[columns]
@@ -257,7 +277,7 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
     return Fit(
         points=points,
         terms=terms,
-        usual_size=usual_size,
+        scale=scale,
         usual_factor=usual_factor,
         hypotheses=tuple(entries[kept].tolist()),
         weights=weights[kept],
@@ -267,7 +287,9 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
         places=kept,
         grid_weights=by_grid,
         columns=columns,
-        growth_weights=np.bincount(columns, weights.sum(axis=0), len(PRIOR) if len(known) else 1).astype(float),
+        growth_weights=np.bincount(
+            columns % len(PRIOR), weights.sum(axis=0), len(PRIOR) if scale.is_known else 1
+        ).astype(float),
     )
 
 

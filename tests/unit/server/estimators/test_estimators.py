@@ -16,6 +16,8 @@ from server.estimators.chain import ChainEstimator
 from server.estimators.declared import DeclaredEstimator
 from server.estimators.history import HistoryEstimator
 from server.estimators.interface import EstimatorInterface, Profile
+from server.estimators.machines import MachineSpeeds
+from server.estimators.records import Record
 from server.testing.contracts.estimator import FOREST, an_observation
 from server.testing.contracts.placement_requests import a_node
 
@@ -220,6 +222,57 @@ def test_inputs_that_change_nothing_are_not_believed_to() -> None:
     for megabytes in (1, 4, 16, 64, 256):
         history.observe([an_observation(sized(megabytes), SLOW, 30.0 + megabytes % 3)])
     assert only(history, sized(1024)).p50 == pytest.approx(31, rel=0.15)
+
+
+def test_time_follows_the_part_of_the_inputs_that_varies() -> None:
+    history = HistoryEstimator()
+    for megabytes in (1, 2, 4, 8, 16, 32):  # beside a reference of three gigabytes that every run reads
+        history.observe([an_observation(sized(3000 + megabytes), SLOW, 2 + 3 * megabytes)])
+    assert only(history, sized(3010)).p50 == pytest.approx(32, rel=0.15)
+    assert only(history, sized(3200)).p50 == pytest.approx(602, rel=0.3)
+
+
+def test_a_constant_part_is_not_imagined_where_sizes_hardly_matter() -> None:
+    history = HistoryEstimator()
+    for number in range(12):
+        history.observe([an_observation(sized(3000 + number), SLOW, 60 + number % 3)])
+    assert only(history, sized(3012)).p50 == pytest.approx(61, rel=0.05)
+
+
+def test_sizes_that_differ_little_are_equal_where_others_differ_much() -> None:
+    wide, narrow = Record(), Record()
+    for record, largest in ((wide, 300), (narrow, 3.06)):
+        for megabytes in (3, largest, 3.03):
+            record.add(an_observation(sized(megabytes), SLOW, 10), MachineSpeeds.of(SLOW, False))
+    assert len(wide.groups) == 2
+    assert len(narrow.groups) == 3
+    assert wide.described(sized(3.04)) == wide.described(sized(3.01))
+    assert narrow.described(sized(3.04)) != narrow.described(sized(3.01))
+
+
+def test_sizes_that_are_never_the_same_twice_make_few_groups() -> None:
+    chance, record = random.Random(4), Record()
+    for _ in range(500):
+        record.add(an_observation(sized(100 * chance.lognormvariate(0, 0.01)), SLOW, 10), MachineSpeeds.of(SLOW, False))
+    assert len(record.groups) < 60
+
+
+def test_bands_widen_with_how_much_larger_inputs_are_than_any_that_ran() -> None:
+    history = HistoryEstimator()
+    for megabytes in (1, 2, 4, 8, 16, 32, 64, 128):
+        history.observe([an_observation(sized(megabytes), SLOW, 3 * megabytes)])
+    known, larger, largest = (width(only(history, sized(megabytes))) for megabytes in (128, 1280, 12_800))
+    assert larger > known + 0.1
+    assert largest > larger + 0.1
+
+
+def test_what_was_not_measured_of_a_machine_is_taken_to_differ_half_as_much() -> None:
+    history = HistoryEstimator()
+    history.observe([an_observation(TRAIN, a_node("plain", speeds={"single": 1.0, "memory": 1.0}), 60.0)])
+    halves = {"single": 0.5, "memory": 0.5, "disk": 0.5}
+    partly, wholly = a_node("partly", speeds=halves), a_node("wholly", speeds={**halves, "gemm": 0.5})
+    assert only(history, node=wholly).p50 == pytest.approx(120.0, rel=0.05)
+    assert 105.0 < only(history, node=partly).p50 < only(history, node=wholly).p50
 
 
 def test_a_number_among_the_parameters_is_learnt_from() -> None:

@@ -95,11 +95,14 @@ def test_a_factor_is_what_would_have_held_eight_of_ten_drawn_to_one_while_little
     assert factors([]) == {}
 
 
-def test_inputs_larger_than_any_never_get_narrower_bands() -> None:
-    assert factors([Block(LARGER, (0.1,))] * 50)[LARGER] == 1.0
+@pytest.mark.parametrize("kind", [LARGER, ELSEWHERE, UNLIKE])
+def test_only_what_is_known_gets_narrower_bands(kind: str) -> None:
+    assert factors([Block(KNOWN, (0.1,))] * 50)[KNOWN] < 1.0
+    assert factors([Block(kind, (0.1,))] * 50)[kind] == 1.0
+    assert factors([Block(kind, (3.0,))] * 50)[kind] > 1.0
 
 
 def test_every_question_is_of_one_kind() -> None:
     known = points([0, 0, 1], [0, 1, 0], [10.0, 12.0, 10.0])
     asked = points([0, 1, 2, 1, 0], [0, 0, 0, 2, 0], [12.1, 12.1, 11.0, 10.0, float("nan")])
-    assert kinds_of(known, asked) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, KNOWN]
+    assert kinds_of(known, asked, np.asarray) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, KNOWN]
