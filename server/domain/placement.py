@@ -44,8 +44,9 @@ class WaitingTask:
     `is_ready`: everything it waits for is done, so it can be bound now. `waits_for` names unbound or running tasks of
     the same run; `edge_bytes` is how much each of them, or each finished upstream, will hand over. `avoid_nodes` failed
     it before; `spot_nodes` would likely be taken away before it ends, and are avoided like them; `volumes` can be used
-    on some nodes only. `workload` carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain
-    values, `parameters` the arguments that are numbers or short words.
+    on some nodes only; if it `is_reused`, the platform will take the outputs of equal work from its cache. `workload`
+    carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values, `parameters` the
+    arguments that are numbers or short words.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class WaitingTask:
     spot_nodes: tuple[str, ...] = ()
     volumes: tuple[VolumePlace, ...] = ()
     is_interruptible: bool = False
+    is_reused: bool = False
     ready_at: datetime | None = None
     attempt: int = 1
     input_bytes: float = 0.0

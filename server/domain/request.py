@@ -29,13 +29,15 @@ Defaults = Callable[[RequestedResources], Resources]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Confining:
-    """How a platform that knows its surroundings fills in requests (`fill`), and tells a task where its image and its
-    volumes let it run (`confine`). What they answer may change when `version` does.
+    """How a platform that knows its surroundings fills in requests (`fill`), tells a task where its image and its
+    volumes let it run (`confine`), and which tasks of a run it will take from its cache (`foresee`). What they answer
+    may change when `version` does.
     """
 
     fill: Callable[[RequestedResources], Resources]
     confine: Callable[[WaitingTask, Task], WaitingTask]
     version: Callable[[], int]
+    foresee: Callable[[Run], frozenset[TaskKey]] = lambda run: frozenset()
 
     def __call__(self, asked: RequestedResources) -> Resources:
         """The requests, filled in."""
@@ -126,12 +128,15 @@ def waiting_run(run: Run, defaults: Defaults) -> WaitingRun:
     rank = {path: index for index, path in enumerate(run.graph.order)}
     ordered = sorted(run.tasks.items(), key=lambda item: (rank[item[0].path], item[0].iteration))
     unbound = (TaskState.PENDING, TaskState.READY)
+    reused = defaults.foresee(run) if isinstance(defaults, Confining) else frozenset()
     return WaitingRun(
         run_id=run.id,
         name=run.name,
         submitted_at=run.submitted_at,
         tasks=tuple(
-            waiting_task(run, task, defaults)
+            replace(waiting_task(run, task, defaults), is_reused=True)
+            if key in reused
+            else waiting_task(run, task, defaults)
             for key, task in ordered
             if task.state in unbound and is_placeable(run, key.path)
         ),

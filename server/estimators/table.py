@@ -10,11 +10,14 @@ from typing import Any
 from server.domain.node import Node
 from server.domain.placement import Estimate, Estimates, TaskOption, WaitingRun, WaitingTask
 from server.domain.run import TaskKey
-from server.estimators.bands import banded
+from server.estimators.bands import SHORTEST_SECONDS, banded
 from server.estimators.interface import EstimatorInterface, Profile
 
 UNKNOWN = banded(60.0, 1.2, "a guess")
 """Stands where an estimator knows nothing; the chain never needs it."""
+
+REUSED = banded(SHORTEST_SECONDS, 0.0, "taken from the platform's cache")
+"""Of a task that will not run: whatever node it is given."""
 
 _MARSHAL_WITHOUT_REFERENCES = 2
 
@@ -26,7 +29,8 @@ def build_estimates(runs: Iterable[WaitingRun], nodes: Sequence[Node], estimator
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What one run's tasks ask for: (look-up key, identity of the profile, profile) each."""
+    """What one run's tasks ask for: (look-up key, identity of the profile, profile) each; no identity where nothing is
+    to be estimated, since the task is taken from the platform's cache."""
 
     run: WaitingRun
     rows: tuple[tuple[tuple[str, TaskKey, str], Hashable, Profile], ...]
@@ -45,10 +49,14 @@ class EstimateTable:
         profiles: list[Profile] = []
         profile_of: dict[tuple[str, TaskKey, str], int] = {}
         asked: dict[str, _Asked] = {}
+        reused: list[tuple[str, TaskKey, str]] = []
         for run in runs:
             known = self._asked.get(run.run_id)
             asked[run.run_id] = known = known if known is not None and known.run is run else _asked(run)
             for key, identity, profile in known.rows:
+                if identity is None:
+                    reused.append(key)
+                    continue
                 row = rows.get(identity)
                 if row is None:
                     row = rows[identity] = len(profiles)
@@ -56,6 +64,9 @@ class EstimateTable:
                 profile_of[key] = row
         self._asked = asked
         table = tuple(_known(row) for row in self._estimator.estimate(profiles, nodes)) if profiles else ()
+        if reused:
+            profile_of.update(dict.fromkeys(reused, len(table)))
+            table = (*table, (REUSED,) * len(nodes))
         return Estimates(profile_of, {node.name: column for column, node in enumerate(nodes)}, table)
 
 
@@ -65,7 +76,7 @@ def _asked(run: WaitingRun) -> _Asked:
         hints, parameters = _identity(task.workload), _identity(task.parameters)
         for option in task.options:
             requests = option.requests
-            identity = (
+            identity: Hashable = (
                 task.component_digest,
                 task.component,
                 option.name,
@@ -75,6 +86,7 @@ def _asked(run: WaitingRun) -> _Asked:
                 hints,
                 parameters,
             )
+            identity = None if task.is_reused else identity
             rows.append(((task.run_id, task.key, option.name), identity, profile_of_task(task, option)))
     return _Asked(run, tuple(rows))
 

@@ -66,6 +66,51 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
     assert {node["name"] for node in shown["nodes"]} == {"one", "two"}
 
 
+async def test_what_kubeflow_takes_from_its_cache_is_handed_over_and_known_before(
+    make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The whole run goes to Kubeflow again: its cache answers, not ours; the plan expects that."""
+    double = KubeflowDouble(tmp_path / "double", [VirtualNode("one"), VirtualNode("two")], now=now)
+    double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
+    async with double.serve() as (url, kube_url):
+        settings = {
+            "KFP_URL": url,
+            "KUBECONFIG": kubeconfig_for(kube_url),
+            "UPDATE_INTERVAL": "0.2",
+            "CLUSTER_FILE": "",
+        }
+        server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60")
+        try:
+            await asyncio.to_thread(server.start)
+            ended = []
+            for _ in range(2):
+                answer = await asyncio.to_thread(
+                    server.client.post, "/api/v1/runs", {"spec": pair.build().model_dump()}
+                )
+                ended.append(await asyncio.to_thread(server.ended, answer["run"]["id"]))
+        finally:
+            await asyncio.to_thread(server.stop)
+            server.client.close()
+            server.process = None
+    assert [run["state"] for run in ended] == ["succeeded", "succeeded"]
+    assert len(double.runs) == 2
+    first, second = double.runs.values()
+    assert Counter(path for _, path in double.world.started) == {"root.first.executor": 1, "root.second.executor": 1}
+    for record in (first, second):
+        assert set(record.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]) == {
+            "exec-first",
+            "exec-second",
+        }, "all tasks are placed, whatever the cache may answer"
+    assert [[task["from_cache"] for task in run["tasks"]] for run in ended] == [[False, False], [True, True]]
+    planned = [_planned_seconds(task) for task in ended[1]["tasks"]]
+    assert max(planned) < 0.01 < min(_planned_seconds(task) for task in ended[0]["tasks"])
+
+
+def _planned_seconds(task: dict[str, Any]) -> float:
+    begin, end = (datetime.fromisoformat(task["attempts"][-1][f"planned_{side}_at"]) for side in ("start", "finish"))
+    return (end - begin).total_seconds()
+
+
 @pytest.mark.parametrize("seed", [4])
 async def test_runs_on_kubeflow_survive_kills_of_the_server_at_random_moments(
     make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path, seed: int

@@ -34,6 +34,7 @@ from server.platforms.kubeflow.modes import PLACE, Modes
 from server.platforms.kubeflow.namespaces import Namespaces, in_kubernetes
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
+from server.platforms.kubeflow.reuse import CacheMemory
 from server.platforms.kubeflow.submitting import CompilerPort, Submitter
 from server.platforms.kubeflow.watchdog import annotation
 from server.platforms.kubeflow.watching import Watcher
@@ -83,7 +84,8 @@ class KubeflowPlatform(PlatformInterface):
         defaults: Defaults = kubernetes_defaults,
         forbids: Callable[[PipelineSpec], list[str]] = lambda spec: [],
     ) -> None:
-        self.defaults, self._forbids = defaults, forbids
+        self._cache = CacheMemory(folder / "cache.txt")
+        self.defaults, self._forbids = self._cache.completing(defaults), forbids
         self.client, self._nodes = client, nodes
         self._compiler, self._kube, self._options, self._now, self._sleep = compiler, kube, options, now, sleep
         self.health: Health | None = None
@@ -177,9 +179,11 @@ class KubeflowPlatform(PlatformInterface):
 
     @property
     def may_act(self) -> bool:
-        """Whether runs can be made without anybody's credential: where we may place, in single-user mode."""
+        """Whether runs can be made anew without asking anybody: where we may place, in single-user mode, and as long as
+        the cache takes up what was finished."""
         is_placing = all(one.mode == PLACE for one in self.modes.values())
-        return is_placing and self.health is not None and not self.health.is_multi_user
+        is_alone = self.health is not None and not self.health.is_multi_user
+        return is_placing and is_alone and self._cache.is_working
 
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
         """Nothing to do: attempts are Kubeflow's own."""
@@ -247,6 +251,8 @@ class KubeflowPlatform(PlatformInterface):
 
     async def acknowledge(self, token: str) -> None:
         delivery = self._outbox.acknowledge(token)
+        if delivery is not None:
+            self._cache.told(delivery.run_id, delivery.event)
         if delivery is not None and delivery.event.kind == "run-ended":
             self.watcher.forget(delivery.run_id)
             self._callers.forget(delivery.run_id)
@@ -262,6 +268,7 @@ class KubeflowPlatform(PlatformInterface):
 
     def _follow(self, run: Run, platform_run_id: str) -> None:
         self.watcher.follow(self._follower(run, platform_run_id))
+        self._cache.follow(run)
 
     def _follower(self, run: Run, platform_run_id: str) -> Follower:
         paths = self._compiler.paths(run.graph.spec)
