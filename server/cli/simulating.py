@@ -67,6 +67,8 @@ def _run(name: str, placers: Sequence[str], seeds: int | None) -> list[Row]:
     for server in _servers(scenario, placers):
         results = tuple(run_case(maker.case(server, seed)) for seed in numbers)
         rows.append(Row(server.name or server.placer, server, numbers, results))
+    for note in maker.notes():
+        typer.echo(f"note: {note}", err=True)
     return rows
 
 

@@ -19,22 +19,31 @@ def load_json(path: Path) -> Any:
     """What the file holds (`.gz` is unpacked). Raises UnreadableError."""
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_twins)
-    except UnreadableError as error:
-        raise UnreadableError(f"{path}: {error}") from None
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableError(f"{path}: is not UTF-8 text at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise UnreadableError(f"{path}:{error.lineno}:{error.colno}: is not JSON: {error.msg}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UnreadableError(f"{path}: cannot be unpacked: {error}") from None
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror or error}") from None
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, file: str, line: int | None = None) -> Any:
+    """What a JSON text holds: no key twice, no NaN. Raises UnreadableError that begins with the place.
+
+    `line`: the number of the line of the file that the text is, where it is not the whole.
+    """
+    place = file if line is None else f"{file}:{line}"
+    try:
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_without_twins)
+    except json.JSONDecodeError as error:
+        row = error.lineno if line is None else line
+        raise UnreadableError(f"{file}:{row}:{error.colno}: is not JSON: {error.msg}") from None
     except RecursionError:
-        raise UnreadableError(f"{path}: is nested too deeply") from None
-    except ValueError as error:  # a number of more digits than Python converts
-        raise UnreadableError(f"{path}: {error}") from None
+        raise UnreadableError(f"{place}: is nested too deeply") from None
+    except (UnreadableError, ValueError) as error:  # ValueError: a number of more digits than Python converts
+        raise UnreadableError(f"{place}: {error}") from None
 
 
 def as_document(found: Any) -> ProblemDocument:

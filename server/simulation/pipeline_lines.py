@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import gzip
-import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlopx.spec import ModelHints, WorkloadHints, parse_memory
 from server.domain.placement import DEFAULT_OPTION
+from server.exchange.errors import UnreadableError
+from server.exchange.loading import kind_of, parse_json, said
 from server.simulation.problems import ScenarioError, sentence
 from server.simulation.scenario import ArrivalsTable
 from server.simulation.work import Arrival, TaskWork, Way, make_work
 
+LONGEST_SECONDS = 1e9
+"""Thirty years: longer is a slip, and would leave the calendar."""
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+Instant = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+LEAST_SECONDS = 1e-3
+"""What a task of no length counts as: estimates and slowdowns are ratios."""
+Bytes = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 MEASURED_ON = "kinds of node whose seconds were measured where others are predicted; for the record"
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class OptionLine(_Line):
     """One way in which a task can run."""
 
-    name: str
+    name: str = Field(min_length=1)
     cpus: float | None = Field(default=None, gt=0)
     memory: str | None = None
     accelerator: str | None = None
     accelerators: int = Field(default=1, ge=1)
-    seconds: dict[str, float]
+    seconds: dict[str, Seconds | None]
     measured_on: list[str] = Field(default=[], description=MEASURED_ON)
 
 
 class TaskLine(_Line):
     """One task: `seconds` by kind of node (a kind that is missing cannot run it), or `options` with their own."""
 
-    name: str = ""
+    name: str | None = Field(default=None, min_length=1)
     after: list[int | str] = []
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds | None] = {}
     options: list[OptionLine] = []
     cpus: float | None = Field(default=None, gt=0)
     memory: str | None = None
     accelerator: str | None = None
     accelerators: int = Field(default=1, ge=1)
-    output_bytes: float = Field(default=0.0, ge=0)
+    output_bytes: Bytes = 0.0
     image: str | None = None
-    image_bytes: float = Field(default=0.0, ge=0)
+    image_bytes: Bytes = 0.0
     retries: int = Field(default=0, ge=0, le=100)
     failure_probability: float | None = Field(default=None, ge=0, le=1)
     task_kind: Literal["preprocessing", "training", "evaluation", "inference", "other"] | None = None
@@ -71,9 +80,9 @@ class PipelineLine(_Line):
 
     id: int | str
     name: str | None = None
-    arrival: float | dict[str, float]
+    arrival: Instant | dict[str, Instant]
     tasks: list[TaskLine] = []
-    seconds_by_type: list[list[float | None]] = []
+    seconds_by_type: list[list[Seconds | None]] = []
     after: list[list[int]] = []
     priority: int = Field(default=0, ge=-1000, le=1000)
     project: str = "default"
@@ -86,25 +95,35 @@ def read_pipelines(path: Path, table: ArrivalsTable, kinds: Sequence[str]) -> li
     for number, text in _lines(path):
         where = f"{path}:{number}"
         try:
-            line = PipelineLine.model_validate(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise ScenarioError(f"{where}: is not JSON: {error.msg}") from None
-        except ValidationError as error:
-            raise ScenarioError(f"{where}: {sentence(error)}") from None
+            line = _line(parse_json(text, str(path), number), where)
+        except UnreadableError as error:
+            raise ScenarioError(str(error)) from None
         found.append(_arrival(line, where, table, kinds))
         if table.most is not None and len(found) == table.most:
             break
     if not found:
         raise ScenarioError(f"{path}: holds no pipeline")
-    twice = {arrival.run_id for arrival in found}
-    if len(twice) < len(found):
-        raise ScenarioError(f"{path}: two pipelines have the same id")
+    often, count = Counter(arrival.run_id for arrival in found).most_common(1)[0]
+    if count > 1:
+        raise ScenarioError(f"{path}: {count} pipelines have the id {often}")
     return sorted(found, key=lambda arrival: arrival.seconds)
+
+
+def _line(found: Any, where: str) -> PipelineLine:
+    if not isinstance(found, dict):
+        raise UnreadableError(
+            f"{where}: a pipeline is an object with `arrival`, `tasks` and more, not {kind_of(found)}"
+        )
+    try:
+        return PipelineLine.model_validate(found)
+    except ValidationError as error:
+        raise UnreadableError(f"{where}: {said(found, error)}") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        is_packed = path.suffix == ".gz"
+        with gzip.open(path, "rt", encoding="utf-8-sig") if is_packed else path.open(encoding="utf-8-sig") as file:
             for number, text in enumerate(file, 1):
                 if text.strip():
                     yield number, text
@@ -114,6 +133,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _arrival(line: PipelineLine, where: str, table: ArrivalsTable, kinds: Sequence[str]) -> Arrival:
     name = line.name or f"p{line.id}"
+    if line.tasks and line.seconds_by_type:
+        raise ScenarioError(f"{where}: has both tasks and seconds_by_type; give one")
     seconds = line.arrival
     if isinstance(seconds, dict):
         if table.key is None or table.key not in seconds:
@@ -143,8 +164,9 @@ def _short_tasks(line: PipelineLine, where: str, table: ArrivalsTable) -> list[T
     for index, row in enumerate(rows):
         if len(row) != len(table.kinds):
             raise ScenarioError(f"{where}: task {index} has {len(row)} seconds for {len(table.kinds)} kinds")
-        known = {kind: value for kind, value in zip(table.kinds, row, strict=True) if value is not None}
-        way = Way(known, _millicores(table.cpus), _bytes(table.memory, where))
+        way = Way(
+            _known(dict(zip(table.kinds, row, strict=True))), _millicores(table.cpus), _bytes(table.memory, where)
+        )
         found.append(TaskWork(f"t{index}", (way,), tuple(line.after[index]) if line.after else ()))
     return found
 
@@ -155,6 +177,7 @@ def _full_tasks(line: PipelineLine, where: str, table: ArrivalsTable) -> list[Ta
     names = {task.name: index for index, task in enumerate(line.tasks) if task.name}
     found = []
     for index, task in enumerate(line.tasks):
+        _check_line(task, f"{where}: task {index}", is_twin=task.name is not None and names[task.name] != index)
         after = []
         for upstream in task.after:
             if isinstance(upstream, str) and upstream not in names:
@@ -190,9 +213,23 @@ def _full_tasks(line: PipelineLine, where: str, table: ArrivalsTable) -> list[Ta
     return found
 
 
+def _check_line(task: TaskLine, where: str, *, is_twin: bool) -> None:
+    if is_twin:
+        raise ScenarioError(f"{where}: a later task is named {task.name!r} too")
+    if task.options and task.seconds:
+        raise ScenarioError(f"{where}: has both seconds and options; give one")
+    names = [option.name for option in task.options]
+    if len(set(names)) < len(names):
+        raise ScenarioError(f"{where}: two of its options have the same name")
+
+
+def _known(seconds: Mapping[str, float | None]) -> dict[str, float]:
+    return {kind: max(value, LEAST_SECONDS) for kind, value in seconds.items() if value is not None}
+
+
 def _way(option: OptionLine, task: TaskLine, table: ArrivalsTable, where: str) -> Way:
     return Way(
-        seconds=option.seconds,
+        seconds=_known(option.seconds),
         cpu_millicores=_millicores(option.cpus or task.cpus or table.cpus),
         memory_bytes=_bytes(option.memory or task.memory or table.memory, where),
         accelerator=option.accelerator,
@@ -212,10 +249,7 @@ def _hints(task: TaskLine) -> WorkloadHints | None:
 def _check(task: TaskWork, where: str, count: int, index: int, kinds: Sequence[str]) -> None:
     if any(not 0 <= upstream < count or upstream == index for upstream in task.after):
         raise ScenarioError(f"{where}: after {list(task.after)} names a task that does not exist, or itself")
-    seconds: Mapping[str, float] = {kind: value for way in task.ways for kind, value in way.seconds.items()}
-    if any(not value > 0 or value == float("inf") for value in seconds.values()):
-        raise ScenarioError(f"{where}: seconds must be positive numbers")
-    if not set(seconds) & set(kinds):
+    if not {kind for way in task.ways for kind in way.seconds} & set(kinds):
         raise ScenarioError(
             f"{where}: has no seconds for any kind of node in the cluster ({', '.join(sorted(set(kinds)))})"
         )

@@ -23,9 +23,12 @@ from server.simulation.rules import Rules
 from server.simulation.scenario import NodeTable, Scenario, ServerTable
 from server.simulation.told import Telling
 from server.simulation.transfers import Wires
-from server.simulation.work import KIND_LABEL, Arrival, TaskWork, make_work
+from server.simulation.work import KIND_LABEL, Arrival, TaskWork, Work, make_work
 from server.simulation.workloads import generate
 from server.simulation.world import Nature
+
+LONGEST_SECONDS = 1e11
+"""Three thousand years: what all pipelines may take one after another, so that no time leaves the calendar."""
 
 SHIPPED = Path(__file__).parent / "scenarios"
 """The scenarios that come with the server."""
@@ -104,6 +107,14 @@ class CaseMaker:
             seed=seed,
         )
 
+    def notes(self) -> list[str]:
+        """What may be a slip: run times that the pipelines read so far give for kinds of node that are not there."""
+        arrivals = [arrival for found in self._arrivals.values() for arrival in found]
+        works = {id(arrival.work): arrival.work for arrival in arrivals}.values()
+        given = {kind for work in works for task in work.tasks.values() for way in task.ways for kind in way.seconds}
+        absent = sorted(given - set(self._kinds()))
+        return [f"there are run times for kinds that no node of the cluster is: {', '.join(absent)}"] if absent else []
+
     def _kinds(self) -> list[str]:
         return [kind for _, kind, _ in self._nodes]
 
@@ -121,7 +132,13 @@ class CaseMaker:
         return self._arrivals[seed]
 
     def _check(self, arrivals: Sequence[Arrival]) -> None:
-        """Every task must fit on some node, or the simulation could never end."""
+        """Every task must fit on some node, or the simulation could never end, and no time may leave the calendar."""
+        total = max((one.seconds for one in arrivals), default=0.0) + sum(_longest(one.work) for one in arrivals)
+        if total > LONGEST_SECONDS:
+            raise ScenarioError(
+                f"{self.path}: all tasks one after another take {total:.2g} seconds: too long to simulate",
+                hint=f"{LONGEST_SECONDS:.0e} seconds are the most: is some figure far too large?",
+            )
         for work in {id(arrival.work): arrival.work for arrival in arrivals}.values():
             for task in work.tasks.values():
                 if not any(_fits(task, node, kind) for node, kind, _ in self._nodes):
@@ -194,6 +211,10 @@ def _node(table: NodeTable, name: str, allocatable: Resources) -> Node:
         speed=table.speed,
         price_per_hour=table.price_per_hour,
     )
+
+
+def _longest(work: Work) -> float:
+    return sum(max(seconds for way in task.ways for seconds in way.seconds.values()) for task in work.tasks.values())
 
 
 def _fits(task: TaskWork, node: Node, kind: str) -> bool:

@@ -109,12 +109,42 @@ def test_a_bad_scenario_is_told_with_its_file_and_key(write: Callable[..., CaseM
     assert "/" in caught.value.message
 
 
-BAD_LINES = {
+X = {"name": "x", "seconds": {"slow": 1}}
+GPU = {"name": "gpu", "seconds": {"fast": 1}}
+BAD_LINES: dict[str, tuple[Any, str]] = {
     "columns": ({"id": 0, "arrival": 0, "seconds_by_type": [[1]]}, ":1: task 0 has 1 seconds for 2 kinds"),
     "after": ({"id": 0, "arrival": 0, "seconds_by_type": [[1, 1]], "after": [[3]]}, "names a task that does not exist"),
     "key": ({"id": 0, "arrival": 0, "second_by_type": [[1, 1]]}, ":1: second_by_type: there is no such key"),
     "empty": ({"id": 0, "arrival": 0}, "needs tasks, or seconds_by_type"),
-    "negative": ({"id": 0, "arrival": 0, "seconds_by_type": [[-1, 1]]}, "seconds must be positive"),
+    "negative": (
+        {"id": 0, "arrival": 0, "seconds_by_type": [[-1, 1]]},
+        ":1: seconds_by_type[0][0]: input should be greater",
+    ),
+    "ages": (
+        {"id": 0, "arrival": 0, "seconds_by_type": [[1e300, 1]]},
+        ":1: seconds_by_type[0][0]: input should be less",
+    ),
+    "truth": (
+        {"id": 0, "arrival": 0, "seconds_by_type": [[True, 1]]},
+        "[0][0]: input should be a valid number, not true",
+    ),
+    "early": ({"id": 0, "arrival": -1, "seconds_by_type": [[1, 1]]}, ":1: arrival: input should be greater"),
+    "never": ({"id": 0, "arrival": float("nan"), "seconds_by_type": [[1, 1]]}, ":1: NaN is no number"),
+    "list": ([1, 2], ":1: a pipeline is an object with"),
+    "twins": ({"id": 0, "arrival": 0, "tasks": [X, X]}, ":1: task 0: a later task is named 'x' too"),
+    "both": ({"id": 0, "arrival": 0, "tasks": [X], "seconds_by_type": [[1, 1]]}, "has both tasks and seconds_by_type"),
+    "options": (
+        {"id": 0, "arrival": 0, "tasks": [{**X, "options": [GPU]}]},
+        ":1: task 0: has both seconds and options",
+    ),
+    "option twins": (
+        {"id": 0, "arrival": 0, "tasks": [{"options": [GPU, GPU]}]},
+        "two of its options have the same name",
+    ),
+    "no seconds": (
+        {"id": 0, "arrival": 0, "tasks": [{"options": [{"name": "g"}]}]},
+        "tasks[0].options[0].seconds: is miss",
+    ),
     "nowhere": ({"id": 0, "arrival": 0, "seconds_by_type": [[None, None]]}, "has no seconds for any kind"),
     "circle": ({"id": 0, "arrival": 0, "seconds_by_type": [[1, 1], [1, 1]], "after": [[1], [0]]}, "circle"),
 }
@@ -126,6 +156,41 @@ def test_a_bad_pipeline_is_told_with_its_line(write: Callable[..., CaseMaker], n
     with pytest.raises(ScenarioError, match=r"pipelines\.jsonl:1") as caught:
         run(write(lines=[line]))
     assert said in caught.value.message
+
+
+def test_a_key_that_is_there_twice_and_nesting_without_end_are_told(write: Callable[..., CaseMaker]) -> None:
+    maker = write()
+    for text, said in {'{"id": 0, "id": 1}': "the key 'id' is there twice", "[" * 9000: "nested too deeply"}.items():
+        (maker.path.parent / "pipelines.jsonl").write_text(text)
+        with pytest.raises(ScenarioError, match=r"pipelines\.jsonl:1: ") as caught:
+            run(maker)
+        assert said in caught.value.message
+
+
+def test_pipelines_of_one_id_are_told(write: Callable[..., CaseMaker]) -> None:
+    line = {"id": "a", "arrival": 0, "seconds_by_type": [[1, 1]]}
+    with pytest.raises(ScenarioError, match="2 pipelines have the id a"):
+        run(write(lines=[line, line]))
+
+
+def test_a_task_may_take_no_time(write: Callable[..., CaseMaker]) -> None:
+    finished = run(write(lines=[{"id": "a", "arrival": 0, "seconds_by_type": [[0, 0], [5, 5]], "after": [[], [0]]}]))
+    assert finished.runs[0].turnaround_seconds == pytest.approx(5, abs=0.1)
+
+
+def test_run_times_for_kinds_that_are_not_there_are_noted(write: Callable[..., CaseMaker]) -> None:
+    maker = write(lines=[{"id": 0, "arrival": 0, "tasks": [{"seconds": {"slow": 1, "turbo": 1}}]}])
+    run(maker)
+    assert maker.notes() == ["there are run times for kinds that no node of the cluster is: turbo"]
+    known = write()
+    run(known)
+    assert known.notes() == []
+
+
+def test_more_time_than_the_calendar_has_is_told(write: Callable[..., CaseMaker]) -> None:
+    ages = {"seconds_by_type": [[1e9, 1e9]] * 300, "after": [[]] + [[n] for n in range(299)]}
+    with pytest.raises(ScenarioError, match="too long to simulate"):
+        run(write(lines=[{"id": 0, "arrival": 0, **ages}]))
 
 
 @pytest.mark.parametrize("name", shipped_names())
