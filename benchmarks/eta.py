@@ -1,15 +1,17 @@
-"""How often the bands of predicted ends hold: 80 % bands should cover 75 to 85 % of what really comes.
+"""How often the bands of predicted starts and ends hold: 80 % bands should cover 75 to 85 % of what really comes.
 
-`python -m benchmarks.eta [SCENARIO ...]`. Histories are simulated; at every few decisions live runs are forecast as the
-live server does it (the same scene), and each forecast is compared with the end that came.
+`python -m benchmarks.eta [SCENARIO ...] [--placer NAME]`. Histories are simulated; at every few decisions live runs are
+forecast as the live server does it (the same scene), and each forecast is compared with what came.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 from server.simulation.engine import Case
 from server.simulation.foretelling import coverage
@@ -29,30 +31,46 @@ def told_case(maker: CaseMaker, placer: str, seed: int, error: float, noise: flo
     return replace(case, nature=replace(case.nature, noise_sigma=noise), telling=Telling(error))
 
 
+def rows(name: str, placers: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """One row per strategy, errors and kind of forecast."""
+    path = find_scenario(name)
+    maker = CaseMaker(path, read_scenario(path))
+    for placer in placers:
+        for error, noise in ERRORS:
+            for kind, found in coverage(told_case(maker, placer, 0, error, noise)).items():
+                yield {
+                    "scenario": name,
+                    "placer": placer,
+                    "error": error,
+                    "noise": noise,
+                    "kind": kind,
+                    **asdict(found),
+                }
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print a table, and JSON lines with `--json`."""
-    is_json = "--json" in arguments
-    names = [one for one in arguments if not one.startswith("-")] or list(SCENARIOS)
-    if not is_json:
+    options = argparse.ArgumentParser(prog="benchmarks.eta", description=__doc__.splitlines()[0])
+    options.add_argument("scenarios", nargs="*", metavar="SCENARIO", default=list(SCENARIOS))
+    options.add_argument("--placer", action="append", help=f"a strategy; by default {', '.join(SERVERS)}")
+    options.add_argument("--json", action="store_true", help="JSON lines")
+    asked = options.parse_args(arguments)
+    if not asked.json:
         print(
-            f"{'scenario':<14}{'strategy':<18}{'error':>6}{'noise':>6}{'forecasts':>11}{'inside':>8}{'below':>7}{'above':>7}"
+            f"{'scenario':<12}{'strategy':<18}{'error':>6}{'noise':>6} {'of':<13}{'forecasts':>10}"
+            f"{'inside':>8}{'below':>8}{'above':>8}"
         )
-    for name in names:
-        path = find_scenario(name)
-        maker = CaseMaker(path, read_scenario(path))
-        for placer in SERVERS:
-            for error, noise in ERRORS:
-                found = coverage(told_case(maker, placer, 0, error, noise))
-                if is_json:
-                    row = {"scenario": name, "placer": placer, "error": error, "noise": noise}
-                    print(json.dumps({**row, "inside": found.inside, "forecasts": found.forecasts}))
-                else:
-                    shares = "".join(f"{100 * one:>6.0f} %"[-7:] for one in (found.below, found.above))
-                    print(
-                        f"{name:<14}{placer:<18}{error:>6.1f}{noise:>6.1f}{found.forecasts:>11}"
-                        f"{100 * found.inside:>6.0f} %{shares}",
-                        flush=True,
-                    )
+    for name in asked.scenarios:
+        for row in rows(name, asked.placer or SERVERS):
+            if asked.json:
+                print(json.dumps(row), flush=True)
+                continue
+            shares = "".join(f"{100 * row[share]:>6.0f} %" for share in ("inside", "below", "above"))
+            print(
+                f"{name:<12}{row['placer']:<18}{row['error']:>6.1f}{row['noise']:>6.1f} {row['kind']:<13}"
+                f"{row['forecasts']:>10}{shares}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

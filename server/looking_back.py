@@ -9,10 +9,12 @@ from server.components.accepting import Accepting
 from server.components.clock import Clock
 from server.components.decision_unit import DecisionUnit, placer_path
 from server.components.explaining.scene import EstimateAll
+from server.components.explaining.track import ForecastTrack
 from server.components.holdout.drawing import Holdout, read_share
 from server.components.holdout.splitting import PLATFORMS_RULE
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
+from server.components.remembering.forecasts import ForecastMemory
 from server.components.remembering.node_history import NodeHistory
 from server.components.remembering.questions import Questions
 from server.components.reporting.rates import Rates, read_rates
@@ -39,12 +41,18 @@ class LookingBack:
     replays: Replays
     questions: Questions
     node_history: NodeHistory
+    forecasts: ForecastMemory
+
+    async def load(self) -> None:
+        """Take back what was learned before the server was started."""
+        await self.forecasts.load()
 
     async def aclose(self) -> None:
         """End what runs beside the server."""
         await self.shadows.aclose()
         await self.replays.aclose()
         await self.questions.aclose()
+        await self.forecasts.keep()
 
 
 def holdout_of(settings: Settings) -> Holdout:
@@ -94,6 +102,7 @@ def look_back(settings: Settings, *, parts: Parts, estimate: EstimateAll, new_id
         clock=clock,
         every_seconds=settings.update_interval,
     )
+    forecasts = ForecastMemory(track=ForecastTrack(), store=store, clock=clock)
     replays = Replays(
         {
             "STATE_DIR": str(settings.state_dir.absolute()),
@@ -124,7 +133,7 @@ def look_back(settings: Settings, *, parts: Parts, estimate: EstimateAll, new_id
         defaults=platform.defaults,
         new_id=new_id,
     )
-    return LookingBack(accepting, shadows, reporter, replays, questions, history)
+    return LookingBack(accepting, shadows, reporter, replays, questions, history, forecasts)
 
 
 __all__ = ["LookingBack", "Parts", "holdout_of", "look_back", "rule_of"]

@@ -134,6 +134,10 @@ CALIBRATION: dict[str, Any] = {
     "starts": [
         {"node_class": "quick/amd64", "runs": 14, "p10_seconds": 0.021, "p50_seconds": 0.029, "p90_seconds": 0.071}
     ],
+    "forecasts": [
+        {"kind": "run-ends", "strategy": "fifo_greedy", "asked": 50, "inside": 41, "coverage": 0.82},
+        {"kind": "task-starts", "strategy": "fifo_greedy", "asked": 96, "inside": 76, "coverage": 0.7917},
+    ],
 }
 DATASETS: dict[str, Any] = {
     "datasets": [

@@ -49,11 +49,13 @@ def exposition(
         ("mlopx_cycles", "Scheduling cycles since the start", parts.scheduler.cycles),
         ("mlopx_last_decision_seconds", "Seconds of the last decision", parts.scheduler.last_decision_seconds),
         ("mlopx_fallbacks", "Cycles in which the fallback stood in", parts.decision_unit.fallbacks),
+        ("mlopx_replay_questions_dropped", "Decided cycles that were not kept for replays", parts.questions.dropped),
     ):
         Gauge(name, text, registry=registry).set(value)
     _queue(registry, queue)
     _nodes(registry, snapshot)
     _calibration(registry, parts)
+    _forecasts(registry, parts)
     return b"".join(map(generate_latest, (meters.registry, parts.work_meters.registry, registry))), CONTENT_TYPE_LATEST
 
 
@@ -83,6 +85,18 @@ def _calibration(registry: CollectorRegistry, parts: Services) -> None:
         ("mlopx_estimate_error_p90", "90th percentile of the relative error", overall.p90_error),
     ):
         Gauge(name, text, registry=registry).set(value)
+
+
+def _forecasts(registry: CollectorRegistry, parts: Services) -> None:
+    gauge = Gauge(
+        "mlopx_forecast_coverage",
+        "Share of recent starts and ends inside the foretold band of 80 %",
+        ["kind", "strategy"],
+        registry=registry,
+    )
+    for one in parts.forecasts.reliabilities():
+        if one.coverage is not None:
+            gauge.labels(one.kind, one.strategy).set(one.coverage)
 
 
 def _nodes(registry: CollectorRegistry, snapshot: Snapshot) -> None:

@@ -12,11 +12,13 @@ from server.components.bus import Bus
 from server.components.data_manager import DataManager
 from server.components.decision_unit import DecisionUnit
 from server.components.explaining.explainer import Explainer
+from server.components.explaining.track import ForecastTrack
 from server.components.forecasting.planner import Planner
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager
 from server.components.recurring.keeping import ScheduleKeeper
+from server.components.remembering.questions import Questions
 from server.components.reporting.reporter import Reporter
 from server.components.scheduler import Scheduler
 from server.components.shadows.shadows import Shadows
@@ -43,6 +45,8 @@ class Services:
     explainer: Explainer
     planner: Planner
     shadows: Shadows
+    forecasts: ForecastTrack
+    questions: Questions
     accepting: Accepting
     reporter: Reporter
     timeline: Timeline

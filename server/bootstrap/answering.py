@@ -48,6 +48,8 @@ def make_services(ground: Ground, world: World, engine: Engine, shadowing: Shado
         planner=_planner(ground, world, engine, pipeline_manager),
         accepting=engine.past.accepting,
         shadows=engine.past.shadows,
+        forecasts=engine.past.forecasts.track,
+        questions=engine.past.questions,
         reporter=engine.past.reporter,
         timeline=engine.timeline,
         schedules=_schedules(ground, world, engine, pipeline_manager),
@@ -93,6 +95,7 @@ def _planner(ground: Ground, world: World, engine: Engine, pipeline_manager: Pip
         defaults=world.platform.defaults,
         clock=ground.clock,
         settings=engine.cycle_settings,
+        track=engine.past.forecasts.track,
     )
     ground.stack.push_async_callback(planner.aclose)
     return planner
@@ -107,9 +110,10 @@ def _explainer(ground: Ground, world: World, engine: Engine) -> Explainer:
         decision_unit=engine.decision_unit,
         estimate=world.estimate,
         defaults=world.platform.defaults,
+        track=engine.past.forecasts.track,
     )
     ground.journal.listen(explainer.notice)
-    engine.supervisor.start("forecasts", lambda: explainer.watch_forever(ground.clock))
+    engine.supervisor.start("forecasts", lambda: engine.past.forecasts.watch_forever(explainer.foretell))
     return explainer
 
 

@@ -84,7 +84,11 @@ async def _lead(ground: Ground) -> Leadership:
 async def _begin(ground: Ground, world: World, engine: Engine) -> None:
     """Load what is known, look at the nodes, and go on where the last server was."""
     await asyncio.gather(
-        engine.decision_unit.start(), world.platform.start(), engine.historian.load(), engine.timeline.load()
+        engine.decision_unit.start(),
+        world.platform.start(),
+        engine.historian.load(),
+        engine.timeline.load(),
+        engine.past.load(),
     )
     await asyncio.to_thread(world.estimator.settle)
     await world.node_manager.refresh()

@@ -1,26 +1,30 @@
-"""How well ends are foretold, judged on simulated histories.
+"""How well starts and ends are foretold, judged on simulated histories.
 
 The simulator's server is watched; every few decisions its live runs are forecast, with the bands that past forecasts
-allow, and each band is compared with the end that came.
+allow, and each band is compared with what came.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from server.components.decision_unit import Outcome
-from server.components.explaining.end_track import EndTrack
-from server.components.explaining.scene import UNPLANNED, make_scene
+from server.components.explaining.calibrating import calibrated, came, judge
+from server.components.explaining.scene import UNPLANNED, Scene, make_scene
+from server.components.explaining.track import KINDS, ForecastTrack, Kind, Subject
+from server.components.explaining.values import Band
+from server.domain.lifecycle import Change
 from server.domain.placement import PlacementRequest
 from server.domain.request import kubernetes_defaults
 from server.estimators.table import build_estimates
-from server.simulation.agenda import seconds_of
 from server.simulation.engine import Case, Simulation
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of forecasts: how many, and the shares of ends inside, below and above the band."""
+    """Of forecasts: how many, and the shares of what came inside, below and above the band."""
 
     forecasts: int
     inside: float
@@ -28,55 +32,86 @@ class Coverage:
     above: float
 
 
-def coverage(case: Case, *, every: int = 40, most_runs: int = 40) -> Coverage:
-    """Simulate and compare every band with what came."""
-    simulation = Simulation(case)
-    decide = simulation.decider.unit.decide_now
-    bands: list[tuple[str, float, float]] = []
-    track = EndTrack()
-    simulation.ledger.listen(
-        lambda change: (
-            track.ended(change.run.id, change.run.finished_at)
-            if change.run.state.is_end and change.run.finished_at
-            else None
-        )
-    )
-    count = 0
+class _Watcher:
+    """Looks on as a simulation decides."""
 
-    def watching(request: PlacementRequest) -> Outcome:
-        nonlocal count
-        outcome = decide(request)
-        count += 1
-        if count % every == 0:
-            bands.extend(_bands(simulation, request, outcome, track, most_runs))
+    def __init__(self, case: Case, every: int, most_runs: int) -> None:
+        self.track = ForecastTrack()
+        self.bands: list[tuple[Kind, Subject, Band]] = []
+        self.came: dict[tuple[Kind, Subject], datetime] = {}
+        self.simulation = Simulation(case)
+        self._every, self._most_runs = every, most_runs
+        self._decide = self.simulation.decider.unit.decide_now
+        self._count = 0
+        self.simulation.ledger.listen(self._notice)
+        self.simulation.decider.unit.decide_now = self._look  # type: ignore[method-assign]  # to look on
+
+    def _notice(self, change: Change) -> None:
+        for kind, subject, at in came(change):
+            self.came.setdefault((kind, subject), at)
+        judge(change, self.track)
+
+    def _look(self, request: PlacementRequest) -> Outcome:
+        outcome = self._decide(request)
+        self._count += 1
+        if self._count % self._every == 0:
+            self._foretell(request, outcome)
         return outcome
 
-    simulation.decider.unit.decide_now = watching  # type: ignore[method-assign]  # to look on
-    ends = {run.run_id: run.finished_at for run in simulation.run().runs}
-    below = sum(ends[run] < low for run, low, _ in bands)
-    above = sum(ends[run] > high for run, _, high in bands)
-    total = max(len(bands), 1)
-    return Coverage(len(bands), 1 - (below + above) / total, below / total, above / total)
+    def _foretell(self, request: PlacementRequest, outcome: Outcome) -> None:
+        made = make_scene(
+            list(self.simulation.ledger.runs.values())[: self._most_runs],
+            now=request.now,
+            snapshot=request.snapshot,
+            plan={(one.run_id, one.key): one for one in outcome.plan.placements},
+            positions={},
+            strategy=outcome.strategy,
+            estimate=lambda views, nodes: build_estimates(views, nodes, self.simulation.estimator),
+            defaults=kubernetes_defaults,
+        )
+        silent = {run for run, why in made.silent.items() if why == UNPLANNED}
+        scene = calibrated(made, self.track, silent)
+        for run, band in scene.run_ends.items():
+            if run not in silent:
+                self.bands.append(("run-ends", (run, None), band))
+        self.bands += _of_tasks(scene, silent)
 
 
-def _bands(
-    simulation: Simulation, request: PlacementRequest, outcome: Outcome, track: EndTrack, most: int
-) -> list[tuple[str, float, float]]:
-    runs = list(simulation.ledger.runs.values())[:most]
-    scene = make_scene(
-        runs,
-        now=request.now,
-        snapshot=request.snapshot,
-        plan={(one.run_id, one.key): one for one in outcome.plan.placements},
-        positions={},
-        strategy=outcome.strategy,
-        estimate=lambda views, nodes: build_estimates(views, nodes, simulation.estimator),
-        defaults=kubernetes_defaults,
+def _of_tasks(scene: Scene, silent: set[str]) -> list[tuple[Kind, Subject, Band]]:
+    found: list[tuple[Kind, Subject, Band]] = []
+    for ref, band in scene.ends.items():
+        if ref[0] in silent:
+            continue
+        if scene.starts[ref].p90 < scene.now:
+            found.append(("running-ends", ref, band))
+        else:
+            found += [("task-ends", ref, band), ("task-starts", ref, scene.starts[ref])]
+    return found
+
+
+def coverage(case: Case, *, every: int = 40, most_runs: int = 40) -> Mapping[Kind, Coverage]:
+    """Simulate and compare every band with what came, by kind."""
+    watcher = _Watcher(case, every, most_runs)
+    watcher.simulation.run()
+    return {kind: _coverage([one for one in watcher.bands if one[0] == kind], watcher.came) for kind in KINDS}
+
+
+def pooled(found: list[Coverage]) -> Coverage:
+    """Several as one."""
+    total = sum(one.forecasts for one in found)
+    inside, below, above = (
+        sum(getattr(one, share) * one.forecasts for one in found) / max(total, 1)
+        for share in ("inside", "below", "above")
     )
-    foretold = {run: band for run, band in scene.run_ends.items() if scene.silent.get(run) != UNPLANNED}
-    track.note(foretold, request.now)
-    shown = {run: track.adjusted(band, request.now) for run, band in foretold.items()}
-    return [(run, seconds_of(band.p10), seconds_of(band.p90)) for run, band in shown.items()]
+    return Coverage(total, inside, below, above)
 
 
-__all__ = ["Coverage", "coverage"]
+def _coverage(bands: list[tuple[Kind, Subject, Band]], at: Mapping[tuple[Kind, Subject], datetime]) -> Coverage:
+    judged = [(band, at[kind, subject]) for kind, subject, band in bands if (kind, subject) in at]
+    below = sum(came < band.p10 for band, came in judged)
+    above = sum(came > band.p90 for band, came in judged)
+    total = max(len(judged), 1)
+    return Coverage(len(judged), 1 - (below + above) / total, below / total, above / total)
+
+
+__all__ = ["Coverage", "coverage", "pooled"]

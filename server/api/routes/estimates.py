@@ -14,7 +14,8 @@ router = APIRouter(prefix="/api/v1/estimates", tags=["estimates"])
 
 @router.get("/calibration", summary="How good the predictions were")
 async def calibration(parts: Parts) -> dict[str, Any]:
-    """Errors and coverage of past predictions per component and node class, and how long tasks take to start."""
+    """Errors and coverage of past predictions per component and node class, how long tasks take to start, and
+    how often bands of starts and ends that were foretold held, per kind and strategy (0.8 is right)."""
     found = parts.estimator.calibration
     overall = found.overall()
     return {
@@ -23,6 +24,7 @@ async def calibration(parts: Parts) -> dict[str, Any]:
         "overall": None if overall is None else _figures(asdict(overall)),
         "components": [_figures(asdict(one)) for one in found.qualities()],
         "starts": [_figures(asdict(one)) for one in parts.estimator.starts.all()],
+        "forecasts": [_figures({**asdict(one), "coverage": one.coverage}) for one in parts.forecasts.reliabilities()],
     }
 
 

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from server.components.clock import Clock
 from server.components.decision_unit import DecisionUnit
-from server.components.explaining.end_track import EndTrack
+from server.components.explaining.calibrating import calibrated, judge
 from server.components.explaining.placed import hindsight, how_it_went, predicted, why_there
 from server.components.explaining.scene import EstimateAll, Scene, make_scene
 from server.components.explaining.texts import between, clock, names, span
+from server.components.explaining.track import ForecastTrack
 from server.components.explaining.values import Action, Band, Hindsight, RunExplanation, TaskExplanation, Waiting
 from server.components.explaining.verdicts import node_verdicts
 from server.components.explaining.waiting import ACCEPT, what_it_waits_for, what_to_do
@@ -29,9 +29,6 @@ from server.stores.interface import RunStoreInterface
 
 FRESH_SECONDS = 1.0
 """A scene serves everybody who asks within this time."""
-
-WATCH_SECONDS = 10.0
-"""So often ends are foretold when nobody asks: what they turn out to be is what bands are made of."""
 
 LARGEST_SHARE = 10
 """A scene that takes long to make serves so many times as long."""
@@ -57,11 +54,12 @@ class Explainer:
         decision_unit: DecisionUnit,
         estimate: EstimateAll,
         defaults: Defaults,
+        track: ForecastTrack,
     ) -> None:
         self._journal, self._store, self._node_manager = journal, store, node_manager
         self._scheduler, self._decision_unit = scheduler, decision_unit
         self._estimate, self._defaults = estimate, defaults
-        self.track = EndTrack()
+        self.track = track
         self._scene: Scene | None = None
         self._making = asyncio.Lock()
         self._seconds = 0.0
@@ -87,31 +85,18 @@ class Explainer:
                     estimate=self._estimate,
                     defaults=self._defaults,
                 )
-                self._scene = self._calibrated(made)
+                self._scene = calibrated(made, self.track, made.silent)
                 self._seconds = (self._scheduler.now() - now).total_seconds()
             return self._scene
 
     def notice(self, change: Change) -> None:
-        """Judge what was foretold of a run that ended; what was stopped says nothing."""
-        run = change.run
-        if run.state is RunState.CANCELLED:
-            self.track.forget(run.id)
-        elif run.state.is_end and run.finished_at is not None:
-            self.track.ended(run.id, run.finished_at)
+        """Judge what was foretold of what came."""
+        judge(change, self.track)
 
-    async def watch_forever(self, clock: Clock, every_seconds: float = WATCH_SECONDS) -> None:
-        """Foretell now and then while something runs, whether anybody asks or not, until cancelled."""
-        while True:
-            await clock.sleep(every_seconds)
-            if self._journal.live():
-                await self.scene()
-
-    def _calibrated(self, scene: Scene) -> Scene:
-        """The picture with the ends of runs as past forecasts allow."""
-        foretold = {run: band for run, band in scene.run_ends.items() if run not in scene.silent}
-        self.track.note(foretold, scene.now)
-        adjusted = {run: self.track.adjusted(band, scene.now) for run, band in foretold.items()}
-        return replace(scene, run_ends={**scene.run_ends, **adjusted})
+    async def foretell(self) -> None:
+        """Foretell what runs and waits, if anything does, though nobody asks."""
+        if self._journal.live():
+            await self.scene()
 
     async def run(self, run_id: str) -> RunExplanation:
         """A whole run. Raises NotFoundError."""

@@ -16,8 +16,9 @@ from server.components.clock import Clock
 from server.components.cycle import CycleSettings, question, waiting_runs
 from server.components.decision_unit import DecisionUnit, placer_path
 from server.components.explaining.scene import EstimateAll, attempts_of, with_bound
+from server.components.explaining.track import ForecastTrack
 from server.components.forecasting.changes import Changes, changed_runs, changed_snapshot
-from server.components.forecasting.report import PlanReport, make_report
+from server.components.forecasting.report import PlanReport, make_report, with_experience
 from server.components.forecasting.whole_run import whole_run
 from server.components.journal import Journal
 from server.components.live_view import LiveView
@@ -87,10 +88,12 @@ class Planner:
         defaults: Defaults,
         clock: Clock,
         settings: CycleSettings,
+        track: ForecastTrack,
     ) -> None:
         self._journal, self._store, self._node_manager = journal, store, node_manager
         self._decision_unit, self._pipeline_manager = decision_unit, pipeline_manager
         self._estimate, self._defaults, self._clock, self._settings = estimate, defaults, clock, settings
+        self._track = track
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._worker: tuple[str, PlacerProcess] | None = None
@@ -162,7 +165,7 @@ class Planner:
         plan = await self._ask(strategy, request) if runs else PlacementPlan()
         views = [run for run in runs if run.run_id == subject]
         views += await asyncio.to_thread(self._with_bound, moment.live, runs)
-        return await asyncio.to_thread(
+        report = await asyncio.to_thread(
             lambda: make_report(
                 strategy=strategy,
                 objective=request.objective,
@@ -175,6 +178,7 @@ class Planner:
                 subject=subject,
             )
         )
+        return with_experience(report, self._track)
 
     async def _question(self, moment: _Moment, runs: tuple[WaitingRun, ...], changes: Changes) -> PlacementRequest:
         snapshot, runs = changed_snapshot(moment.snapshot, changes), changed_runs(runs, changes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from server.components.explaining.calibrating import Foretold, corrected
 from server.components.explaining.scene import band_at, estimate_of, groups_of, is_from_history, steps_of
 from server.components.explaining.texts import span
+from server.components.explaining.track import ForecastTrack
 from server.components.explaining.values import Band
 from server.domain.node import Snapshot
 from server.domain.placement import Estimates, Hold, Placement, PlacementPlan, TaskRef, WaitingRun, WaitingTask
@@ -58,6 +60,22 @@ class PlanReport:
     bottleneck: str
     bytes_moved: float | None
     cost: float | None
+
+
+def with_experience(report: PlanReport, track: ForecastTrack) -> PlanReport:
+    """The report with bands as wide as past forecasts of the strategy allow, where run times stand on past runs."""
+    silent = {bar.run_id for bar in report.bars if not bar.is_from_history} | {hold.run_id for hold in report.holds}
+    raw = Foretold(
+        {(bar.run_id, bar.key): bar.starts for bar in report.bars},
+        {(bar.run_id, bar.key): bar.ends for bar in report.bars},
+        report.ends,
+    )
+    found = corrected(raw, track.around, report.strategy, report.at, silent)
+    bars = (
+        replace(bar, starts=found.starts[bar.run_id, bar.key], ends=found.ends[bar.run_id, bar.key])
+        for bar in report.bars
+    )
+    return replace(report, bars=tuple(bars), ends=found.run_ends)
 
 
 def make_report(
@@ -189,4 +207,4 @@ def _cost(
     return total
 
 
-__all__ = ["Bar", "PathStep", "PlanReport", "bottleneck", "critical_path", "make_report"]
+__all__ = ["Bar", "PathStep", "PlanReport", "bottleneck", "critical_path", "make_report", "with_experience"]

@@ -134,4 +134,7 @@ async def test_predictions_are_compared_with_what_happened(api: Any, make_spec: 
     assert 0 <= found["overall"]["coverage"] <= 1
     assert found["starts"][0]["p50_seconds"] > 0
     metrics = await api.http.get("/metrics")
+    assert {one["kind"] for one in found["forecasts"]} <= {"run-ends", "task-starts", "task-ends", "running-ends"}
+    assert all(0 <= one["inside"] <= one["asked"] for one in found["forecasts"])
+    assert "mlopx_replay_questions_dropped 0.0" in metrics.text
     assert "mlopx_estimates_compared 2" in metrics.text or "mlopx_estimates_compared 3" in metrics.text
