@@ -16,6 +16,7 @@ from server.domain.node import Node
 from server.domain.placement import TaskOption
 from server.domain.request import Defaults, options_of, waiting_task
 from server.domain.run import Attempt, Run, TaskKey
+from server.domain.states import Binding
 from server.estimators.classes import node_class
 from server.estimators.interface import Observation, Profile
 from server.stores.interface import CacheEntry, FinishedAttempt, RunStoreInterface
@@ -92,6 +93,8 @@ class Historian:
         attempt = next((one for one in task.attempts if one.number == number), None)
         if attempt is None or attempt.run_seconds is None or attempt.finished_at is None:
             return []
+        if attempt.actual_node is None and run.options.binding is Binding.AT_SUBMISSION:
+            return []  # nobody saw where it ran, nor exactly when
         name = attempt.actual_node or attempt.node or ""
         node = self._node_of(name)
         view = waiting_task(run, task, self._defaults)

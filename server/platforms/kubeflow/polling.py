@@ -20,10 +20,11 @@ MOST_SINGLE = 3
 
 
 class Poller:
-    """One look per interval."""
+    """One look per interval. `is_full` asks for the runs' tasks too."""
 
     def __init__(self, client: KfpClient, *, namespace: str, now: Callable[[], datetime], is_all: bool = False) -> None:
         self._client, self._namespace, self._now, self.is_all = client, namespace, now, is_all
+        self.is_full = False
         self._looked_at: datetime | None = None
         self._doubtful: list[str] = []
 
@@ -44,7 +45,8 @@ class Poller:
 
     async def _list(self, predicate: Mapping[str, Any]) -> list[KfpRun]:
         ours = {"operation": "IS_SUBSTRING", "key": "display_name", "stringValue": MARK}
-        return await self._client.list([predicate, *([] if self.is_all else [ours])], namespace=self._namespace)
+        predicates = [predicate, *([] if self.is_all else [ours])]
+        return await self._client.list(predicates, namespace=self._namespace, is_full=self.is_full)
 
     async def _single(self, found: dict[str, KfpRun], wanted: Collection[str]) -> set[str]:
         """Ask for those that no list had, in turn."""

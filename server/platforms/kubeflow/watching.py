@@ -1,4 +1,4 @@
-"""Sees what becomes of runs: Workflows and pods by watch where we may, else what KFP tells of whole runs.
+"""Sees what becomes of runs: Workflows and pods by watch where we may, else what KFP tells of tasks, or of whole runs.
 
 Three sources, one place where they meet: `digest` makes the events of a run from all that is known of it now. Every
 source may be late, missing or wrong alone; nothing is told from one that another is about to contradict.
@@ -26,6 +26,7 @@ from server.platforms.kubeflow.namespaces import in_kubernetes
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_driver, read_workflow
+from server.platforms.kubeflow.task_records import read_tasks, tells_tasks
 from server.platforms.kubeflow.watchdog import why_driver_waits, why_waiting
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ GRACE = timedelta(seconds=10)
 
 ORPHANED = timedelta(minutes=2)
 """A run whose Workflow is gone while KFP says that it runs is over after this time."""
+
+ASKED_AGAIN = timedelta(hours=1)
+"""When a server that does not tell of tasks is asked for them again: it may have been updated."""
 
 OnEnded = Callable[[Follower, TaskKey, int, tuple[str, str]], None]
 OnWaiting = Callable[[Follower, TaskKey, str, tuple[str, str] | None], None]
@@ -81,6 +85,7 @@ class Watcher:
         self._records: dict[str, KfpRun] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
+        self._tells_tasks_from = now()
         self._on_runs: Callable[[Iterable[KfpRun]], None] | None = None
         self._poll_problems: dict[str, MlopxError] = {}
 
@@ -149,7 +154,14 @@ class Watcher:
         """All that is seen of a run's tasks."""
         pods = self._pods_of.get(platform_run_id, {}).values()
         has_pods = bool(self.pods) and all(mirror.is_synced for mirror in self._pods_around(platform_run_id))
-        return joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
+        found = joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
+        record = self._records.get(platform_run_id)
+        return read_tasks(record) if not found and record is not None else found
+
+    def _sees_pods(self, namespace: str) -> bool:
+        """Whether Kubernetes tells of a namespace's pods."""
+        mirror = self.pods.get(namespace)
+        return mirror is not None and mirror.is_synced and mirror.problem is None
 
     async def poll_forever(self) -> None:
         """A look every interval; a failure is remembered and the next look sees what this one missed."""
@@ -177,14 +189,19 @@ class Watcher:
         wanted = [run_id for run_id, follower in followers.items() if not follower.has_ended]
         if not wanted and self._on_runs is None:
             return ()
+        poller = self._pollers[namespace]
+        poller.is_full = not self._sees_pods(namespace) and self._now() >= self._tells_tasks_from
         try:
-            found, gone = await self._pollers[namespace].look(wanted)
+            found, gone = await poller.look(wanted)
         except MlopxError as error:
             if namespace not in self._poll_problems:
                 log.warning("runs%s cannot be followed now: %s", f" in {namespace}" if namespace else "", error.message)
             self._poll_problems[namespace] = error
             return ()
         self._poll_problems.pop(namespace, None)
+        ended = [run for run in found.values() if run.is_over]
+        if poller.is_full and ended and not any(map(tells_tasks, ended)):
+            self._tells_tasks_from = self._now() + ASKED_AGAIN
         self._records.update((run_id, found[run_id]) for run_id in wanted if run_id in found)
         for run_id in wanted:
             self._mark(run_id)

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from server.testing.kfp.filters import BadRequestError, page_of
 from server.testing.kfp.records import RunRecord, without_zeros
+from server.testing.kfp.tasks import tasks_of
 
 if TYPE_CHECKING:
     from server.testing.kfp.double import KubeflowDouble
@@ -96,7 +97,9 @@ async def _list_runs(double: KubeflowDouble, request: Request) -> Any:
         if (not namespace or record.namespace == namespace) and (not experiment or record.experiment_id == experiment)
     ]
     found, token, total = page_of(records, asked)
-    return without_zeros({"runs": [_told(record) for record in found], "next_page_token": token, "total_size": total})
+    is_full = double.has_tasks_api and asked.get("view") == "FULL"
+    told = [{**_told(one), "tasks": tasks_of(double, one)} if is_full else _told(one) for one in found]
+    return without_zeros({"runs": told, "next_page_token": token, "total_size": total})
 
 
 async def _create_run(double: KubeflowDouble, request: Request) -> Any:

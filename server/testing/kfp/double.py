@@ -3,6 +3,7 @@
 Faults: `failing` answers that many next calls with a status; `is_down` answers everything with 503;
 `lost_answers` carries out that many calls of `create` and then breaks the connection; `delay_seconds` slows every
 call; `token` and `is_multi_user` demand credentials, and `rights` says who may do things in which namespaces.
+`has_tasks_api`: it tells of tasks, as servers without ML Metadata do.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class KubeflowDouble:
         self.token: str | None = None
         self.rights: dict[str, set[str]] | None = None
         self.version = "2.17.0"
+        self.has_tasks_api = False
         self._executions: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
         self._numbers = itertools.count(1)
 
