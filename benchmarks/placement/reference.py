@@ -18,6 +18,7 @@ from pathlib import Path
 LIBRARY = "anrg-saga==2.1.0"
 PYTHONS = ("python3.14", "python3.13", "python3.12")
 SIDE = Path(__file__).with_name("reference_side.py")
+SPEED = Path(__file__).with_name("reference_speed.py")
 LONGEST_SECONDS = 900
 
 
@@ -58,6 +59,17 @@ def measured(paths: Sequence[Path], environments: Path) -> dict[Path, Reference]
     return found
 
 
+def heft_seconds(tasks: int, nodes: int, seeds: Sequence[int], environments: Path) -> list[float] | None:
+    """CPU seconds of the library's HEFT now, one graph of that size per seed; None where it cannot be installed."""
+    python = _environment(environments / "saga")
+    if python is None:
+        return None
+    command = [python, SPEED, *map(str, (tasks, nodes, *seeds))]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_SECONDS)
+    found: list[float] = json.loads(ended.stdout)
+    return found
+
+
 def recorded(path: Path) -> Reference:
     """What the file says that the library found; empty where it says nothing."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
@@ -85,4 +97,4 @@ def _environment(folder: Path) -> Path | None:
     return None
 
 
-__all__ = ["Reference", "measured", "recorded"]
+__all__ = ["Reference", "heft_seconds", "measured", "recorded"]
