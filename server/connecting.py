@@ -27,10 +27,13 @@ from server.components.pipeline_manager import PipelineManager
 from server.components.replacing import Replacer
 from server.components.shadowing import Shadowing
 from server.domain.errors import ConfigurationError
+from server.domain.network import NodeNetwork
 from server.domain.node import Node
 from server.domain.placement import DEFAULT_OPTION
 from server.domain.request import kubernetes_defaults
 from server.estimators.classes import node_class
+from server.exchange.errors import UnreadableError
+from server.exchange.networks import read_network
 from server.kube.access import Access, find_access
 from server.kube.client import KubeClient
 from server.platforms.interface import PlatformInterface
@@ -221,6 +224,16 @@ def growable_groups(settings: Settings, now: Callable[[], datetime]) -> list[Nod
         return []
     read_nodes(settings.cluster_file)
     return [StaticFileNodes(settings.cluster_file, now, is_groups_only=True)]
+
+
+def known_network(settings: Settings) -> NodeNetwork | None:
+    """The network between the nodes, where NETWORK names a file. Raises ConfigurationError."""
+    if settings.network is None:
+        return None
+    try:
+        return read_network(settings.network)
+    except UnreadableError as error:
+        raise ConfigurationError(f"NETWORK: {error}", hint="docs/datasets.md shows such a file") from None
 
 
 def measured_loads(

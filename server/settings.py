@@ -120,6 +120,11 @@ class Settings(BaseModel):
         description="cluster.toml with the local platform's nodes (by default three, made from this machine); beside"
         " Kubeflow its [[node_group]]s, which an autoscaler could grow.",
     )
+    network: Path | None = Field(
+        None,
+        description="TOML file with the network between the nodes ([network], as in cluster files): strategies then"
+        " count what fetching data costs.",
+    )
     datasets_path: Path = Field(
         Path("data"), description="Folder with data sets; volume `datasets` of the local platform."
     )
@@ -174,6 +179,7 @@ class Settings(BaseModel):
         "prometheus_queries",
         "node_profiles",
         "cluster_file",
+        "network",
         "mlopx_token",
         "otel_exporter_otlp_endpoint",
         "rates",

@@ -16,6 +16,7 @@ from server.api.metrics import Meters
 from server.api.routes import (
     accepting,
     cluster,
+    datasets,
     estimates,
     explaining,
     planning,
@@ -53,6 +54,7 @@ def build_app(life: Callable[[], AbstractAsyncContextManager[Services]]) -> Fast
         accepting,
         planning,
         cluster,
+        datasets,
         estimates,
         strategies,
         schedules,

@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from server.api import examples, explanation_examples, looking_back_examples, schedule_examples
+from server.api import dataset_examples, examples, explanation_examples, looking_back_examples, schedule_examples
 from server.api.guard import OPEN_PATHS
 from server.api.problems import MEDIA_TYPE, Problem, responses
 
-_EXAMPLES = (examples, explanation_examples, looking_back_examples, schedule_examples)
+_EXAMPLES = (examples, dataset_examples, explanation_examples, looking_back_examples, schedule_examples)
 ANSWERS = {name: answer for module in _EXAMPLES for name, answer in module.ANSWERS.items()}
 BODIES = {name: body for module in _EXAMPLES for name, body in module.BODIES.items()}
 METHODS = ("get", "post", "put", "patch", "delete")

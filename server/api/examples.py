@@ -139,11 +139,6 @@ CALIBRATION: dict[str, Any] = {
         {"kind": "task-starts", "strategy": "fifo_greedy", "asked": 96, "inside": 76, "coverage": 0.7917},
     ],
 }
-DATASETS: dict[str, Any] = {
-    "datasets": [
-        {"name": "irises", "path": "irises.csv", "size_bytes": 4551, "modified_at": SUBMITTED, "files": 1},
-    ]
-}
 EVENT: dict[str, Any] = {
     "id": 1,
     "run_id": RUN_ID,
@@ -270,6 +265,7 @@ PARTS = (
     "nodes",
     "tracker",
     "historian",
+    "data sets",
     "scheduler",
     "leadership",
     "node history",
@@ -306,7 +302,6 @@ ANSWERS: dict[str, Any] = {
     },
     "GET /pipelines/{pipeline_id}": DETAIL,
     "GET /nodes/": NODES,
-    "GET /datasets/": DATASETS,
     "GET /api/v1/runs": {"runs": [LISTED], "next": None},
     "POST /api/v1/runs": ACCEPTED,
     "GET /api/v1/runs/{run_id}": DETAIL,
@@ -348,7 +343,6 @@ ANSWERS: dict[str, Any] = {
     "GET /api/v1/queue": {"tasks": [WAITING]},
     "GET /api/v1/nodes": NODES,
     "GET /api/v1/placers": {"current": "fifo_greedy", "placers": [PLACER]},
-    "GET /api/v1/datasets": DATASETS,
     "GET /api/v1/estimates/calibration": CALIBRATION,
     "GET /api/v1/events": STREAM,
     "GET /healthz": {"status": "ok"},

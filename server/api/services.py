@@ -10,6 +10,7 @@ from server.api.work_meters import WorkMeters
 from server.components.accepting import Accepting
 from server.components.bus import Bus
 from server.components.data_manager import DataManager
+from server.components.dataset_registry import DatasetRegistry
 from server.components.decision_unit import DecisionUnit
 from server.components.explaining.explainer import Explainer
 from server.components.explaining.track import ForecastTrack
@@ -39,6 +40,7 @@ class Services:
     artifacts: ArtifactStoreInterface
     node_manager: NodeManager
     data_manager: DataManager
+    datasets: DatasetRegistry
     bus: Bus
     decision_unit: DecisionUnit
     scheduler: Scheduler

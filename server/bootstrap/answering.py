@@ -41,6 +41,7 @@ def make_services(ground: Ground, world: World, engine: Engine, shadowing: Shado
         artifacts=ground.artifacts,
         node_manager=world.node_manager,
         data_manager=DataManager(settings.datasets_path),
+        datasets=world.datasets,
         bus=ground.bus,
         decision_unit=engine.decision_unit,
         scheduler=engine.scheduler,
@@ -92,7 +93,7 @@ def _planner(ground: Ground, world: World, engine: Engine, pipeline_manager: Pip
         decision_unit=engine.decision_unit,
         pipeline_manager=pipeline_manager,
         estimate=world.estimate,
-        defaults=world.platform.defaults,
+        defaults=world.defaults,
         clock=ground.clock,
         settings=engine.cycle_settings,
         track=engine.past.forecasts.track,
@@ -109,7 +110,7 @@ def _explainer(ground: Ground, world: World, engine: Engine) -> Explainer:
         scheduler=engine.scheduler,
         decision_unit=engine.decision_unit,
         estimate=world.estimate,
-        defaults=world.platform.defaults,
+        defaults=world.defaults,
         track=engine.past.forecasts.track,
     )
     ground.journal.listen(explainer.notice)

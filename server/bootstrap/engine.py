@@ -15,6 +15,7 @@ from server.components.spot_nodes import SpotNodes
 from server.components.supervisor import Supervisor
 from server.components.timeline import Timeline
 from server.components.tracker import Tracker
+from server.connecting import known_network
 from server.looking_back import LookingBack, Parts, look_back, rule_of
 from server.observing import Observing, observing
 
@@ -40,7 +41,9 @@ def make_engine(ground: Ground, world: World) -> Engine:
     """All parts, each hearing of what the others do; nothing runs yet. Raises ConfigurationError."""
     settings, journal, store, clock = ground.settings, ground.journal, ground.store, ground.clock
     platform = world.platform
-    cycle_settings = CycleSettings(settings.objective, settings.seed, settings.placer_time_limit)
+    cycle_settings = CycleSettings(
+        settings.objective, settings.seed, settings.placer_time_limit, known_network(settings)
+    )
     spot_nodes = SpotNodes(world.node_of)
     decision_unit, scheduler = _deciding(ground, world, cycle_settings, spot_nodes)
     watching = observing(settings.otel_exporter_otlp_endpoint)
@@ -56,7 +59,7 @@ def make_engine(ground: Ground, world: World) -> Engine:
             learn=world.estimator.observe,
             teach=world.estimator.teach,
             node_of=world.node_of,
-            defaults=platform.defaults,
+            defaults=world.defaults,
         ),
         spot_nodes=spot_nodes,
         timeline=Timeline(store=store, live=journal.live),
@@ -87,7 +90,7 @@ def _deciding(
         decision_unit=decision_unit,
         node_manager=world.node_manager,
         estimate=world.estimate,
-        defaults=platform.defaults,
+        defaults=world.defaults,
         clock=ground.clock,
         settings=cycle_settings,
         wait_seconds=settings.wait_interval,
@@ -101,7 +104,7 @@ def _deciding(
 
 def _listen(ground: Ground, world: World, engine: Engine) -> None:
     """Let the parts hear of each other, in the order in which they act on an event."""
-    parts = (engine.dispatcher, engine.historian, engine.spot_nodes, engine.scheduler, engine.timeline)
+    parts = (engine.dispatcher, world.datasets, engine.historian, engine.spot_nodes, engine.scheduler, engine.timeline)
     for part in parts:
         ground.journal.listen(part.notice)
     engine.watching.listen(ground.journal, engine.scheduler)

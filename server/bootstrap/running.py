@@ -34,6 +34,7 @@ from server.stores.sql import SqlRunStore
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15.0
+DATASETS_AGAIN_SECONDS = 30.0
 
 Work = Callable[[], Awaitable[None]]
 
@@ -86,6 +87,7 @@ async def _begin(ground: Ground, world: World, engine: Engine) -> None:
     await asyncio.gather(
         engine.decision_unit.start(),
         world.platform.start(),
+        world.datasets.load(),
         engine.historian.load(),
         engine.timeline.load(),
         engine.past.load(),
@@ -102,6 +104,7 @@ def _work_of(ground: Ground, world: World, engine: Engine) -> Mapping[str, Work]
         "nodes": world.node_manager.refresh_forever,
         "tracker": engine.tracker.run_forever,
         "historian": engine.historian.write_forever,
+        "data sets": lambda: world.datasets.keep_forever(DATASETS_AGAIN_SECONDS),
         "scheduler": engine.scheduler.run_forever,
         "node history": engine.past.node_history.look_forever,
     }

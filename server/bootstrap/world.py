@@ -11,10 +11,12 @@ from server.cluster.embedded import EmbeddedNodes
 from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.limits.limits import KubernetesLimits
 from server.cluster.profiles import read_profiles
+from server.components.dataset_registry import DatasetRegistry
 from server.components.explaining.scene import EstimateAll
 from server.components.node_manager import NodeManager
 from server.connecting import growable_groups, make_platform, measured_loads
 from server.domain.node import Node
+from server.domain.request import Confining
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.platforms.interface import PlatformInterface
@@ -23,9 +25,12 @@ from server.platforms.interface import PlatformInterface
 @dataclass(frozen=True, slots=True)
 class World:
     """`source`: the platform's own source of nodes, None where the platform is one itself. `limits`: what its cluster
-    lets run where, besides nodes; None where there is no cluster."""
+    lets run where, besides nodes; None where there is no cluster. `defaults`: the platform's, which also tell tasks of
+    the data sets that they read."""
 
     platform: PlatformInterface
+    datasets: DatasetRegistry
+    defaults: Confining
     source: KubernetesNodes | None
     limits: KubernetesLimits | None
     node_manager: NodeManager
@@ -45,6 +50,8 @@ def make_world(ground: Ground) -> World:
         return [node.name for node in node_manager.current().nodes]
 
     platform, source, limits = make_platform(settings, ground.state, ground.artifacts, clock, node_of=node_of)
+    datasets = DatasetRegistry(ground.store, clock)
+    defaults = datasets.confining(platform.defaults)
     node_manager = NodeManager(
         sources=[
             source or EmbeddedNodes(platform.name, platform.nodes, clock.now),
@@ -52,14 +59,14 @@ def make_world(ground: Ground) -> World:
             *measured_loads(settings, clock.now, ground.stack, known=names),
         ],
         live=ground.journal.live,
-        defaults=platform.defaults,
+        defaults=defaults,
         clock=clock,
         refresh_seconds=settings.update_interval,
         profiles=read_profiles(settings.node_profiles) if settings.node_profiles is not None else None,
     )
     estimator = ChainEstimator()
     estimate = partial(build_estimates, estimator=estimator)
-    return World(platform, source, limits, node_manager, node_of, estimator, estimate)
+    return World(platform, datasets, defaults, source, limits, node_manager, node_of, estimator, estimate)
 
 
 __all__ = ["World", "make_world"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
+from server.components.dataset_words import told_of_data
 from server.domain.feasibility import explain_unplaceable
 from server.domain.placement import (
     Candidate,
@@ -67,9 +68,11 @@ class Recorder:
         chosen = self._chosen(task, placement, ranked)
         others = [one for one in ranked if (one.node, one.option) != (placement.node, placement.option)]
         self._take(task, placement)
+        reason = placement.reason or f"chosen by {self.strategy}"
+        data = told_of_data(task, placement.node, (one.node for one in others), self.request.network)
         return self._record(
             task,
-            placement.reason or f"chosen by {self.strategy}",
+            f"{reason}; {data}" if data else reason,
             (chosen, *others[: MOST_CANDIDATES - 1]),
             placement,
             runner_up=others[0].node if others else None,

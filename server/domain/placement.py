@@ -13,6 +13,7 @@ from typing import Any
 
 from mlopx.spec import Preference, Requirement, Toleration
 from server.domain.confines import ImageBuild, VolumePlace
+from server.domain.datasets import DatasetUse
 from server.domain.network import NodeNetwork
 from server.domain.node import Node, Snapshot
 from server.domain.resources import Resources
@@ -44,9 +45,9 @@ class WaitingTask:
     `is_ready`: everything it waits for is done, so it can be bound now. `waits_for` names unbound or running tasks of
     the same run; `edge_bytes` is how much each of them, or each finished upstream, will hand over. `avoid_nodes` failed
     it before; `spot_nodes` would likely be taken away before it ends, and are avoided like them; `volumes` can be used
-    on some nodes only; if it `is_reused`, the platform will take the outputs of equal work from its cache. `workload`
-    carries the hints (`task_kind`, `model`, `dataset`, `declared_operations`) as plain values, `parameters` the
-    arguments that are numbers or short words.
+    on some nodes only; `datasets` are the registered ones that it reads; if it `is_reused`, the platform will take the
+    outputs of equal work from its cache. `workload` carries the hints (`task_kind`, `model`, `dataset`,
+    `declared_operations`) as plain values, `parameters` the arguments that are numbers or short words.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class WaitingTask:
     input_bytes: float = 0.0
     workload: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[DatasetUse, ...] = ()
 
     @property
     def ref(self) -> TaskRef:
@@ -162,7 +164,7 @@ class PlacementRequest:
         seed: for strategies that draw; seed a `random.Random` with it.
         time_limit_seconds: how long the answer may take.
         history: tasks assigned so far, by node name, over the server's life.
-        network: what moving outputs between nodes costs, where that is known; data counts as free without it.
+        network: what fetching outputs and data sets costs, where that is known; data counts as free without it.
     """
 
     cycle: int

@@ -14,6 +14,7 @@ from operator import attrgetter
 
 import numpy as np
 
+from server.domain.datasets import DatasetUse
 from server.domain.packing import PackedTable
 from server.domain.placement import Estimates, PlacementRequest, TaskOption, TaskRef, WaitingRun, WaitingTask
 from server.domain.resources import Resources
@@ -30,8 +31,10 @@ SOON_SECONDS = 1.0
 WISH_WEIGHT = 0.5
 """A node that misses wishes of weight 100 is taken as so much slower than one that fulfils them."""
 
-Fetched = tuple[tuple[str, float], ...]
-"""Bytes by the node on which they lie."""
+Fetched = tuple[tuple[tuple[str, float], ...], tuple[DatasetUse, ...]]
+"""Bytes by the node on which they lie, and data sets."""
+
+NOTHING: Fetched = ((), ())
 
 _Z_P90 = 1.2815515594
 _UNKNOWN_SPREAD = 1.0
@@ -118,15 +121,15 @@ class _Rows:
 
     def add(self, task: WaitingTask, needs: Needs, lying: Mapping[str, float]) -> None:
         profile_of = self.estimates.profile_of
+        fetched = _fetched(task, lying) if self._network is not None else NOTHING
         for option in task.options:
             profile = profile_of.get((task.run_id, task.key, option.name), -1)
-            fetched = tuple(sorted(lying.items()))
             key = (profile, id(needs), option.name, fetched)
             row = self._rows.get(key)
             if row is None:
                 row = self._rows[key] = len(self._parts)
                 self._parts.append((profile, needs, option.name))
-                if fetched:
+                if fetched is not NOTHING:
                     self._fetched[row] = fetched
             self.row_of_mode.append(row)
             self.options.append(option)
@@ -154,8 +157,12 @@ class _Rows:
     def _fetching(self, fetched: Fetched) -> Floats:
         """[m] seconds until the inputs are on each node."""
         assert self._network is not None
-        lying = dict(fetched)
-        return np.array([self._network.seconds(lying, node.name) for node in self.nodes], np.float32)
+        lying, datasets = dict(fetched[0]), fetched[1]
+        return np.array([self._network.seconds(lying, node.name, datasets) for node in self.nodes], np.float32)
+
+
+def _fetched(task: WaitingTask, lying: Mapping[str, float]) -> Fetched:
+    return (tuple(sorted(lying.items())), task.datasets) if lying or task.datasets else NOTHING
 
 
 def table_of(estimates: Estimates, names: Sequence[str]) -> tuple[Floats, Floats]:

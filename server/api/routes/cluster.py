@@ -66,21 +66,3 @@ async def placers(parts: Parts, all: bool = False) -> dict[str, Any]:  # noqa: A
     found = parts.decision_unit.catalogue(all)
     current = next((info.name for info in found if info.is_current), None)
     return {"current": current, "placers": [views.placer_view(info) for info in found]}
-
-
-@router.get("/datasets", summary="The data sets there are")
-async def datasets(parts: Parts) -> dict[str, Any]:
-    """Files and folders in the data folder."""
-    found = await parts.data_manager.datasets()
-    return {
-        "datasets": [
-            {
-                "name": one.name,
-                "path": one.path,
-                "size_bytes": one.size_bytes,
-                "modified_at": views.instant(one.modified_at),
-                "files": one.files,
-            }
-            for one in found
-        ]
-    }

@@ -13,7 +13,7 @@ from server import __version__
 from server.api import views
 from server.api.access import Parts
 from server.api.problems import responses
-from server.api.routes import cluster
+from server.api.routes import cluster, datasets
 from server.api.routes.runs import Key
 from server.api.submissions import from_form
 
@@ -84,4 +84,4 @@ async def pipeline(pipeline_id: str, parts: Parts) -> dict[str, Any]:
 
 
 router.add_api_route("/nodes/", cluster.nodes, methods=["GET"], summary="The nodes as they are now")
-router.add_api_route("/datasets/", cluster.datasets, methods=["GET"], summary="The data sets there are")
+router.add_api_route("/datasets/", datasets.datasets, methods=["GET"], summary="The data sets there are")

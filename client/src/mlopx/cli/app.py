@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mlopx.cli.datasets import datasets_app
 from mlopx.cli.output import advice
 from mlopx.cli.scheduling import schedule, schedules_app
 
@@ -91,6 +92,7 @@ def build(
 
 app.command()(schedule)
 app.add_typer(schedules_app, name="schedules")
+app.add_typer(datasets_app, name="datasets")
 
 
 @app.command()

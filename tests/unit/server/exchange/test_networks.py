@@ -1,0 +1,65 @@
+"""Networks between live nodes, from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.domain.network import NodeNetwork
+from server.exchange.errors import UnreadableError
+from server.exchange.networks import read_network
+
+CLUSTER = """
+[[node]]
+name = "fast"
+count = 2
+cpus = 16
+bytes_per_second = 1.25e9
+[[node]]
+name = "other"
+memory = "64Gi"
+[network]
+bytes_per_second = 125e6
+latency_seconds = 0.0001
+sharing = "max_min"
+"""
+
+
+def a_file(folder: Path, text: str) -> Path:
+    (folder / "network.toml").write_text(text, encoding="utf-8")
+    return folder / "network.toml"
+
+
+def test_a_cluster_file_says_what_the_network_does(tmp_path: Path) -> None:
+    found = read_network(a_file(tmp_path, CLUSTER))
+    assert found == NodeNetwork(125e6, {"fast-1": 1.25e9, "fast-2": 1.25e9}, 0.0001, is_shared=True)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "is_shared"), [("alone", False), ("contention_free", False), ("cards", True), ("one_port", True)]
+)
+def test_scenarios_and_clusters_words_for_sharing_are_understood(tmp_path: Path, sharing: str, is_shared: bool) -> None:
+    found = read_network(a_file(tmp_path, f'[network]\nbytes_per_second = 1e8\nsharing = "{sharing}"\n'))
+    assert found is not None
+    assert found.is_shared is is_shared
+
+
+def test_a_network_that_is_free_is_none(tmp_path: Path) -> None:
+    assert read_network(a_file(tmp_path, '[network]\nsharing = "free"\nbytes_per_second = 1e8\n')) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[network", "is not TOML"),
+        ("[nodes]\n", "there is no [network] in it"),
+        ("[network]\n", "network.bytes_per_second: is missing"),
+        ("[network]\nbytes_per_second = 0\n", "network.bytes_per_second: input should be greater than 0"),
+        ("[network]\nbytes_per_second = 1e8\nspeed = 2\n", "network.speed: there is no such key here"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        read_network(a_file(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'network.toml'}: {said}")
