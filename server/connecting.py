@@ -143,6 +143,7 @@ def connect_kubeflow(
             is_annotating=settings.kfp_mode != "observe",
             mode=settings.kfp_mode,
             own_token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
+            ui_url=settings.kfp_ui_url,
         ),
         folder=state / "kubeflow",
         now=now,

@@ -37,6 +37,9 @@ class Settings(BaseModel):
         description="Namespace of the runs in Kubeflow, or several with commas between them: a run goes to the one "
         "that its project names, others to the first. Empty where Kubeflow serves a single user (then `kubeflow`).",
     )
+    kfp_ui_url: str = Field(
+        "", description="Address of Kubeflow's UI server (ml-pipeline-ui), which hands out artifacts; empty: none are."
+    )
     kfp_mode: Literal["auto", "observe", "place"] = Field(
         "auto", description="observe: only look; place: take runs; auto: as the namespace's label mlopx.dev/mode says."
     )

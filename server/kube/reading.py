@@ -106,7 +106,10 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class PodSeen:
-    """What we need of a pod: where it is, what it holds, how far it came, and why it does not get further."""
+    """What we need of a pod: where it is, what it holds, how far it came, and why it does not get further.
+
+    `artifacts`, by name, are what it was told to write; only who knows the pod's program reads that.
+    """
 
     namespace: str
     name: str
@@ -122,6 +125,7 @@ class PodSeen:
     message: str = ""
     is_leaving: bool = False
     claims: tuple[str, ...] = ()
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     containers: tuple[Container, ...] = ()
 
     @property

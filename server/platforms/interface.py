@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mlopx.spec import PipelineSpec
-from server.domain.errors import ConflictError, InvalidSubmissionError
+from server.domain.errors import ConflictError, InvalidSubmissionError, NotFoundError
 from server.domain.events import Event
 from server.domain.launch import Launch
 from server.domain.node import Node
@@ -127,6 +127,13 @@ class PlatformInterface(ABC):
     async def look_as(self, run: Run, caller: Mapping[str, str]) -> None:
         """Somebody asks for logs or artifacts of a run. Raises as `stop_as` does."""
         return None  # noqa: RET501 - likewise
+
+    async def artifact(self, run: Run, uri: str, caller: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """The bytes of an artifact that lies in the platform's own store, for who asks with these request headers.
+
+        Raises NotFoundError where there is none, ForbiddenError, or UnavailableError; all before the first byte.
+        """
+        raise NotFoundError(f"{uri!r} is not kept in this artifact store")
 
     async def archive(self, run: Run, caller: Mapping[str, str]) -> None:
         """Put an ended run away on the platform. Raises ConflictError where there is nothing to put away."""

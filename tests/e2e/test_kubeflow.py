@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from mlopx import component, pipeline
+from mlopx import Dataset, Output, component, pipeline
 from server.testing.kfp import KubeflowDouble, VirtualNode
 
 
@@ -30,6 +31,49 @@ def pair():
 
 def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a test with the machine's clock
+
+
+@component
+def write(text: str, data: Output[Dataset]):
+    with open(data.path, "w") as file:
+        file.write(text)
+
+
+@pipeline
+def written():
+    write(text="seven..").named("write")
+
+
+async def test_an_artifact_is_listed_and_downloaded_after_its_pod_is_gone(
+    make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
+) -> None:
+    double = KubeflowDouble(tmp_path / "double", [VirtualNode("one")], now=now)
+    async with double.serve() as (url, kube_url):
+        settings = {
+            "KFP_URL": url,
+            "KUBECONFIG": kubeconfig_for(kube_url),
+            "UPDATE_INTERVAL": "0.2",
+            "CLUSTER_FILE": "",
+        }
+        server = make_server(**settings, KFP_MODE="place", KFP_UI_URL=url, PLACER_TIME_LIMIT="60")
+        try:
+            await asyncio.to_thread(server.start)
+            answer = await asyncio.to_thread(server.client.post, "/api/v1/runs", {"spec": written.build().model_dump()})
+            ended = await asyncio.to_thread(server.ended, answer["run"]["id"])
+            double.collect(next(iter(double.runs)))
+            listed = await asyncio.to_thread(server.client.get, f"/api/v1/runs/{ended['id']}/artifacts")
+            [found] = listed["artifacts"]
+            async with httpx.AsyncClient(base_url=server.url) as client:
+                content = await client.get(found["download"])
+                log = await client.get(f"/api/v1/runs/{ended['id']}/logs", params={"task": "write"})
+        finally:
+            await asyncio.to_thread(server.stop)
+            server.client.close()
+            server.process = None
+    assert (found["task"], found["type"], found["size_bytes"]) == ("write", "Dataset", 7)
+    assert (content.status_code, content.content) == (200, b"seven..")
+    assert "attachment" in content.headers["Content-Disposition"]
+    assert log.status_code == 200
 
 
 async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(

@@ -108,6 +108,10 @@ async def artifact_content(request: Request, run_id: str, parts: Parts, task: Ta
     if output is None or output.artifact is None:
         raise NotFoundError(f"task {task} of run {run_id} has no artifact {port!r}")
     await parts.platform.look_as(run, dict(request.headers))
+    if not output.artifact.uri.startswith("file:"):
+        pieces = await parts.platform.artifact(run, output.artifact.uri, dict(request.headers))
+        kept = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(port, safe='')}"}
+        return StreamingResponse(pieces, media_type="application/octet-stream", headers=kept)
     path = parts.artifacts.path_of(output.artifact.uri)
     if not await asyncio.to_thread(path.exists):
         raise NotFoundError(

@@ -124,13 +124,17 @@ class KfpClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.url, self._identity, self._sleep = url.rstrip("/"), identity, sleep
-        self._http = httpx.AsyncClient(timeout=timeout_seconds, verify=verify, headers={"User-Agent": "mlopx"})
+        self.http = httpx.AsyncClient(timeout=timeout_seconds, verify=verify, headers={"User-Agent": "mlopx"})
         self.breaker = Breaker(now)
         self.requests = 0
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self.http.aclose()
+
+    def shown(self) -> dict[str, str]:
+        """The headers with which this server shows who it is."""
+        return self._identity.now()
 
     async def health(self) -> Health:
         """Version and mode."""
@@ -234,7 +238,7 @@ class KfpClient:
         shown = dict(headers) if headers is not None else self._identity.now()
         self.requests += 1
         try:
-            return await self._http.request(method, f"{self.url}{ROOT}{path}", params=params, json=body, headers=shown)
+            return await self.http.request(method, f"{self.url}{ROOT}{path}", params=params, json=body, headers=shown)
         except httpx.HTTPError as error:
             self.breaker.failed()
             text = f"Kubeflow at {self.url} does not answer: {str(error) or type(error).__name__}"

@@ -15,6 +15,7 @@ from server.domain.events import Event
 from server.domain.graph import Graph
 from server.domain.run import Run, TaskError, TaskKey
 from server.domain.states import RunState, TaskState
+from server.platforms.kubeflow.artifacts import with_artifacts
 from server.platforms.kubeflow.notes import Note, read_note
 from server.platforms.kubeflow.sight import Place, TaskSight
 from server.platforms.kubeflow.watchdog import DRIVER_STARTED, DRIVER_WAITS
@@ -176,9 +177,8 @@ class Follower:
         peak = note.peak_memory_bytes
         if sight.phase == "succeeded":
             at = told.move(TaskState.SUCCEEDED, sight.finished_at or now, self.since)
-            return happened.TaskSucceeded(
-                at=at, key=key, attempt=told.attempt, outputs=note.outputs, peak_memory_bytes=peak
-            )
+            outputs = with_artifacts(note.outputs, sight.artifacts)
+            return happened.TaskSucceeded(at=at, key=key, attempt=told.attempt, outputs=outputs, peak_memory_bytes=peak)
         if self.is_stopping:
             at = told.move(TaskState.CANCELLED, sight.finished_at or now, self.since)
             return happened.TaskCancelled(at=at, key=key, attempt=told.attempt, reason="the run was stopped")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from server.domain.errors import NotFoundError
@@ -16,6 +16,8 @@ from server.platforms.kubeflow.sight import MAIN
 
 PIECE = 1 << 20
 SIDE_BY_SIDE = 4
+PAUSES_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0)
+"""Between tries to read the log of a pod that ended: it stays for a while."""
 
 Pod = tuple[str, str]
 
@@ -23,20 +25,26 @@ Pod = tuple[str, str]
 class Logs:
     """Logs of this platform's tasks, kept under `folder`."""
 
-    def __init__(self, folder: Path, kube: KubeClient | None) -> None:
-        self._folder, self._kube = folder, kube
+    def __init__(
+        self, folder: Path, kube: KubeClient | None, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._folder, self._kube, self._sleep = folder, kube, sleep
         self._free = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def keep(self, run_id: str, key: TaskKey, attempt: int, pod: Pod) -> bool:
-        """Copy an ended pod's log into a file; whether that worked."""
+        """Copy an ended pod's log into a file, as soon as Kubernetes answers; whether that worked."""
         path = self._path(run_id, key, attempt)
         if self._kube is None or path.exists():
             return path.exists()
-        async with self._free:
-            try:
-                text = await self._read(pod)
-            except KubeError:
-                return False
+        for pause in (*PAUSES_SECONDS, None):
+            async with self._free:
+                try:
+                    text = await self._read(pod)
+                    break
+                except KubeError as error:
+                    if pause is None or isinstance(error, KubeMissingError):
+                        return False
+            await self._sleep(pause)
         await asyncio.to_thread(_write, path, text)
         return True
 

@@ -26,6 +26,7 @@ from server.kube.errors import KubeError
 from server.kube.resources import PODS
 from server.platforms.interface import Delivery, ForeignFile, LogChunk, PlannedPlacement, PlatformInterface
 from server.platforms.kubeflow.adopting import adopt
+from server.platforms.kubeflow.artifacts import ArtifactProxy
 from server.platforms.kubeflow.callers import Callers
 from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
 from server.platforms.kubeflow.follower import Ending, Follower
@@ -50,7 +51,8 @@ class KubeflowOptions:
     """How the adapter behaves. `namespaces` are those of the runs.
 
     `user_header` names the header with which a caller shows who it is, in multi-user mode. `mode` is `observe`,
-    `place`, or `auto`: as the namespace's label says. `own_token` is this server's own, which callers send it.
+    `place`, or `auto`: as the namespace's label says. `own_token` is this server's own, which callers send it. `ui_url`
+    leads to Kubeflow's UI server, which hands out artifacts.
     """
 
     namespaces: Namespaces = field(default_factory=Namespaces)
@@ -62,6 +64,7 @@ class KubeflowOptions:
     is_annotating: bool = False
     mode: str = "place"
     own_token: str | None = None
+    ui_url: str = ""
 
 
 class KubeflowPlatform(PlatformInterface):
@@ -90,7 +93,7 @@ class KubeflowPlatform(PlatformInterface):
         self._compiler, self._kube, self._options, self._now, self._sleep = compiler, kube, options, now, sleep
         self.health: Health | None = None
         self._outbox = Outbox(now)
-        self._logs = Logs(folder / "logs", kube)
+        self._logs = Logs(folder / "logs", kube, sleep=sleep)
         self._submitter = Submitter(
             client,
             compiler,
@@ -244,6 +247,13 @@ class KubeflowPlatform(PlatformInterface):
             return await self._logs.chunk(run.id, key, attempt, pod, offset)
         except KubeError as error:
             raise NotFoundError(f"the log of task {key} cannot be read now: {error.message}") from error
+
+    async def artifact(self, run: Run, uri: str, caller: Mapping[str, str]) -> AsyncIterator[bytes]:
+        if not self._options.ui_url:
+            raise NotFoundError(f"{uri} lies in Kubeflow's object store, and no way leads there", hint="set KFP_UI_URL")
+        headers = self._callers.shown_by(caller) if self.is_multi_user else self.client.shown()
+        proxy = ArtifactProxy(self._options.ui_url, self.client.http)
+        return await proxy.read(uri, self._options.namespaces.of(run.options.project), headers)
 
     async def events(self) -> AsyncIterator[Delivery]:
         while True:

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,7 @@ class TaskSight:
     reason: str = ""
     exit_code: int | None = None
     note: str = ""
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pod: tuple[str, str] | None = None
     is_gone: bool = False
     is_subtree: bool = False
@@ -152,6 +153,7 @@ def read_task_pod(pod: PodSeen) -> TaskSight | None:
         reason=_reason(pod, main),
         exit_code=main.exit_code if main else None,
         note=main.message if main and main.finished_at else "",
+        artifacts=pod.artifacts,
         pod=(pod.namespace, pod.name),
         is_gone=pod.is_leaving and pod.phase not in ("Succeeded", "Failed"),
         is_final=_TRY.search(name) is None,

@@ -18,8 +18,9 @@ from server.domain.run import TaskKey
 from server.domain.states import RunState, TaskState
 from server.kube.client import KubeClient
 from server.kube.mirror import Mirror, Name
-from server.kube.reading import PodSeen, read_pod
+from server.kube.reading import PodSeen
 from server.kube.resources import PODS, WORKFLOWS
+from server.platforms.kubeflow.artifacts import read_launched
 from server.platforms.kubeflow.client import KfpRun
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.namespaces import in_kubernetes
@@ -74,7 +75,7 @@ class Watcher:
             assert kube is not None
             more: dict[str, Any] = {"now": now, "namespace": in_kubernetes(name), "labels": RUN_LABEL, "sleep": sleep}
             self.workflows[name] = Mirror(kube, WORKFLOWS, reduce=read_workflow, **more)
-            self.pods[name] = Mirror(kube, PODS, reduce=read_pod, **more)
+            self.pods[name] = Mirror(kube, PODS, reduce=read_launched, **more)
             self.workflows[name].listen(self._workflow_changed)
             self.pods[name].listen(self._pod_changed)
         self._workflow_of: dict[str, WorkflowSeen] = {}

@@ -182,6 +182,7 @@ class Execution:
     ) -> Ended:
         await self._world.quota(lambda why: self._say(path, "Pod", "Pending", message=why))
         pod = self._pod(path, "system-container-impl", requests_of(container), config, str(container.get("image", "")))
+        pod.command = ["/kfp-launcher/launch", "--executor_input", self._promised(path, component)]
         self._say(path, "Pod", "Pending", templateName="system-container-impl")
         lost = asyncio.create_task(pod.lost.wait())
         work = asyncio.create_task(self._work(name, pod, path, component, container, inputs))
@@ -214,13 +215,25 @@ class Execution:
             component=component,
             container=container,
             inputs=inputs,
-            folder=self._world.folder / self._record.id / path.replace("(", "_").replace(":", "-").replace(")", ""),
+            folder=self._folder(path),
             environment=self._environment(pod, container),
             mounts=self._mounts(pod.config),
             facts=self._facts(name),
             timeout_seconds=float(pod.config.get("activeDeadlineSeconds") or 0) or None,
         )
         return await launch(job)
+
+    def _folder(self, path: str) -> Path:
+        return self._world.folder / self._record.id / path.replace("(", "_").replace(":", "-").replace(")", "")
+
+    def _promised(self, path: str, component: Document) -> str:
+        """Where the launcher shall leave the artifacts, as its command says it."""
+        folder = self._folder(path).relative_to(self._world.folder)
+        outputs = {}
+        for name, port in ((component.get("outputDefinitions") or {}).get("artifacts") or {}).items():
+            uri = f"minio://mlpipeline/{folder}/{name}"
+            outputs[name] = {"artifacts": [{"name": name, "uri": uri, "type": port.get("artifactType") or {}}]}
+        return json.dumps({"outputs": {"artifacts": outputs}})
 
     def _environment(self, pod: Pod, container: Document) -> dict[str, str]:
         assert pod.node is not None

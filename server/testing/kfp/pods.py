@@ -25,6 +25,7 @@ class Pod:
     config: Config
     created_at: datetime
     image: str = ""
+    command: Sequence[str] = ()
     node: VirtualNode | None = None
     is_holding: bool = False
     phase: str = "Pending"
@@ -54,7 +55,14 @@ class Pod:
             "metadata": {**about, "labels": self.labels, "annotations": dict(self.annotations)},
             "spec": {
                 "nodeName": self.node.name if self.node else None,
-                "containers": [{"name": "main", "image": self.image, "resources": {"requests": requests}}],
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": self.image,
+                        "command": list(self.command),
+                        "resources": {"requests": requests},
+                    }
+                ],
                 "volumes": claims,
             },
             "status": {

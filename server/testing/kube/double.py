@@ -46,6 +46,7 @@ class KubeDouble:
         self.token: str | None = None
         self.logs: dict[tuple[str, str], bytes] = {}
         self.expire_pages = 0
+        self.broken_logs = 0
         self._is_closing = False
 
     @asynccontextmanager
@@ -106,6 +107,9 @@ class KubeDouble:
         item = self.objects.find(call.plural, call.namespace, call.name)
         if item is None:
             return _status(404, f'{call.plural} "{call.name}" not found')
+        if call.sub == "log" and self.broken_logs:
+            self.broken_logs -= 1
+            return _status(503, "the kubelet does not answer")
         if call.sub == "log":
             return PlainTextResponse(self.logs.get((call.namespace, call.name), b""))
         return JSONResponse(item)
