@@ -150,6 +150,35 @@ async def test_an_hour_without_the_api_loses_nothing(make: Any, has_kube: bool) 
     assert started_once(ground)
 
 
+@pytest.mark.parametrize("is_back_in_time", [True, False])
+async def test_kubernetes_may_be_away_while_kubeflow_goes_on(make: Any, is_back_in_time: bool) -> None:
+    """What it would have told is told when it is back; a run that ended long before that ends by Kubeflow's word."""
+    hurry = Hurry()
+    async with make(hurry) as ground, ground.house() as house:
+        ground.double.world.holding = {"first"}
+        run = await house.until((await house.submit(pair)).id, is_running)
+        ground.double.kube.is_down = True
+        ground.double.kube.cut_watches()
+        async with asyncio.timeout(20):
+            while not {"pods", "workflows"} <= set(ground.platform.problems()):
+                await asyncio.sleep(0.01)
+        ground.double.world.holding = set()
+        await ground.double.ended(run.platform_run_id)
+        assert not (await house.journal.run(run.id)).state.is_end, "an end is not told before its tasks can be"
+        if is_back_in_time:
+            ground.double.kube.is_down = False
+        else:
+            hurry.rate = 100.0
+        run = await house.ended(run.id)
+    states = {key.path: (str(task.state), task.reason) for key, task in run.tasks.items()}
+    assert str(run.state) == "succeeded"
+    if is_back_in_time:
+        assert states == {"first": ("succeeded", ""), "second": ("succeeded", "")}
+    else:
+        assert {reason for state, reason in states.values() if state != "succeeded"} == {"not-reported"}
+    assert started_once(ground)
+
+
 @pytest.mark.parametrize("placement", ["default", "require"])
 async def test_a_node_that_is_deleted_before_its_task_starts_is_missed_only_by_who_requires_it(
     make: Any, placement: str
