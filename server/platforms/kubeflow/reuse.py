@@ -30,6 +30,9 @@ from server.domain.run import Run, TaskKey
 MOST_KNOWN = 200_000
 """More kinds of work than this are not remembered: the oldest go."""
 
+MOST_RUNS = 2000
+"""Of more runs at once the work is not kept."""
+
 MOST_MISSES = 2
 """So often work may run again that was foreseen to come from the cache; then nothing is foreseen any more."""
 
@@ -40,7 +43,7 @@ class CacheMemory:
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
         self._known = dict.fromkeys(_read(file)) if file is not None else {}
-        self._work: dict[str, Mapping[TaskKey, str]] = {}
+        self._work: dict[str, tuple[int, Mapping[TaskKey, str]]] = {}
         self._foreseen: dict[str, frozenset[TaskKey]] = {}
         self._misses = 0
         self.version = 0
@@ -60,12 +63,13 @@ class CacheMemory:
         """The tasks of a run that will come from the cache, as far as that is known."""
         if not self._known or self._misses >= MOST_MISSES:
             return frozenset()
-        return frozenset(key for key, work in work_of(run).items() if work in self._known)
+        return frozenset(key for key, work in self._work_of(run).items() if work in self._known)
 
     def follow(self, run: Run) -> None:
         """A run was handed over: what becomes of its tasks will be told."""
-        if run.id not in self._work:
-            self._work[run.id], self._foreseen[run.id] = work_of(run), self.foresee(run)
+        if run.id not in self._foreseen:
+            self._work_of(run)
+            self._foreseen[run.id] = self.foresee(run)
 
     def told(self, run_id: str, event: Event) -> None:
         """Something happened in a run that is followed."""
@@ -78,9 +82,19 @@ class CacheMemory:
             self._change_misses(0)
         elif event.key in self._foreseen.get(run_id, ()):
             self._change_misses(self._misses + 1)
-        work = self._work.get(run_id, {}).get(event.key)
+        work = self._work[run_id][1].get(event.key) if run_id in self._work else None
         if work is not None and work not in self._known:
             self._remember(work)
+
+    def _work_of(self, run: Run) -> Mapping[TaskKey, str]:
+        """Worked out again only where loops were expanded meanwhile; nothing else changes it."""
+        count, work = self._work.get(run.id, (0, {}))
+        if count != len(run.tasks):
+            work = work_of(run)
+            self._work[run.id] = (len(run.tasks), work)
+            while len(self._work) > MOST_RUNS:
+                self._work.pop(next(iter(self._work)))
+        return work
 
     def _change_misses(self, count: int) -> None:
         if count != self._misses:
@@ -102,19 +116,21 @@ def work_of(run: Run) -> dict[TaskKey, str]:
     if not run.options.is_caching:
         return found
     rank = {path: index for index, path in enumerate(run.graph.order)}
+    foreign = run.graph.spec.foreign
+    original = hashlib.sha256(foreign.text.encode()).hexdigest() if foreign is not None else None
     for key in sorted(run.tasks, key=lambda one: (rank[one.path], one.iteration)):
-        work = _work(run, key, found)
+        work = _work(run, key, found, original)
         if work is not None:
             found[key] = work
     return found
 
 
-def _work(run: Run, key: TaskKey, found: Mapping[TaskKey, str]) -> str | None:
+def _work(run: Run, key: TaskKey, found: Mapping[TaskKey, str], original: str | None) -> str | None:
     graph, definition = run.graph, run.graph.task(key.path)
     is_fit = definition.cache and key.path != graph.spec.exit_task
     if not is_fit or any(option.image for option in definition.options):
         return None
-    component, foreign = graph.component(key.path), graph.spec.foreign
+    component = graph.component(key.path)
     try:
         document = {
             "component": graph.component_digests[component.name],
@@ -123,7 +139,7 @@ def _work(run: Run, key: TaskKey, found: Mapping[TaskKey, str]) -> str | None:
             "volumes": [volume.model_dump(mode="json") for volume in definition.volumes],
             "arguments": _arguments(run, key),
             "before": [found[one] for one in _before(run, key)],
-            "original": [foreign.text, key.path, key.iteration, run.parameters] if foreign is not None else None,
+            "original": [original, key.path, key.iteration, run.parameters] if original is not None else None,
         }
         text = json.dumps(document, sort_keys=True, default=dict)
     except (NotYetError, NeverError, BadValueError, LookupError, TypeError, ValueError):
