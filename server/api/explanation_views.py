@@ -31,6 +31,7 @@ def run_explanation(found: RunExplanation) -> dict[str, Any]:
         "strategy": found.strategy,
         "snapshot_age_seconds": _age(found.at, found.snapshot_at),
         "counts": dict(found.counts or {}),
+        "warnings": [warning for task in found.tasks for warning in task.warnings],
         "tasks": [task_line(task) for task in found.tasks],
     }
 
@@ -48,6 +49,7 @@ def task_line(found: TaskExplanation) -> dict[str, Any]:
         "starts": band_view(found.starts),
         "ends": band_view(found.ends),
         "hindsight": hindsight_view(found.hindsight),
+        "warnings": list(found.warnings),
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from server.components.decision_unit import DecisionUnit
 from server.components.explaining.calibrating import calibrated, judge
+from server.components.explaining.memory_advice import memory_warnings
 from server.components.explaining.placed import hindsight, how_it_went, predicted, why_there
 from server.components.explaining.scene import EstimateAll, Scene, make_scene
 from server.components.explaining.texts import between, clock, names, span
@@ -22,7 +23,7 @@ from server.components.scheduler import Scheduler
 from server.domain.errors import NotFoundError
 from server.domain.lifecycle import Change
 from server.domain.placement import Decision, Estimates, WaitingRun, WaitingTask
-from server.domain.request import Defaults, waiting_task
+from server.domain.request import Defaults, options_of, waiting_task
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import RunState, TaskState
 from server.stores.interface import RunStoreInterface
@@ -167,6 +168,7 @@ class Explainer:
             starts=scene.starts.get(ref) if is_known and task.state in WAITING else None,
             ends=scene.ends.get(ref) if is_known and not task.state.is_end else None,
             decision=decision,
+            warnings=self._warnings(run, task, view, estimates if task.state.is_end else scene.estimates),
         )
         if task.state in WAITING and not run.state.is_end:
             return self._explain_waiting(base, run, task, view, scene, is_asking=task.state in asks)
@@ -175,6 +177,12 @@ class Explainer:
         found = hindsight(decision, attempt, view, estimates) if decision and node and attempt.run_seconds else None
         ended = _ended(name, run, task, node, decision, found)
         return replace(base, sentence=ended, hindsight=found, actions=_after(run, task))
+
+    def _warnings(self, run: Run, task: TaskRun, view: WaitingTask, estimates: Estimates) -> tuple[str, ...]:
+        """What does not fit about what its author asks for; of a task that has its node, with the option it has."""
+        definition = run.graph.task(task.key.path)
+        options = options_of(definition, run.graph.component(task.key.path), self._defaults)
+        return memory_warnings(replace(view, options=options), estimates, task.current.option)
 
     def _explain_waiting(
         self, base: TaskExplanation, run: Run, task: TaskRun, view: WaitingTask, scene: Scene, *, is_asking: bool

@@ -99,7 +99,8 @@ class Hindsight:
 
 @dataclass(frozen=True, slots=True)
 class TaskExplanation:
-    """One task, explained. `nodes` is empty where it does not wait; `decision` is the newest record about it."""
+    """One task, explained. `nodes` is empty where it does not wait; `decision` is the newest record about it;
+    `warnings` say what should be changed about it."""
 
     key: TaskKey
     state: TaskState
@@ -114,6 +115,7 @@ class TaskExplanation:
     nodes: tuple[NodeVerdict, ...] = ()
     decision: Decision | None = None
     hindsight: Hindsight | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

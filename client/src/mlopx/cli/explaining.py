@@ -13,6 +13,7 @@ from mlopx.cli.output import console, show, span, state, table
 from mlopx.remote import Client
 
 MOST_ROWS = 40
+MOST_WARNINGS = 5
 MARKS = {"free": "free now", "busy": "busy", "not-there-yet": "can be added", "never": "cannot"}
 
 
@@ -47,6 +48,7 @@ def _run(found: Mapping[str, Any]) -> None:
     _say(found["sentence"])
     if found["why_no_eta"]:
         _say(found["why_no_eta"], indent="  ")
+    _warn(found)
     tasks = sorted(found["tasks"], key=lambda one: one["state"] not in ("running", "ready", "placed", "queued"))
     rows = [(one["task"], state(one["state"]), one["node"] or "-", _short(one)) for one in tasks[:MOST_ROWS]]
     out.print()
@@ -54,6 +56,11 @@ def _run(found: Mapping[str, Any]) -> None:
     if len(tasks) > MOST_ROWS:
         sys.stdout.write(f"... and {len(tasks) - MOST_ROWS} more\n")
     sys.stdout.write(f"\none task with all evidence: mlopx explain {found['run_id']} TASK\n")
+
+
+def _warn(found: Mapping[str, Any]) -> None:
+    for warning in found.get("warnings", ())[:MOST_WARNINGS]:
+        _say(f"warning: {warning}", indent="  ")
 
 
 def _short(task: Mapping[str, Any]) -> str:
@@ -69,6 +76,7 @@ def _task(found: Mapping[str, Any]) -> None:
     for name, text in (("starts", "expected to start in"), ("ends", "expected to end in")):
         if found[name]:
             sys.stdout.write(f"  {text}: {ends_in(found[name])}\n")
+    _warn(found)
     if found["nodes"]:
         _nodes(found["nodes"])
     if found["decision"]:

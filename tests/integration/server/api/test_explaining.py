@@ -92,6 +92,46 @@ async def test_an_end_is_predicted_once_the_run_times_stand_on_history(serve: An
         assert " It should be done " in whole["sentence"]
 
 
+HUNGRY = """def greet(name: str) -> str:
+    import time
+    held = [bytearray(16 << 20) for _ in range(7)]
+    for one in held:
+        one[::4096] = b"x" * len(one[::4096])
+    time.sleep(0.6)
+    return str(len(held))
+"""
+
+
+async def test_a_task_that_ran_out_of_memory_asks_for_more_and_says_how_much_to_ask_for(
+    serve: Any, make_spec: MakeSpec
+) -> None:
+    needs = {"memory_bytes": 104 << 20, "cpu_millicores": 100}
+    async with serve() as api:
+        run = await api.run(
+            make_spec(source=HUNGRY, task={"cache": False, "resources": needs, "retry": {"max_retries": 2}})
+        )
+        ended = await api.ended(run["id"])
+        first, second, *_ = ended["tasks"][0]["attempts"]
+        assert first["error"]["kind"] == "oom"
+        assert second["state"] == "succeeded"
+        found = await explained(api, run["id"])
+        (said,) = found["warnings"]
+        assert said.startswith("greet asks for ")
+        assert " of memory and may run out of it: its runs usually use " in said
+        whole = await api.get(f"/api/v1/runs/{run['id']}/explain")
+        assert whole["warnings"] == [said]
+
+
+async def test_a_task_that_asks_for_far_too_much_memory_is_told(serve: Any, make_spec: MakeSpec) -> None:
+    async with serve() as api:
+        needs = {"memory_bytes": 960 << 20, "cpu_millicores": 100}
+        run = await api.run(make_spec(source=SLEEP.format(0.8), task={"cache": False, "resources": needs}))
+        await api.ended(run["id"])
+        (said,) = (await explained(api, run["id"]))["warnings"]
+        assert said.startswith("greet asks for 960 MiB of memory and keeps others from it: its runs usually use ")
+        assert said.endswith(" would do")
+
+
 async def test_unknown_runs_and_tasks_are_refused_in_a_sentence(
     api: Any, two_tasks: dict[str, Any], read_problem: Any
 ) -> None:
