@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from threadpoolctl import threadpool_limits
+
 from server.api.services import Services
 from server.bootstrap.answering import make_services
 from server.bootstrap.engine import Engine, make_engine
@@ -45,6 +47,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     logging.getLogger("server").setLevel(settings.log_level.upper())
     state = prepare_state(settings.state_dir)
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(threadpool_limits(limits=1, user_api="blas"))  # small matrices: more threads only spin
         if settings.database.startswith("sqlite"):
             stack.enter_context(sole_user(state))
         store = await asyncio.to_thread(SqlRunStore, settings.database)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from threadpoolctl import threadpool_limits
 
 from server.cli.sheets import BadCellError, Column, Row, UnreadableSheetError, read_sheet
 from server.domain.node import ARCHITECTURE_LABEL, Node
@@ -111,8 +112,9 @@ def estimate(
 def predictions(given: Given) -> list[dict[str, Any]]:
     """One entry per task and node: seconds, peak memory, and where they come from."""
     chain = ChainEstimator()
-    chain.teach(given.runs)
-    chain.settle(most_fits=len(given.runs))
+    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: more threads only spin
+        chain.teach(given.runs)
+        chain.settle(most_fits=len(given.runs))
     nodes = list(given.nodes.values())
     position = {node.name: index for index, node in enumerate(nodes)}
     rows = chain.estimate([profile for _, profile in given.tasks], nodes)

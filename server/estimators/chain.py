@@ -25,6 +25,9 @@ SMALLEST_SHARE = 0.05
 """Hints that would count for less than this beside past runs are left out."""
 
 MOST_ROWS, MOST_FITS_AT_START = 2_000, 32
+MUCH_OLDER, FEWER_FITS = 20, 8
+"""Where the latest runs are so small a part of all, what components say of each other is worked out again of fewer."""
+
 MOST_COMPARED, FEWEST_BEFORE = 64, 4
 """So many of the latest runs of one batch are compared with what would have been predicted; of past runs not more than
 one for so many that came before."""
@@ -98,7 +101,8 @@ class ChainEstimator(EstimatorInterface):
             latest = list(self._latest)
             self._latest.clear()
             self.observe(latest)
-            self.history.settle(most_fits=most_fits)
+            is_little_new = len(latest) * MUCH_OLDER < self.history.learnt
+            self.history.settle(most_fits=most_fits // FEWER_FITS if is_little_new else most_fits)
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Compare with what would have been predicted, then learn."""

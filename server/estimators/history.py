@@ -101,7 +101,7 @@ class HistoryEstimator(EstimatorInterface):
         machine = machine_of(seen.node_class or seen.node, seen.profile.accelerators)
         kind = (machine, self._speeds_of(seen))
         kept, described = self._fitted(key, record), record.described(seen.profile)
-        return self._predicted(kept, record, seen.profile, described, [kind], [seen.node])[0]
+        return self._predicted(kept, record, seen.profile, described, [kind], [seen.node], is_time_only=True)[0]
 
     def settle(self, *, most_fits: int = 10_000) -> None:
         """Let all that is known follow what was learnt: for programs that ask once, and at start.
@@ -199,14 +199,16 @@ class HistoryEstimator(EstimatorInterface):
         described: Described,
         kinds: Sequence[Kind],
         names: Sequence[str | None],
+        *,
+        is_time_only: bool = False,
     ) -> list[Estimate]:
-        """Predictions for machines, and for nodes of them where a name is given."""
+        """Predictions for machines, and for nodes of them where a name is given; of memory too, or `is_time_only`."""
         machines = [machine for machine, _ in kinds]
         queries = record.indexed().queries(profile.component_digest, described, machines, names)
         middle, down, up = predict(kept.fitted, queries, self._terms(kinds))
         sources = Sources(record, profile.component_digest)
         said = [sources.of(machine, name) for machine, name in zip(machines, names, strict=True)]
-        peak = peak_memory(record, described.log_size)
+        peak = None if is_time_only else peak_memory(record, described.log_size)
         widths = self._pool.widths
         kinds_asked = kinds_of(kept.fitted.points, queries, kept.fitted.varying)
         factor = np.array([kept.widening * widths.get(kind, 1.0) for kind in kinds_asked])
