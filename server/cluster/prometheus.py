@@ -38,7 +38,8 @@ Series = tuple[Labels, float]
 class PrometheusLoads(NodeSourceInterface):
     """Asks the queries that it is given, all at once. `known` names the nodes that other sources know.
 
-    `stale_seconds` is how old a sample may be; `label` names the label that holds the node, where no usual one does.
+    `stale_seconds` is how old a sample may be (or how far in the future, by another clock), `patience_seconds` how long
+    an answer may take; `label` names the label that holds the node, where no usual one does.
     """
 
     name = "prometheus"
@@ -52,9 +53,10 @@ class PrometheusLoads(NodeSourceInterface):
         now: Callable[[], datetime],
         label: str | None = None,
         stale_seconds: float = 60.0,
+        patience_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._client, self._queries, self._known, self._now = client, queries, known, now
-        self._label, self._stale_seconds = label, stale_seconds
+        self._label, self._stale_seconds, self._patience_seconds = label, stale_seconds, patience_seconds
         self._last: dict[str, Load] = {}
 
     async def look(self) -> NodesSeen:
@@ -69,29 +71,37 @@ class PrometheusLoads(NodeSourceInterface):
             reading.note(labels, labels.get("figure", ""), value)
         for labels, value in found["gauges"]:
             reading.note(labels, labels.get("__name__", ""), value)
-        loads, stale = self._loads(reading, now)
+        loads, stale, early = self._loads(reading, now)
         problems = reading.problems()
         if stale:
             problems.append(f"no fresh samples of {_listed(stale)}: their load is unknown")
+        if early:
+            problems.append(f"samples of {_listed(early)} are from the future: a clock is wrong, their load is unknown")
         self._last = loads
         return NodesSeen(seen_at=now, source=self.name, loads=loads, problems=problems)
 
-    def _loads(self, reading: _Reading, now: datetime) -> tuple[dict[str, Load], list[str]]:
-        loads, stale = {}, []
+    def _loads(self, reading: _Reading, now: datetime) -> tuple[dict[str, Load], list[str], list[str]]:
+        """Loads by node, and the nodes whose samples are too old, or from the future."""
+        loads: dict[str, Load] = {}
+        stale: list[str] = []
+        early: list[str] = []
         for node, figures in reading.figures.items():
             measured_at = max(figures.pop("measured_at", [0.0]))
             age = now.timestamp() - measured_at
             if not -self._stale_seconds <= age <= self._stale_seconds:
-                stale.append(node)
+                (stale if age > 0 else early).append(node)
                 continue
             load = _load(figures, datetime.fromtimestamp(measured_at, UTC), f"prometheus, by {reading.by[node]}")
             loads[node] = _damped(self._last.get(node), load)
-        return loads, sorted(stale)
+        return loads, sorted(stale), sorted(early)
 
     async def _ask(self, query: str) -> list[Series]:
         """One instant query. Raises UnavailableError, saying what went wrong."""
         try:
-            answer = await self._client.post("/api/v1/query", data={"query": query})
+            async with asyncio.timeout(self._patience_seconds):  # an answer that trickles in is none either
+                answer = await self._client.post("/api/v1/query", data={"query": query})
+        except TimeoutError as error:
+            raise UnavailableError(f"Prometheus does not answer within {self._patience_seconds:g} s") from error
         except httpx.HTTPError as error:
             raise UnavailableError(f"Prometheus does not answer: {type(error).__name__}: {error}") from error
         try:

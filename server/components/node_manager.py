@@ -24,6 +24,7 @@ from server.domain.states import BOUND
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 5
 LOAD_LASTS = timedelta(seconds=120)
 """A load that was measured longer ago is unknown."""
 
@@ -121,8 +122,13 @@ class NodeManager:
         return dict(self._assignments)
 
     def problems(self) -> Mapping[str, str]:
-        """What is wrong with which source now."""
-        return dict(self._problems)
+        """What is wrong with which source now, and with what they say together."""
+        counts = Counter(node.name for look in self._seen.values() for node in look.nodes)
+        doubles = sorted(name for name, count in counts.items() if count > 1)
+        if not doubles:
+            return dict(self._problems)
+        named = ", ".join(doubles[:MOST_NAMED]) + (" and more" if len(doubles) > MOST_NAMED else "")
+        return {**self._problems, "names": f"several nodes are called {named}: what was seen first counts"}
 
     def _nodes(self) -> tuple[Node, ...]:
         found: dict[str, Node] = {}

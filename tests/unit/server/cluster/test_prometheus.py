@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -101,7 +102,10 @@ async def test_what_is_stale_is_unknown_and_said(answers: Answers) -> None:
     answers.say("b", age=-500, cpu_idle=1.0)  # a clock that is ahead
     seen = await source(answers).look()
     assert seen.loads == {}
-    assert list(seen.problems) == ["no fresh samples of a, b: their load is unknown"]
+    assert list(seen.problems) == [
+        "no fresh samples of a: their load is unknown",
+        "samples of b are from the future: a clock is wrong, their load is unknown",
+    ]
 
 
 @pytest.mark.parametrize("nonsense", ["NaN", "+Inf", 7.0, -3.0])
@@ -191,6 +195,17 @@ async def test_a_prometheus_that_is_down_is_unavailable() -> None:
 
     with pytest.raises(UnavailableError, match="does not answer: ConnectError"):
         await source(refuse).look()
+
+
+async def test_an_answer_that_comes_too_late_is_none() -> None:
+    async def trickle(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(30)
+        raise AssertionError("nobody waited so long")
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(trickle), base_url="http://prometheus")
+    loads = PrometheusLoads(client, queries=queries("2m"), known=lambda: ("a",), now=lambda: NOW, patience_seconds=0.05)
+    with pytest.raises(UnavailableError, match=r"does not answer within 0\.05 s"):
+        await loads.look()
 
 
 async def test_the_token_is_sent() -> None:

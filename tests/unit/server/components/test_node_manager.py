@@ -97,6 +97,21 @@ async def test_what_a_source_finds_wrong_is_told() -> None:
     assert manages.current().loads
 
 
+async def test_two_nodes_of_one_name_are_told_and_the_first_counts() -> None:
+    class Others(Nodes):
+        name = "others"
+
+        async def look(self) -> NodesSeen:
+            return NodesSeen(self.clock.now(), self.name, [a_node("b", cpus=64), a_node("c")])
+
+    clock = StoppedClock()
+    manages = manager(clock, Nodes(clock), Others(clock))
+    await manages.refresh()
+    assert [node.name for node in manages.current().nodes] == ["a", "b", "c"]
+    assert manages.current().node("b") == a_node("b")
+    assert manages.problems() == {"names": "several nodes are called b: what was seen first counts"}
+
+
 async def test_nodes_get_their_profiles() -> None:
     clock = StoppedClock()
     manages = manager(clock, Nodes(clock), profiles=Profiles({"a": {"single": 3.0}}))
