@@ -11,6 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,18 +70,27 @@ class MachineSpeeds:
         cls, speeds: Mapping[str, float], speed: float, cores: float, is_accelerated: bool
     ) -> MachineSpeeds:
         """From speeds by kind; what is not positive is left out. An accelerator without a figure is unknown."""
-        wanted = ("gpu",) if is_accelerated else tuple(KIND_WEIGHTS)
-        kinds = tuple((kind, speeds[kind]) for kind in wanted if 0 < speeds.get(kind, 0) < math.inf)
-        if not kinds and not (is_accelerated and speed == 1.0):
-            kinds = (("speed", min(max(speed, SLOWEST), 1 / SLOWEST)),)
-        single, multi = speeds.get("single", 0.0), speeds.get("multi", 0.0)
-        parallel = multi / single if single > 0 and multi > 0 else cores
-        return cls(kinds, 0.0 if is_accelerated else parallel, *_prior(kinds))
+        return _known_by(tuple(sorted(speeds.items())), speed, cores, is_accelerated)
 
     @property
     def is_unknown(self) -> bool:
         """Whether nothing was measured: a speed of 1 is what nodes have that nobody looked at."""
         return not self.speeds or self.speeds == (("speed", 1.0),)
+
+
+@lru_cache(maxsize=4 * MOST_MACHINES)
+def _known_by(
+    figures: tuple[tuple[str, float], ...], speed: float, cores: float, is_accelerated: bool
+) -> MachineSpeeds:
+    """Worked out once for all runs on a machine."""
+    speeds = dict(figures)
+    wanted = ("gpu",) if is_accelerated else tuple(KIND_WEIGHTS)
+    kinds = tuple((kind, speeds[kind]) for kind in wanted if 0 < speeds.get(kind, 0) < math.inf)
+    if not kinds and not (is_accelerated and speed == 1.0):
+        kinds = (("speed", min(max(speed, SLOWEST), 1 / SLOWEST)),)
+    single, multi = speeds.get("single", 0.0), speeds.get("multi", 0.0)
+    parallel = multi / single if single > 0 and multi > 0 else cores
+    return MachineSpeeds(kinds, 0.0 if is_accelerated else parallel, *_prior(kinds))
 
 
 @dataclass(frozen=True, slots=True)
