@@ -12,7 +12,7 @@ from server.components.chronicle import Chronicle
 from server.components.dispatcher import Surroundings
 from server.components.journal import Journal
 from server.components.scheduler import Scheduler
-from server.components.tracing import Span, Tracing, environment
+from server.components.tracing import Span, Tracing, environment, passed_on
 from server.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Observing:
     meters: WorkMeters
     exporter: TraceExporter | None
 
-    def surroundings(self) -> Surroundings | None:
-        """What each attempt gets into its environment, or None."""
-        return None if self.exporter is None else environment
+    def surroundings(self) -> Surroundings:
+        """What each attempt gets into its environment."""
+        return passed_on if self.exporter is None else environment
 
     def listen(self, journal: Journal, scheduler: Scheduler) -> None:
         """Follow what happens from now on."""

@@ -52,7 +52,13 @@ def make_engine(ground: Ground, world: World) -> Engine:
         cycle_settings=cycle_settings,
         decision_unit=decision_unit,
         scheduler=scheduler,
-        dispatcher=Dispatcher(journal=journal, platform=platform, clock=clock, surroundings=watching.surroundings()),
+        dispatcher=Dispatcher(
+            journal=journal,
+            platform=platform,
+            clock=clock,
+            surroundings=watching.surroundings(),
+            decisions=store.decisions,
+        ),
         tracker=Tracker(journal=journal, platform=platform, clock=clock),
         historian=Historian(
             store=store,

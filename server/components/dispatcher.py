@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from server.components.clock import Clock
+from server.components.explaining.placed import why_handed_over
 from server.components.journal import Journal
 from server.domain import events as happened
 from server.domain.commands import BindTask, CancelRun, CancelTask, Command, SubmitRun, outstanding
 from server.domain.errors import MlopxError, PlatformError
 from server.domain.launch import launch_of
 from server.domain.lifecycle import Change
-from server.domain.placement import DEFAULT_OPTION
+from server.domain.placement import DEFAULT_OPTION, Decision
 from server.domain.request import requests_of
 from server.domain.resolve import BadValueError, NeverError, NotYetError
 from server.domain.run import Run, TaskError, TaskKey, attempt_id
@@ -34,8 +35,11 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
 CANCEL_AGAIN_SECONDS = 5.0
 
-Surroundings = Callable[[str, TaskKey, int], Mapping[str, str]]
-"""Environment variables that an attempt gets besides its own, by run id, task and attempt number."""
+Surroundings = Callable[[Run, TaskKey | None, int], Mapping[str, str]]
+"""Environment variables that an attempt gets besides its own, by run, task and attempt number; None for any task."""
+
+DecisionsOf = Callable[[str], Sequence[Decision]]
+"""The decision records of a run, oldest first."""
 
 
 class Dispatcher:
@@ -48,9 +52,10 @@ class Dispatcher:
         platform: PlatformInterface,
         clock: Clock,
         surroundings: Surroundings | None = None,
+        decisions: DecisionsOf | None = None,
     ) -> None:
         self._journal, self._platform, self._clock = journal, platform, clock
-        self._surroundings = surroundings
+        self._surroundings, self._decisions = surroundings, decisions
         self._told: dict[str, set[Command]] = {}
         self._tries: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
@@ -114,7 +119,7 @@ class Dispatcher:
             await self._fail(command, TaskError("definition", f"its arguments cannot be made: {error}"))
             return
         if self._surroundings is not None:
-            more = self._surroundings(run.id, command.key, command.attempt)
+            more = self._surroundings(run, command.key, command.attempt)
             launch = replace(launch, environment={**more, **launch.environment})
         try:
             await self._platform.bind(launch)
@@ -152,16 +157,27 @@ class Dispatcher:
 
     async def _submit(self, command: SubmitRun) -> None:
         run = await self._journal.run(command.run_id)
-        placements: dict[TaskKey, PlannedPlacement] = {
-            key: PlannedPlacement(task.current.node, task.current.option or DEFAULT_OPTION, task.current.alternatives)
-            for key, task in run.tasks.items()
-        }
+        decisions = await asyncio.to_thread(self._decisions, run.id) if self._decisions is not None else ()
         try:
-            platform_run_id = await self._platform.submit(run, placements)
+            platform_run_id = await self._platform.submit(run, self._placements(run, decisions))
         except PlatformError as error:
             await self._submit_failed(command, error)
             return
         await self._journal.apply(run.id, happened.RunHandedOver(at=self._clock.now(), platform_run_id=platform_run_id))
+
+    def _placements(self, run: Run, decisions: Sequence[Decision]) -> dict[TaskKey, PlannedPlacement]:
+        newest = {decision.key: decision for decision in decisions}
+        more = self._surroundings or (lambda run, key, attempt: {})
+        return {
+            key: PlannedPlacement(
+                task.current.node,
+                task.current.option or DEFAULT_OPTION,
+                task.current.alternatives,
+                why=why_handed_over(task, newest.get(key)),
+                environment=more(run, None if key.iteration else key, 1),
+            )
+            for key, task in run.tasks.items()
+        }
 
     async def _submit_failed(self, command: SubmitRun, error: PlatformError) -> None:
         if error.is_retryable:

@@ -28,6 +28,7 @@ from server.domain.placement import WaitingTask
 from server.domain.request import waiting_task
 from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
 from server.domain.states import Binding, RunState, TaskState
+from server.domain.trace import header_of
 from server.platforms.interface import ForeignFile, PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
 
@@ -162,7 +163,12 @@ class PipelineManager:
             new_id,
             graph,
             parameters=given,
-            options=replace(old.options, deadline_at=None, is_holdout=self._holdout.is_left_out(new_id)),
+            options=replace(
+                old.options,
+                deadline_at=None,
+                is_holdout=self._holdout.is_left_out(new_id),
+                trace_parent=header_of(caller or {}),
+            ),
             retry_of=old.id,
             reuse={key: outputs for key, outputs in kept.items() if self._still_there(outputs)},
         )
@@ -254,6 +260,7 @@ class PipelineManager:
             binding=self._platform.binding,
             is_caching=is_caching,
             labels=dict(submission.labels),
+            trace_parent=header_of(submission.caller),
         )
 
     def _keep_sources(self, sources: Mapping[str, bytes]) -> None:

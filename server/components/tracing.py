@@ -2,6 +2,7 @@
 
 Ids follow from the run's id (its random part makes them unique), so that a task can be given its `TRACEPARENT` before
 its span is told, and a server that was restarted goes on with the same trace. Spans are told when they are over.
+A run that was submitted with a `traceparent` header belongs to that trace.
 The header is that of W3C Trace Context, level 1.
 """
 
@@ -18,6 +19,7 @@ from server.domain.lifecycle import Change
 from server.domain.placement import PlacementRequest
 from server.domain.run import Attempt, Run, TaskKey
 from server.domain.states import RunState, TaskState
+from server.domain.trace import read_trace_parent, trace_header
 
 MOST_DECISIONS = 20_000
 ENDS = ("task-succeeded", "task-failed", "task-cancelled", "task-lost")
@@ -37,9 +39,10 @@ class Span:
     error: str | None = None
 
 
-def trace_id(run_id: str) -> bytes:
-    """The trace of a run."""
-    return hashlib.sha256(f"mlopx run {run_id}".encode()).digest()[:16]
+def trace_id(run: Run) -> bytes:
+    """The trace of a run: that of whoever submitted it, else its own."""
+    parent = read_trace_parent(run.options.trace_parent)
+    return parent.trace_id if parent else hashlib.sha256(f"mlopx run {run.id}".encode()).digest()[:16]
 
 
 def span_id(run_id: str, *parts: object) -> bytes:
@@ -47,10 +50,15 @@ def span_id(run_id: str, *parts: object) -> bytes:
     return hashlib.sha256("\0".join(("mlopx span", run_id, *map(str, parts))).encode()).digest()[:8]
 
 
-def environment(run_id: str, key: TaskKey, attempt: int) -> dict[str, str]:
-    """What an attempt is told, so that its own spans join the trace of its run."""
-    parent = span_id(run_id, key, attempt, "run")
-    return {"TRACEPARENT": f"00-{trace_id(run_id).hex()}-{parent.hex()}-01"}
+def environment(run: Run, key: TaskKey | None, attempt: int = 1) -> dict[str, str]:
+    """What an attempt is told, so that its own spans join the trace of its run; without a task, below the whole run."""
+    parent = span_id(run.id) if key is None else span_id(run.id, key, attempt, "run")
+    return {"TRACEPARENT": trace_header(trace_id(run), parent, is_sampled=_is_sampled(run))}
+
+
+def passed_on(run: Run, key: TaskKey | None, attempt: int = 1) -> dict[str, str]:
+    """The same where no spans of ours are told: the header of whoever submitted the run, if there was one."""
+    return {"TRACEPARENT": run.options.trace_parent} if run.options.trace_parent else {}
 
 
 class Tracing:
@@ -71,6 +79,8 @@ class Tracing:
     def notice(self, change: Change) -> None:
         """Tell the spans that are over with this change."""
         run = change.run
+        if not _is_sampled(run):
+            return
         for event in change.events:
             key, number = getattr(event, "key", None), getattr(event, "attempt", None)
             task = run.tasks.get(key) if isinstance(key, TaskKey) and event.kind in ENDS else None
@@ -82,6 +92,7 @@ class Tracing:
 
     def _run(self, run: Run) -> None:
         ended_at = run.finished_at or run.submitted_at
+        caller = read_trace_parent(run.options.trace_parent)
         self._span(
             run,
             (),
@@ -90,6 +101,7 @@ class Tracing:
             (run.submitted_at, ended_at),
             {"mlopx.run.state": run.state.value, "mlopx.project": run.options.project},
             error=f"run {run.state.value}" if run.state is RunState.FAILED else None,
+            outside=caller.span_id if caller else None,
         )
 
     def _attempt(self, run: Run, key: TaskKey, attempt: Attempt) -> None:
@@ -140,12 +152,14 @@ class Tracing:
         times: tuple[datetime, datetime],
         attributes: Mapping[str, str | int | float],
         error: str | None = None,
+        outside: bytes | None = None,
     ) -> None:
+        """`outside` is a span of somebody else that this one belongs under."""
         self._tell(
             Span(
-                trace_id=trace_id(run.id),
+                trace_id=trace_id(run),
                 span_id=span_id(run.id, *identity),
-                parent_id=None if parent is None else span_id(run.id, *parent),
+                parent_id=outside if parent is None else span_id(run.id, *parent),
                 name=name,
                 started_at=times[0],
                 ended_at=times[1],
@@ -155,4 +169,10 @@ class Tracing:
         )
 
 
-__all__ = ["Span", "Tracing", "environment", "span_id", "trace_id"]
+def _is_sampled(run: Run) -> bool:
+    """Whether whoever submitted the run wants its trace told; where nobody said, it is."""
+    parent = read_trace_parent(run.options.trace_parent)
+    return parent is None or parent.is_sampled
+
+
+__all__ = ["Span", "Tracing", "environment", "passed_on", "span_id", "trace_id"]

@@ -160,7 +160,8 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the submitter asked for besides the parameters. `is_holdout` was drawn: the platform decides alone."""
+    """What the submitter asked for besides the parameters. `is_holdout` was drawn: the platform decides alone;
+    `trace_parent` is the `traceparent` header of the submission, empty where it had none."""
 
     priority: int = 0
     project: str = "default"
@@ -169,6 +170,7 @@ class RunOptions:
     is_caching: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     is_holdout: bool = False
+    trace_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

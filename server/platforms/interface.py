@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mlopx.spec import PipelineSpec
@@ -33,11 +33,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPlacement:
-    """Where one task of a run shall go, for `submit`; `alternatives` are the next best nodes by rank."""
+    """Where one task of a run shall go, for `submit`; `alternatives` are the next best nodes by rank.
+
+    `why` says in a sentence why there; `environment` are variables that the task gets besides its own.
+    """
 
     node: str | None
     option: str
     alternatives: tuple[str, ...] = ()
+    why: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

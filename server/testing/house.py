@@ -103,7 +103,7 @@ async def open_house(
         debounce_seconds=0.001,
         max_hold_seconds=max_hold_seconds,
     )
-    dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock)
+    dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock, decisions=store.decisions)
     tracker = Tracker(journal=journal, platform=platform, clock=clock)
     for listener in (dispatcher.notice, scheduler.notice):
         journal.listen(listener)

@@ -8,7 +8,7 @@ from server.components.explaining.scene import estimate_of
 from server.components.explaining.texts import names, span, spans
 from server.components.explaining.values import Hindsight
 from server.domain.placement import Candidate, Decision, Estimates, WaitingTask
-from server.domain.run import Attempt
+from server.domain.run import Attempt, TaskRun
 
 CLOSE_SECONDS = 0.05
 USER = "user"
@@ -61,6 +61,15 @@ def why_there(decision: Decision) -> str:
         f"chosen by {decision.strategy} ({decision.reason}); by run time and room alone, {other} would have been "
         f"{span(-margin.seconds)} sooner"
     )
+
+
+def why_handed_over(task: TaskRun, decision: Decision | None) -> str:
+    """A sentence on where a task goes that is handed over with its whole run, and why there; empty if nothing says."""
+    if task.current.node is None:
+        return f"{task.key} is {task.hold}." if task.hold.startswith("left to") else ""
+    if decision is None or decision.node != task.current.node:
+        return f"{task.key} goes to {task.current.node}."
+    return f"{task.key} goes to {task.current.node}, {why_there(decision)}."
 
 
 def predicted(decision: Decision) -> str:
@@ -124,4 +133,14 @@ def _rejected(decision: Decision) -> str:
     return "; ".join(said)
 
 
-__all__ = ["USER", "Margin", "chosen_of", "hindsight", "how_it_went", "margin_of", "predicted", "why_there"]
+__all__ = [
+    "USER",
+    "Margin",
+    "chosen_of",
+    "hindsight",
+    "how_it_went",
+    "margin_of",
+    "predicted",
+    "why_handed_over",
+    "why_there",
+]

@@ -28,6 +28,7 @@ def what_it_waits_for(
         node = attempt.actual_node or attempt.node or "its node"
         since = attempt.queued_at or attempt.placed_at
         text = f"waits for the platform to start it on {node}" + (f", since {clock(since)}" if since else "")
+        text += f": {task.hold}" if task.hold and task.state is TaskState.QUEUED else ""
         return Waiting("platform", text, nodes=(node,))
     if task.state is TaskState.PENDING or (task.state is TaskState.READY and view.waits_for):
         return _on_others(run, view, scene)

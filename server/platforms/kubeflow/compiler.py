@@ -21,7 +21,7 @@ from server.platforms.kubeflow.iterating import Iterations, counts_of, iteration
 from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import AFFINITY_SINCE
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
-from server.platforms.kubeflow.submitting import RUN_LABEL, TASK_ANNOTATION, Compiled
+from server.platforms.kubeflow.submitting import LONGEST_WHY, RUN_LABEL, TASK_ANNOTATION, WHY_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class PlacingCompiler:
             theirs = translated.paths.get(path)
             if theirs in placeable:
                 nodes = loops.together.get(theirs) or self._nodes(placements.get(TaskKey(path)))
-                wanted[theirs] = self._placement(run, path, nodes)
+                wanted[theirs] = self._placement(run, path, nodes, _said(path, placements))
         placed = place_pipeline(translated.pipeline, wanted, loops=loops.apart, mode=self._mode, server_version=version)
         return Compiled(placed.pipeline, placed.platform, translated.paths)
 
@@ -149,12 +149,14 @@ class PlacingCompiler:
         nodes = [self._node_of(name) for name in names]
         return tuple(node for node in nodes if node is not None) if nodes and nodes[0] is not None else ()
 
-    def _placement(self, run: Run, path: str, nodes: tuple[Node, ...]) -> TaskPlacement:
+    def _placement(self, run: Run, path: str, nodes: tuple[Node, ...], said: PlannedPlacement | None) -> TaskPlacement:
+        why = {WHY_ANNOTATION: said.why[:LONGEST_WHY]} if said is not None and said.why else {}
         return TaskPlacement(
             nodes=nodes,
             mode=PlacementMode.REQUIRE if run.graph.task(path).node else None,
             labels={RUN_LABEL: run.id},
-            annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path},
+            environment=said.environment if said is not None else {},
+            annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path, **why},
         )
 
     def _translate_chosen(self, spec: PipelineSpec, choices: Mapping[str, str]) -> Translated:
@@ -162,6 +164,15 @@ class PlacingCompiler:
 
     def _translated(self, spec: PipelineSpec) -> Translated:
         return self._translate(_Same(spec))
+
+
+def _said(path: str, placements: Mapping[TaskKey, PlannedPlacement]) -> PlannedPlacement | None:
+    """What goes along with a task; iterations of a loop share a pod's description, so they get no sentence of one."""
+    alone = placements.get(TaskKey(path))
+    if alone is not None:
+        return alone
+    first = next((one for key, one in placements.items() if key.path == path), None)
+    return replace(first, why="") if first is not None else None
 
 
 def _options(spec: PipelineSpec, placements: Mapping[TaskKey, PlannedPlacement]) -> dict[str, str]:

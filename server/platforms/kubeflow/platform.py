@@ -326,7 +326,7 @@ class KubeflowPlatform(PlatformInterface):
     def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str, pod: tuple[str, str] | None) -> None:
         may_write = self._options.is_annotating and self.modes[follower.namespace].mode == PLACE
         if pod is not None and self._kube is not None and may_write:
-            patch = annotation(reason)
+            patch = annotation(key, reason)
             self._chore(self._kube.patch(PODS, patch, name=pod[1], namespace=pod[0]))
 
     def _chore(self, work: Coroutine[Any, Any, Any]) -> None:

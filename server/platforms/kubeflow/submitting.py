@@ -26,6 +26,9 @@ MARK = " mlopx/"
 
 RUN_LABEL = "mlopx.dev/run"
 TASK_ANNOTATION = "mlopx.dev/task"
+WHY_ANNOTATION = "mlopx.dev/why"
+LONGEST_WHY = 1000
+MOST_SAID = 3
 SETTLE_SECONDS = 30.0
 """How long a create call without an answer may still be carried out."""
 
@@ -62,6 +65,17 @@ class CompilerPort(Protocol):
 def display_name(run: Run) -> str:
     """What the run is called in Kubeflow."""
     return f"{run.name}{MARK}{run.id}"
+
+
+def description(run: Run, placements: Mapping[TaskKey, PlannedPlacement]) -> str:
+    """What is said of the run in Kubeflow: whose it is, and where its first tasks go and why."""
+    said = [one.why for one in placements.values() if one.why]
+    text = f"Placed by MLOpX, which knows it as run {run.id}."
+    for sentence in said[:MOST_SAID]:
+        text += f" {sentence}"
+    if len(said) > MOST_SAID:
+        text += f" {len(said) - MOST_SAID} more: `mlopx explain {run.id}`."
+    return text if len(text) <= LONGEST_WHY else f"{text[: LONGEST_WHY - 1]}…"
 
 
 def our_id(name: str) -> str | None:
@@ -115,7 +129,7 @@ class Submitter:
                 is_retryable=True,
             )
         try:
-            created = await self._create(run, compiled, headers)
+            created = await self._create(run, compiled, description(run, placements), headers)
         except UnsureError:
             self.may_be_there(run.id)
             raise
@@ -132,13 +146,13 @@ class Submitter:
                 await self._client.terminate(extra.id, headers)
         return found[-1] if found else None
 
-    async def _create(self, run: Run, compiled: Compiled, headers: Headers | None) -> KfpRun:
+    async def _create(self, run: Run, compiled: Compiled, text: str, headers: Headers | None) -> KfpRun:
         spec: Mapping[str, Any] = compiled.pipeline
         if compiled.platform:
             spec = {"pipeline_spec": compiled.pipeline, "platform_spec": compiled.platform}
         body: dict[str, Any] = {
             "display_name": display_name(run),
-            "description": f"Placed by MLOpX, which knows it as run {run.id}.",
+            "description": text,
             "pipeline_spec": spec,
             "runtime_config": {"parameters": {name: one for name, one in run.parameters.items() if one is not None}},
         }

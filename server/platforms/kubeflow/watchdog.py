@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from server.domain.run import TaskKey
 from server.kube.reading import PodSeen
 from server.platforms.kubeflow.sight import MAIN, TaskSight
+from server.platforms.kubeflow.submitting import LONGEST_WHY, WHY_ANNOTATION
 
 PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 SETUP_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -70,9 +72,10 @@ def _unscheduled(message: str) -> str | None:
     return f"unschedulable: {message}"
 
 
-def annotation(reason: str) -> Mapping[str, object]:
-    """The patch that writes the reason on the pod."""
-    return {"metadata": {"annotations": {"mlopx.dev/waiting": reason[:1000]}}}
+def annotation(key: TaskKey, reason: str) -> Mapping[str, object]:
+    """The patch that writes the reason on the pod; it explains no more why the task goes there, but why it waits."""
+    why = f"{key} waits for Kubeflow to start it: {reason}"[:LONGEST_WHY]
+    return {"metadata": {"annotations": {"mlopx.dev/waiting": reason[:LONGEST_WHY], WHY_ANNOTATION: why}}}
 
 
 __all__ = ["DRIVER_STARTED", "DRIVER_WAITS", "annotation", "why_driver_waits", "why_waiting"]

@@ -160,6 +160,39 @@ async def test_a_run_is_one_trace_from_queue_to_run_and_its_task_knows_it(serve:
     assert errors["run bad"] == "run failed"
 
 
+async def test_a_run_belongs_to_the_trace_of_whoever_submitted_it(serve: Any, make_spec: MakeSpec) -> None:
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    spec = make_spec(source=TELLING, task={"cache": False})
+
+    async def told(server: Any, header: str) -> tuple[str, str]:
+        answer = await server.http.post("/api/v1/runs", json={"spec": spec}, headers={"traceparent": header})
+        run = await server.ended(answer.json()["run"]["id"])
+        return run["id"], run["tasks"][0]["outputs"]["output"]["value"]
+
+    with collector() as (address, spans):
+        async with serve("traced", otel_exporter_otlp_endpoint=address) as traced:
+            sampled, header = await told(traced, f"00-{trace}-{parent}-01")
+            silent, quiet = await told(traced, f"00-{trace}-{parent}-00")
+            own, other = await told(traced, f"00-{'0' * 32}-{parent}-01")
+    mine = [span for span in spans if attributes(span)["mlopx.run.id"] == sampled]
+    assert {span.trace_id.hex() for span in mine} == {trace}
+    assert next(span for span in mine if span.name == "run hello").parent_span_id.hex() == parent
+    assert header == f"00-{trace}-{next(span for span in mine if span.name == 'run').span_id.hex()}-01"
+    assert quiet.startswith(f"00-{trace}-")
+    assert quiet.endswith("-00")
+    assert not [span for span in spans if attributes(span)["mlopx.run.id"] == silent], "it was not to be traced"
+    assert [span for span in spans if attributes(span)["mlopx.run.id"] == own], "a bad header is as good as none"
+    assert trace not in other
+
+
+async def test_without_a_collector_the_header_of_the_submission_is_passed_on(api: Any, make_spec: MakeSpec) -> None:
+    header = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    spec = make_spec(source=TELLING, task={"cache": False})
+    answer = await api.http.post("/api/v1/runs", json={"spec": spec}, headers={"traceparent": header})
+    run = await api.ended(answer.json()["run"]["id"])
+    assert run["tasks"][0]["outputs"]["output"]["value"] == header
+
+
 def attributes(span: Any) -> dict[str, Any]:
     """The attributes of a span that was sent."""
     return {one.key: one.value.string_value or one.value.int_value for one in span.attributes}

@@ -61,6 +61,12 @@ async def test_a_run_walks_to_its_end_with_nodes_times_and_outputs(make: Any) ->
     pods = [pod for pod in ground.double.kube.objects.all("pods") if "mlopx.dev/run" in pod["metadata"]["labels"]]
     assert {pod["metadata"]["annotations"]["mlopx.dev/task"] for pod in pods} == {"top", "left", "right", "bottom"}
     assert {pod["metadata"]["labels"]["mlopx.dev/run"] for pod in pods} == {run.id}
+    why = {one["mlopx.dev/task"]: one["mlopx.dev/why"] for pod in pods for one in [pod["metadata"]["annotations"]]}
+    for key, task in run.tasks.items():
+        assert why[key.path].startswith(f"{key} goes to {task.current.node}, ")
+    assert record.description.startswith(f"Placed by MLOpX, which knows it as run {run.id}. ")
+    assert record.description.endswith(f"1 more: `mlopx explain {run.id}`.")
+    assert sum(sentence in record.description for sentence in why.values()) == 3
 
 
 async def test_a_failure_is_told_with_its_reason_and_what_waits_is_skipped(make: Any) -> None:
