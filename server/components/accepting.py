@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from server.components.cycle import CycleSettings, question
 from server.components.decision_records import Recorder
@@ -23,6 +22,7 @@ from server.components.node_manager import NodeManager
 from server.components.scheduler import Scheduler
 from server.domain.errors import ConflictError, IllegalTransitionError, InvalidRequestError, NotFoundError
 from server.domain.events import TaskPlaced
+from server.domain.instants import after
 from server.domain.placement import Decision, Placement, PlacementRequest, WaitingRun, WaitingTask
 from server.domain.request import Defaults, waiting_task
 from server.domain.run import Run, TaskKey, TaskRun
@@ -113,7 +113,7 @@ class Accepting:
 
     async def _bind(self, run: Run, view: WaitingTask, request: PlacementRequest, chosen: NodeVerdict) -> Accepted:
         option = chosen.option or view.options[0].name
-        finish = None if chosen.seconds_p50 is None else request.now + timedelta(seconds=chosen.seconds_p50)
+        finish = None if chosen.seconds_p50 is None else after(request.now, chosen.seconds_p50)
         placement = Placement(
             run.id, view.key, chosen.node, option, request.now, finish, reason="accepted by a user who did not wait"
         )

@@ -80,7 +80,7 @@ class _Reader:
             release=np.array([task.release_seconds for task in self.task_entries], float),
             inputs=self._inputs(),
             opens=np.array([node.opens_seconds for node in self.node_entries], float),
-            held=self._held(columns),
+            held=self._held(columns, capacity),
             runs=self._runs(count),
             price=None if None in prices else np.array(prices, float) / SECONDS_PER_HOUR,
             task_names=self.tasks.names,
@@ -179,11 +179,12 @@ class _Reader:
             return network_of(given, len(self.node_entries), "seconds_per_byte")
         return Network() if given is None else network_of(given, len(self.node_entries), "network.seconds_per_byte")
 
-    def _held(self, columns: Columns) -> Held:
+    def _held(self, columns: Columns, capacity: Floats) -> Held:
         held = self.document.held
         node = [self.nodes.of(one.node, f"held[{number}].node") for number, one in enumerate(held)]
         until = [NEVER if one.until_seconds is None else one.until_seconds for one in held]
-        return Held(np.array(node, np.int32), columns.demand([one.requests for one in held]), np.array(until, float))
+        demand = np.minimum(columns.demand([one.requests for one in held]), capacity[node])  # no more than there is
+        return Held(np.array(node, np.int32), demand, np.array(until, float))
 
     def _runs(self, count: int) -> Runs:
         runs = self.document.runs or [RunEntry()]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 import numpy as np
 
+from server.domain.instants import after
 from server.domain.placement import Hold, Placement, PlacementPlan
 from server.planning.needs import no_node_reason
 from server.planning.schedule import UNPLACED, Schedule
@@ -45,8 +45,8 @@ def plan_of(
                 key=waiting.key,
                 node=names[nodes[task]],
                 option=statement.options[mode_numbers[task]].name,
-                planned_start_at=request.now + timedelta(seconds=starts[task]),
-                planned_finish_at=request.now + timedelta(seconds=finishes[task]),
+                planned_start_at=after(request.now, starts[task]),
+                planned_finish_at=after(request.now, finishes[task]),
                 score=round(finishes[task], 3),
                 reason=say(task),
                 gain_seconds=gains.get(task),

@@ -11,11 +11,12 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 
 from mlopx.spec import Requirement
+from server.domain.instants import after
 from server.domain.node import HOSTNAME_LABEL, Node, Occupancy, Snapshot
 from server.domain.packing import PackedTable
 from server.domain.placement import BoundTask, Estimates, PlacementRequest, TaskOption, WaitingRun, WaitingTask
@@ -83,7 +84,7 @@ class Asking:
 
     def request(self, progress: Progress, wishes: Wishes) -> PlacementRequest:
         """What a strategy is asked at the progress's second."""
-        runs, now = self.problem.runs, START + timedelta(seconds=progress.seconds)
+        runs, now = self.problem.runs, after(START, progress.seconds)
         by_submission = np.argsort(runs.submitted, kind="stable").tolist()
         found = (self._run(run, progress) for run in by_submission)
         progress.cycle += 1
@@ -216,12 +217,12 @@ class Asking:
         return WaitingRun(
             run_id=name,
             name=name,
-            submitted_at=START + timedelta(seconds=float(runs.submitted[run])),
+            submitted_at=after(START, float(runs.submitted[run])),
             tasks=tuple(self._task(task, name, progress) for task in members if plan.node[task] == UNPLACED),
             bound=tuple(self._bound(task, name, plan) for task in started if task not in set(done)),
             priority=int(runs.priority[run]),
             project=str(runs.project[run]),
-            deadline_at=START + timedelta(seconds=deadline) if math.isfinite(deadline) else None,
+            deadline_at=after(START, deadline) if math.isfinite(deadline) else None,
             finished_on=finished_on,
             done_seconds=float(runs.done_seconds[run]) + float((plan.finish[done] - plan.start[done]).sum()),
         )
@@ -244,7 +245,7 @@ class Asking:
                 **{key: size for key, (_, size) in self._inputs[task].items()},
             },
             requirements=self._requirements[task],
-            ready_at=START + timedelta(seconds=since) if is_ready else None,
+            ready_at=after(START, since) if is_ready else None,
         )
 
     def _bound(self, task: int, run: str, plan: Schedule) -> BoundTask:
@@ -255,8 +256,8 @@ class Asking:
             node=self.problem.node_names[plan.node[task]],
             option=self.question.options[task][plan.mode[task]],
             requests=self._amounts.of_mode(mode, None),
-            started_at=START + timedelta(seconds=float(plan.start[task])),
-            expected_end_at=START + timedelta(seconds=float(plan.finish[task])),
+            started_at=after(START, float(plan.start[task])),
+            expected_end_at=after(START, float(plan.finish[task])),
         )
 
     def _held(self, progress: Progress) -> Sequence[Occupancy]:
@@ -266,7 +267,7 @@ class Asking:
             Occupancy(
                 names[held.node[k]],
                 self._amounts.of_held(k),
-                expected_end_at=START + timedelta(seconds=float(held.until[k])) if held.until[k] < NEVER else None,
+                expected_end_at=after(START, float(held.until[k])) if held.until[k] < NEVER else None,
             )
             for k in range(len(held.node))
             if held.until[k] > progress.seconds

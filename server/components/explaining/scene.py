@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from server.components.explaining.values import Band
 from server.components.forecasting.whole_run import paths_to_come
+from server.domain.instants import after
 from server.domain.node import Node, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimate, Estimates, Placement, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, waiting_run, waiting_task
@@ -175,7 +176,7 @@ def _bands(found: Mapping[TaskRef, Percentiles], now: datetime) -> dict[TaskRef,
 
 def band_at(found: Percentiles, now: datetime) -> Band:
     """The instants of a band of seconds from now."""
-    low, middle, high = (now + timedelta(seconds=one) for one in (found.p10, found.p50, found.p90))
+    low, middle, high = (after(now, one) for one in (found.p10, found.p50, found.p90))
     return Band(low, middle, high)
 
 

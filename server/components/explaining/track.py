@@ -15,10 +15,11 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from server.components.explaining.values import Band
+from server.domain.instants import after
 from server.domain.run import TaskKey
 
 Kind = Literal["run-ends", "task-starts", "task-ends", "running-ends"]
@@ -152,7 +153,7 @@ class ForecastTrack:
         if factors is None:
             return band
         low, middle, high = (max((seconds + SOFT_SECONDS) * factor - SOFT_SECONDS, 0.0) for factor in factors)
-        return Band(*(now + timedelta(seconds=one) for one in (low, middle, high)))
+        return Band(*(after(now, one) for one in (low, middle, high)))
 
     def came(self, kind: Kind, subject: Subject, at: datetime) -> None:
         """What was foretold came by itself: its forecasts are judged."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from server.components.decision_records import clipped
 from server.components.decision_unit import DecisionUnit, Outcome
+from server.domain.instants import after
 from server.domain.node import Occupancy
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest, WaitingRun, WaitingTask
 
@@ -79,7 +80,7 @@ def _after(request: PlacementRequest, whole: PlacementRequest, outcome: Outcome)
 def _occupancy(placement: Placement, task: WaitingTask, request: PlacementRequest) -> Occupancy:
     option = next((one for one in task.options if one.name == placement.option), task.options[0])
     seconds = request.estimates.seconds(task.ref, placement.node, option.name)
-    until = placement.planned_finish_at or request.now + timedelta(seconds=seconds)
+    until = placement.planned_finish_at or after(request.now, seconds)
     return Occupancy(placement.node, option.requests, placement.run_id, str(placement.key), until)
 
 

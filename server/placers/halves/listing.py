@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Mapping
-from datetime import timedelta
 
+from server.domain.instants import after
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingRun, WaitingTask
 from server.domain.run import TaskKey
 from server.placers.halves.assignment import Assignment
@@ -44,8 +44,8 @@ def plan_in_turn(request: PlacementRequest, ordering: Ordering, assignment: Assi
                 key=task.key,
                 node=cluster.nodes[offer.node].name,
                 option=offer.option.name,
-                planned_start_at=request.now + timedelta(seconds=offer.start),
-                planned_finish_at=request.now + timedelta(seconds=offer.finish),
+                planned_start_at=after(request.now, offer.start),
+                planned_finish_at=after(request.now, offer.finish),
                 score=choice.score,
                 reason=choice.reason,
             )

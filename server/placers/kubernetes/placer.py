@@ -7,11 +7,12 @@ held. The nodes' images and the pods' neighbours are not known here; they score 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
 import numpy as np
 
+from server.domain.instants import after
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest, TaskOption, WaitingTask
 from server.placers.halves.ordering import drawn_for
 from server.placers.interface import PlacerInterface
@@ -114,7 +115,7 @@ class _Queue:
 
     def _finish(self, task: WaitingTask, option: TaskOption, node: str, now: datetime) -> datetime | None:
         try:
-            return now + timedelta(seconds=self.request.estimates.seconds(task.ref, node, option.name))
+            return after(now, self.request.estimates.seconds(task.ref, node, option.name))
         except KeyError:
             return None
 

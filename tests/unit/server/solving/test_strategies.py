@@ -84,6 +84,27 @@ def test_every_strategy_makes_a_sound_schedule_on_every_network(tmp_path: Path, 
     assert found.bound <= found.value
 
 
+@pytest.mark.parametrize("placer", FREE)
+def test_figures_far_beyond_any_calendar_are_just_figures(tmp_path: Path, placer: str) -> None:
+    ages = {"name": "long", "run_seconds": [6e200], "run": 1}
+    runs = [{"submitted_seconds": -1e250, "deadline_seconds": 1e240}, {"submitted_seconds": -3}]
+    found = answer(question(tmp_path, {**ONE_NODE, "tasks": [ONE_NODE["tasks"][0], ages], "runs": runs}), placer)
+    assert found.flaws == []
+
+
+@pytest.mark.parametrize("placer", FREE)
+def test_a_node_that_holds_more_than_it_has_is_full_until_then(tmp_path: Path, placer: str) -> None:
+    document = {
+        "nodes": [{"name": "n", "cpus": 8}, {"name": "m", "cpus": 1}],
+        "tasks": [{"name": "t", "run_seconds": {"n": 3}, "requests": {"cpus": 8}}],
+        "held": [{"node": "n", "requests": {"cpus": 2.0**63}, "until_seconds": 5}],
+        "network": {"kind": "cards", "seconds_per_byte": [1, 1], "sharing": "max_min"},
+    }
+    found = answer(question(tmp_path, document), placer)
+    assert found.flaws == []
+    assert found.schedule.start.tolist() == [5.0]
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("network", ["none", "shared", "pairs"])
 def test_a_search_is_no_worse_than_any_strategy_under_any_objective(
