@@ -110,6 +110,42 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
     assert {node["name"] for node in shown["nodes"]} == {"one", "two"}
 
 
+async def test_one_server_places_the_runs_of_several_namespaces(
+    make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
+) -> None:
+    double = KubeflowDouble(tmp_path / "double", [VirtualNode("one")], now=now)
+    double.is_multi_user = True
+    double.rights = {"mlopx": {"red", "blue"}, "ada": {"red"}, "eve": {"blue"}}
+    for name, mode in (("red", "place"), ("blue", "observe")):
+        labels = {"mlopx.dev/mode": mode}
+        double.kube.objects.put("namespaces", {"metadata": {"name": name, "labels": labels}})
+    async with double.serve() as (url, kube_url):
+        settings = {
+            "KFP_URL": url,
+            "KUBECONFIG": kubeconfig_for(kube_url),
+            "UPDATE_INTERVAL": "0.2",
+            "CLUSTER_FILE": "",
+        }
+        server = make_server(**settings, KFP_NAMESPACE="red,blue", KFP_USER="mlopx", PLACER_TIME_LIMIT="60")
+        try:
+            await asyncio.to_thread(server.start)
+            async with httpx.AsyncClient(base_url=server.url, headers={"kubeflow-userid": "ada"}) as client:
+                body = {"spec": written.build().model_dump(), "options": {"project": "red"}}
+                answer = await client.post("/api/v1/runs", json=body)
+                refused = await client.post("/api/v1/runs", json={**body, "options": {"project": "blue"}})
+            ended = await asyncio.to_thread(server.ended, answer.json()["run"]["id"])
+            ready = await asyncio.to_thread(server.client.get, "/readyz")
+        finally:
+            await asyncio.to_thread(server.stop)
+            server.client.close()
+            server.process = None
+    [record] = double.runs.values()
+    assert (ended["state"], record.namespace, record.user) == ("succeeded", "red", "ada")
+    assert ended["tasks"][0]["attempts"][-1]["actual_node"] == "one"
+    assert (refused.status_code, "namespace blue is only observed" in refused.text) == (409, True)
+    assert not {name for name in ready["checks"] if "kubeflow" in name}
+
+
 async def test_what_kubeflow_takes_from_its_cache_is_handed_over_and_known_before(
     make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
 ) -> None:

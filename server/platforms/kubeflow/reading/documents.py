@@ -116,6 +116,9 @@ def _require_recognised(name: str, document: object) -> None:
         raise refused(name, "is a job around a pipeline", "give what stands in its pipelineSpec")
     if document.get("kind") == "mlopx.PipelineSpec":
         raise refused(name, "is a spec of MLOpX, not a compiled pipeline", "compile it: mlopx-server compile")
+    if "apiVersion" in document and "kind" in document and "root" not in document:
+        kind = str(document["kind"])[:60]
+        raise refused(name, f"is a manifest of Kubernetes (kind {kind}), not a compiled pipeline", RECOMPILE)
     version = document.get("schemaVersion", document.get("schema_version"))
     if "root" not in document and version is None:
         keys = ", ".join(sorted(map(str, document))[:6])

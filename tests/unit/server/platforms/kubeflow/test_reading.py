@@ -39,6 +39,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a component of version 1": ("name: x\nimplementation: {container: {image: x}}\n", "is a component of Kubeflow"),
     "a job wrapper": (json.dumps({"pipelineSpec": yaml.safe_load(PIPELINE)}), "is a job around a pipeline"),
     "a manifest": ("kind: PipelineVersion\nspec: {}\n", "is a Kubernetes manifest"),
+    "another manifest": (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nrules: []\n",
+        "is a manifest of Kubernetes (kind Role)",
+    ),
     "our own spec": ('{"kind": "mlopx.PipelineSpec"}', "compile it: mlopx-server compile"),
     "schema 2.0.0": (changed(schemaVersion="2.0.0"), "is of schemaVersion 2.0.0"),
     "no schema": (without("schemaVersion"), "has no schemaVersion"),
