@@ -21,6 +21,7 @@ export function Decision({ route }: { route: Route }): JSX.Element {
           <header class="page-head">
             <div class="title"><h1>{key}</h1><State name={task.state} /><span class="grow" /><a class="button" href={link(["runs", id, "logs"], { task: key })}>Logs</a></div>
             <p class="sentence large" aria-live="polite">{task.sentence}</p>
+            {task.warnings.map((text) => <p key={text} class="reason">{text}.</p>)}
             <dl class="facts">
               <Fact name="node">{task.node ?? "–"}</Fact>
               {task.position !== null && <Fact name="position">{task.position}</Fact>}

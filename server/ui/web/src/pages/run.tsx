@@ -72,6 +72,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
       {problem && <Broken problem={problem} />}
       <p class="sentence" aria-live="polite">{why?.sentence ?? ""}</p>
       {why?.why_no_eta && <p class="quiet">{why.why_no_eta}.</p>}
+      {why?.warnings.map((text) => <p key={text} class="reason">{text}.</p>)}
       {run.problems.map((text) => <p key={text} class="reason bad">{text}</p>)}
       <dl class="facts">
         <Fact name="submitted">{clock(run.submitted_at)} <span class="quiet">({ago(run.submitted_at, now)})</span></Fact>
