@@ -24,7 +24,7 @@ from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.estimators.machines import Array, MachineSpeeds, MachineTable, machine_of
 from server.estimators.memory import PeakMemory, peak_memory
 from server.estimators.pooling import EMPTY_POOL, Pool, pooled
-from server.estimators.records import CENSORED, Described, Record
+from server.estimators.records import CENSORED, Described, Indexed, Record
 from server.estimators.regression import Fit, Terms, fit, predict
 from server.estimators.sources import Sources
 
@@ -33,6 +33,9 @@ ComponentKey = tuple[str, str]
 
 MOST_COMPONENTS, MOST_GROUPS_IN_ALL, MOST_NODES, MOST_ROWS = 5_000, 20_000, 4_096, 64
 MOST_HELD_OUT = 64
+STALE_PART = 8
+"""A run that is over is compared with a fit that lacks at most one run for so many groups of them."""
+
 POOLING_PART = 64
 """What is shared is worked out anew when more than one run in so many is new."""
 
@@ -48,6 +51,7 @@ class _Kept:
     pool: Pool
     widening: float
     fitted: Fit
+    indexed: Indexed
     predicted: dict[Hashable, dict[tuple[Kind, str | None], Estimate]] = field(default_factory=dict)
     rows: dict[Hashable, list[Estimate | None]] = field(default_factory=dict)
 
@@ -100,7 +104,9 @@ class HistoryEstimator(EstimatorInterface):
             return None
         machine = machine_of(seen.node_class or seen.node, seen.profile.accelerators)
         kind = (machine, self._speeds_of(seen))
-        kept, described = self._fitted(key, record), record.described(seen.profile)
+        kept, described = self._kept.get(key), record.described(seen.profile)
+        if kept is None or record.version - kept.version > len(record.groups) // STALE_PART:
+            kept = self._fitted(key, record)
         return self._predicted(kept, record, seen.profile, described, [kind], [seen.node], is_time_only=True)[0]
 
     def settle(self, *, most_fits: int = 10_000) -> None:
@@ -204,7 +210,7 @@ class HistoryEstimator(EstimatorInterface):
     ) -> list[Estimate]:
         """Predictions for machines, and for nodes of them where a name is given; of memory too, or `is_time_only`."""
         machines = [machine for machine, _ in kinds]
-        queries = record.indexed().queries(profile.component_digest, described, machines, names)
+        queries = kept.indexed.queries(profile.component_digest, described, machines, names)
         middle, down, up = predict(kept.fitted, queries, self._terms(kinds))
         sources = Sources(record, profile.component_digest)
         said = [sources.of(machine, name) for machine, name in zip(machines, names, strict=True)]
@@ -224,7 +230,7 @@ class HistoryEstimator(EstimatorInterface):
         indexed = record.indexed()
         terms = self._terms(indexed.kinds())
         fitted = fit(indexed.points, terms, self._pool.grid, self._pool.growth)
-        kept = self._kept[key] = _Kept(record.version, self._pool, self.widening, fitted)
+        kept = self._kept[key] = _Kept(record.version, self._pool, self.widening, fitted, indexed)
         return kept
 
     def _terms(self, kinds: Sequence[Kind]) -> Terms:
