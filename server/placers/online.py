@@ -3,8 +3,10 @@
 Steps: (1) runs in order of remaining work with aging; runs that have waited long enough stand first for good (the bound
 below); (2) that order and a few others are decoded into schedules of the whole queue: each run's tasks by rank, each
 where it ends first, waiting for a faster node where that pays, keeping room for tasks that are not ready yet, and
-filling gaps; (3) the best is improved by moving runs, by the predicted objective of all of them; (4) tasks that start
-now are bound, everything else is planned again at the next event.
+filling gaps; (3) the best is improved by moving runs, by the predicted objective of all of them, and by starting ready
+tasks now in room that a run before them keeps for later (only on accelerators with which no run begins, see
+`planning.announcing`: elsewhere such room also serves short runs that come unannounced); (4) tasks that start now are
+bound, everything else is planned again at the next event.
 
 Uncertainty: run times enter as the means of their bands, not the medians; what runs is expected to end given that it
 has not ended yet. Stability: nothing is drawn from the cycle's seed, so the same queue gives the same plan.
@@ -23,11 +25,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from server.domain.placement import PlacementRequest
 from server.placers.whole_queue import WholeQueuePlacer
+from server.planning.announcing import announced_modes
 from server.planning.objectives import run_costs
 from server.planning.problem import Floats, Ints, Problem
-from server.planning.queue import Queue
+from server.planning.queue import Order, Queue
 from server.planning.schedule import Schedule
 from server.planning.stating import Statement
 
@@ -65,8 +67,7 @@ class Online(WholeQueuePlacer):
     def schedule(self, statement: Statement, queue: Queue) -> Schedule:
         """Order, decode, improve."""
         expecting = Queue(expected(statement.problem), statement.finish_of_bound)
-        lines, order = best_order(expecting, statement.request)
-        return expecting.by_runs(lines, order)
+        return expecting.by_runs(best_order(expecting, statement))
 
 
 def expected(problem: Problem) -> Problem:
@@ -77,9 +78,9 @@ def expected(problem: Problem) -> Problem:
     return replace(problem, seconds=(problem.seconds * factor).astype(np.float32))
 
 
-def best_order(queue: Queue, request: PlacementRequest) -> tuple[object, Ints]:
-    """The runs as the search takes them, and the order that it ends with."""
-    problem, outline = queue.problem, queue.outline
+def best_order(queue: Queue, statement: Statement) -> Order:
+    """The order that the search ends with, and who pushes in."""
+    problem, outline, request = queue.problem, queue.outline, statement.request
     runs = problem.runs
     waited = -runs.submitted
     rest = np.maximum(queue.bound, 0.0)
@@ -87,13 +88,15 @@ def best_order(queue: Queue, request: PlacementRequest) -> tuple[object, Ints]:
     key = outline.work + rest - AGING * waited
     order = _ordered(problem, due, key)
     alone = outline.path + rest + DONE_SHARE * runs.done_seconds
-    lines = queue.lines(run_costs(problem, request.objective, alone), due)
     head = _searched(problem, order)
-    rounds = _rounds(problem, head, request.time_limit_seconds)
-    if rounds:
-        found, _ = queue.improved(lines, head, rounds, 1)
-        order = np.concatenate([found, order[len(head) :]])
-    return lines, order
+    may_push = announced_modes(statement)
+    rounds = _rounds(problem, head, may_push, request.time_limit_seconds)
+    if not rounds:
+        none = np.zeros(0, np.int32)
+        return Order(order, none, none)
+    lines = queue.lines(run_costs(problem, request.objective, alone), due)
+    found, _ = queue.improved(lines, head, rounds, may_push)
+    return replace(found, runs=np.concatenate([found.runs, order[len(head) :]]))
 
 
 def _ordered(problem: Problem, due: Ints, key: Floats) -> Ints:
@@ -109,11 +112,15 @@ def _searched(problem: Problem, order: Ints) -> Ints:
     return order[: max(int(np.searchsorted(np.cumsum(tasks), MOST_TASKS_SEARCHED, side="right")), 1)]
 
 
-def _rounds(problem: Problem, runs: Ints, limit_seconds: float) -> int:
-    """How many orders can be tried: by work counted, never by time."""
+def _rounds(problem: Problem, runs: Ints, may_push: Ints, limit_seconds: float) -> int:
+    """How many orders can be tried: by work counted, never by time. Ready tasks that may push in are placed twice."""
     if len(runs) < 2:
         return 0
-    tasks = int(np.isin(problem.runs.of_task, runs).sum())
+    is_searched = np.isin(problem.runs.of_task, runs)
+    tasks = int(is_searched.sum())
+    if may_push.any():
+        is_twice = np.logical_or.reduceat(may_push > 0, problem.first_mode[:-1]) & (np.diff(problem.edges.first) == 0)
+        tasks += int((is_searched & is_twice & (problem.release <= 0)).sum())
     depth = tasks // max(problem.node_count, 1)
     work = tasks * (problem.node_count * (1 + depth // 4) + 20)
     share = min(limit_seconds / FULL_LIMIT_SECONDS, 1.0)

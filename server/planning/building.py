@@ -153,6 +153,20 @@ class Builder:
             self._listing.decode_linked(self.ground, self.lanes, plan, order)
         return self.schedule(plan)
 
+    def by_list_pushing(self, order: Ints, pushes: Ints, may_push: Ints) -> Schedule:
+        """As `by_list`, but what would start now if only ready tasks were placed does start now, of tasks that `pushes`
+        [n] names, in modes that `may_push` [q] names. Where nodes run one task at a time, nothing tells its modes apart
+        until the end: all of them must be named."""
+        plan, first_mode = self._begun(), self.problem.first_mode
+        is_ready = (np.diff(self.ground.first) == 0) & (self.ground.release <= 0)
+        named = np.logical_or if self.ground.is_shared else np.logical_and
+        can = named.reduceat(may_push > 0, first_mode[:-1])
+        ready = order[(is_ready & can)[order]]
+        self._decoding.keep_starting(self.ground, self.lanes, plan, ready, pushes, may_push)
+        self._decoding.begin(self.ground, self.lanes, *self.held)
+        self._decoding.decode_rest(self.ground, self.lanes, plan, order)
+        return self.schedule(plan)
+
     def by_outlook(self, order: Ints, outlook: Floats) -> Schedule:
         """Decode an order; a task goes where its finish plus its outlook [n, m] is least."""
         plan = self._begun()

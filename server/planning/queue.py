@@ -24,16 +24,26 @@ class Outline:
     task_path: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """Runs in the order in which they get their nodes; `pushes` [k] names those whose ready tasks may start now, in the
+    modes `may_push` [q], in room that others keep for later."""
+
+    runs: Ints
+    pushes: Ints
+    may_push: Ints
+
+
 class Queue:
     """Schedules of one problem whose tasks belong to many runs. `bound` [k]: seconds until what runs of run k ends."""
 
     def __init__(self, problem: Problem, bound: Floats | None = None) -> None:
         from server.planning.building import Builder
-        from server.planning.kernels import decoding, ground, ordering, queueing, ranks
+        from server.planning.kernels import decoding, ground, inserting, ordering, queueing, ranks
 
         self.problem = problem
         self.bound = np.zeros(len(problem.runs.submitted)) if bound is None else np.asarray(bound, np.float64)
-        self._kernels, self._ordering = queueing, ordering
+        self._kernels, self._ordering, self._inserting = queueing, ordering, inserting
         self._ranks, self._ground, self._decoding = ranks, ground, decoding
         self.build = Builder(problem)
         held = problem.held
@@ -77,14 +87,7 @@ class Queue:
     def lines(self, costs: RunCosts, pinned: Ints) -> Any:
         """The runs as the search takes them; `pinned` [k] names those that keep their place."""
         runs = self.problem.runs
-        rank, _ = self.build.upward()
-        order = self.build.topological[np.argsort(-rank[self.build.topological], kind="stable")]
-        tasks = order[np.argsort(runs.of_task[order], kind="stable")].astype(np.int32)
-        first = np.zeros(len(runs.submitted) + 1, np.int32)
-        np.cumsum(np.bincount(runs.of_task, minlength=len(runs.submitted)), out=first[1:])
         return self._ordering.Lines(
-            first=first,
-            task=tasks,
             bound=_floats(self.bound),
             submitted=_floats(runs.submitted),
             linear=_floats(costs.linear),
@@ -95,33 +98,52 @@ class Queue:
             pinned=np.ascontiguousarray(pinned, np.int32),
         )
 
-    def improved(self, lines: Any, order: Ints, rounds: int, seed: int) -> tuple[Ints, float]:
-        """The best of `rounds` orders of runs around the given one, and its cost."""
+    def improved(self, lines: Any, order: Ints, rounds: int, may_push: Ints | None = None) -> tuple[Order, float]:
+        """The best of `rounds` changes to the given order of runs, and its cost. `may_push` [q] names the modes in
+        which ready tasks may start now in room that is kept for later ones; without it none does."""
         found = np.array(order, np.int32)
-        work, empty = self._work, self._empty
-        sizes = np.diff(lines.first)[found]
+        work, empty, chains = self._work, self._empty, self._chains
+        if may_push is not None:
+            chains = chains._replace(may_push=np.ascontiguousarray(may_push, np.int32))
+        sizes = np.diff(chains.first)[found]
         room = int(empty.used[0]) + 2 * int(sizes.sum())
-        steps = self._ordering.Steps(
+        steps = self._inserting.Steps(
             head=empty.head.copy(),
             after=np.full(room, -1, np.int32),
             time=np.zeros(room),
             free=np.zeros((room, work.demand.shape[1])),
             used=np.zeros(1, np.int32),
         )
-        return found, float(self._ordering.improve(work, empty, steps, lines, found, int(rounds), int(seed)))
+        pushes = np.zeros(len(lines.bound), np.int32)
+        cost = self._ordering.improve(work, empty, steps, chains, lines, found, int(rounds), pushes)
+        return Order(found, pushes, chains.may_push), float(cost)
 
-    def by_runs(self, lines: Any, order: Ints) -> Schedule:
-        """Run after run in the given order, each run's tasks by rank, with insertion."""
-        first, tasks = lines.first, lines.task
-        chosen = [tasks[first[k] : first[k + 1]] for k in order]
-        return self.build.by_list(np.concatenate(chosen) if chosen else np.zeros(0, np.int32))
+    def by_runs(self, order: Order) -> Schedule:
+        """Run after run in the given order, each run's tasks by rank, with insertion; those that push in first."""
+        first, tasks = self._chains.first, self._chains.task
+        chosen = [tasks[first[k] : first[k + 1]] for k in order.runs]
+        listed = np.concatenate(chosen) if chosen else np.zeros(0, np.int32)
+        if not order.pushes.any():
+            return self.build.by_list(listed)
+        return self.build.by_list_pushing(listed, order.pushes[self.problem.runs.of_task], order.may_push)
+
+    @cached_property
+    def _chains(self) -> Any:
+        """The tasks of every run in the order in which they are placed; none pushes in."""
+        runs = self.problem.runs
+        rank, _ = self.build.upward()
+        order = self.build.topological[np.argsort(-rank[self.build.topological], kind="stable")]
+        tasks = order[np.argsort(runs.of_task[order], kind="stable")].astype(np.int32)
+        first = np.zeros(len(runs.submitted) + 1, np.int32)
+        np.cumsum(np.bincount(runs.of_task, minlength=len(runs.submitted)), out=first[1:])
+        return self._inserting.Chains(first, tasks, np.zeros(len(self.problem.row_of_mode), np.int32))
 
     @cached_property
     def _work(self) -> Any:
         """The tasks for the search; nodes that run one task at a time are told by a single amount."""
         problem = self.problem
         demand = self._amounts[0]
-        return self._ordering.Work(
+        return self._inserting.Work(
             seconds=_floats(problem.seconds),
             column=np.ascontiguousarray(problem.column_of_node, np.int32),
             first_mode=np.ascontiguousarray(problem.first_mode, np.int32),
@@ -171,7 +193,7 @@ class Queue:
         has_any = np.bincount(node, minlength=nodes) > 0
         after[:nodes][has_any] = nodes + begins[has_any]
         free = np.concatenate([base, base[node] + returned[1:] - returned[begins[node]]])
-        return self._ordering.Steps(
+        return self._inserting.Steps(
             head=np.arange(nodes, dtype=np.int32),
             after=after,
             time=np.concatenate([np.zeros(nodes), until]).astype(np.float64),
@@ -184,4 +206,4 @@ def _floats(values: Floats) -> Floats:
     return np.ascontiguousarray(values, np.float64)
 
 
-__all__ = ["Outline", "Queue"]
+__all__ = ["Order", "Outline", "Queue"]

@@ -1,8 +1,7 @@
 """Searches the order of runs: which one gets its nodes first, so that all of them together end soonest.
 
-An order is decoded run by run, each run's tasks by rank, each task where it ends first, gaps included: a run that comes
-first keeps room for its tasks that are not ready yet, and later ones fill what is left. Some hundred orders are decoded
-in every cycle, so this decoder is one lean loop over flat arrays; transfers are left to the last, general decoding.
+An order is decoded as `inserting` says. A run that comes first keeps room for its tasks that are not ready yet; beside
+the order, the search looks for runs that had better push into such room now (see `Places`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from server.planning.kernels.compiling import compiled, part
+from server.planning.kernels.inserting import Chains, Places, Steps, Work, decode
 from server.planning.problem import Floats, Ints
 
 FARTHEST_MOVE = 8
@@ -20,44 +20,18 @@ FARTHEST_MOVE = 8
 GAIN = 1e-9
 """An order must be better by more than this share to be taken."""
 
-
-class Work(NamedTuple):
-    """The tasks, as in `Problem`: flat arrays of fixed types. `least` [r] is the least demand of all modes."""
-
-    seconds: Floats
-    column: Ints
-    first_mode: Ints
-    row: Ints
-    demand: Floats
-    least: Floats
-    first: Ints
-    source: Ints
-    release: Floats
-    opens: Floats
-
-
-class Steps(NamedTuple):
-    """Free amounts of every node as a step function: `head[j]`, then `after[b]`, chain the breakpoints of node j, and
-    `free[b]` holds from `time[b]` on. `used[0]` breakpoints are in use."""
-
-    head: Ints
-    after: Ints
-    time: Floats
-    free: Floats
-    used: Ints
+PUSH_EVERY = 3
+"""Where any run could push in, every third round tries whether one should, or should not."""
 
 
 class Lines(NamedTuple):
-    """The runs whose order is searched, and what their turnaround costs.
+    """What the turnaround of runs costs, and which may be moved.
 
-    `task[first[k]:first[k + 1]]` are the tasks of run k in the order in which they are placed. Run k that ends at f, or
-    at `bound[k]` if that is later, has had the turnaround x = f - `submitted[k]` and costs
+    Run k that ends at f, or at `bound[k]` if that is later, has had the turnaround x = f - `submitted[k]` and costs
     `linear[k] x + square[k] x^2 + late[k] max(0, f - deadline[k])`. `level` [k]: higher goes first, and a lower one
-    never counts against it. `pinned` [k]: not to be moved.
+    never counts against it. `pinned` [k], 0 or 1: not to be moved, nor to push in.
     """
 
-    first: Ints
-    task: Ints
     bound: Floats
     submitted: Floats
     linear: Floats
@@ -69,149 +43,111 @@ class Lines(NamedTuple):
 
 
 @compiled
-def improve(work: Work, empty: Steps, steps: Steps, lines: Lines, order: Ints, rounds: int, seed: int) -> float:
+def improve(
+    work: Work, empty: Steps, steps: Steps, chains: Chains, lines: Lines, order: Ints, rounds: int, pushes: Ints
+) -> float:
     """Move runs in the order, one at a time and within its level, and keep what lowers the level's cost, or at equal
-    cost that of all. `rounds` orders are tried, the best one is left in `order`; the answer is its cost."""
-    count = len(order)
-    cost, tried, trial = np.zeros(len(lines.bound)), np.zeros(len(lines.bound)), order.copy()
-    finish = np.full(len(work.release), np.inf)
-    decode(work, empty, steps, lines, order, finish, cost)
-    state = seed
-    for _ in range(rounds if count > 1 else 0):
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+    cost that of all; likewise let runs push in or not. `rounds` changes are tried, what is best is left in `order` and
+    `pushes` [k]; the answer is its cost."""
+    count, tasks, runs = len(order), len(work.release), len(lines.bound)
+    cost, tried, trial = np.zeros(runs), np.zeros(runs), order.copy()
+    none = np.full(tasks, -1, np.int32)
+    places = Places(none, none.copy(), np.full(tasks, np.inf), pushes, np.zeros(runs, np.int32))
+    decode(work, empty, steps, chains, order, places)
+    fill(chains, lines, order, places, cost)
+    known = np.zeros(runs, np.int32)
+    if chains.may_push.any():
+        for run in order:
+            pushes[run] = 1 - lines.pinned[run]
+        decode(work, empty, steps, chains, order, places)
+        fill(chains, lines, order, places, tried)
+        known[:] = places.could * (1 - lines.pinned)
+        if is_lower(tried, cost, lines, order):
+            cost[:] = tried
+        else:
+            pushes[:] = 0
+    state = 1
+    for turn in range(rounds if count > 1 else 0):
+        if turn % PUSH_EVERY == 0 and known.any():
+            state = following(state)
+            run = pick(order, known, state >> 8)
+            pushes[run] = 1 - pushes[run]
+            decode(work, empty, steps, chains, order, places)
+            fill(chains, lines, order, places, tried)
+            if is_lower(tried, cost, lines, order):
+                cost[:] = tried
+            else:
+                pushes[run] = 1 - pushes[run]
+            continue
+        state = following(state)
         a = (state >> 8) % count
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        state = following(state)
         step = (state >> 8) % (2 * FARTHEST_MOVE) - FARTHEST_MOVE
         b = reachable(lines, order, a, min(max(a + step + (1 if step >= 0 else 0), 0), count - 1))
         if a == b:
             continue
         move(order, trial, a, b)
-        decode(work, empty, steps, lines, trial, finish, tried)
+        decode(work, empty, steps, chains, trial, places)
+        fill(chains, lines, trial, places, tried)
         own, total = total_of(tried, lines, trial, lines.level[order[a]])
         own_before, before = total_of(cost, lines, order, lines.level[order[a]])
-        if own < own_before - GAIN * abs(own_before) or (own <= own_before and total < before - GAIN * abs(before)):
+        is_better = own < own_before - GAIN * abs(own_before) or (
+            own <= own_before and total < before - GAIN * abs(before)
+        )
+        if is_better and (not pushes.any() or is_lower(tried, cost, lines, order)):
             order[:] = trial
             cost[:] = tried
+            known[:] = np.maximum(known, places.could * (1 - lines.pinned))
     return total_of(cost, lines, order, 0)[1]
 
 
 @part
-def decode(work: Work, empty: Steps, steps: Steps, lines: Lines, order: Ints, finish: Floats, cost: Floats) -> None:
-    """Place the runs' tasks on the `empty` nodes, and fill the finish [n] of each and the cost [k] of each run."""
-    seconds, column, first_mode, row, demand, least, first, source, release, opens = work
-    head, after, time, free, used = steps
-    used[0] = empty.used[0]
-    head[:] = empty.head
-    after[: used[0]] = empty.after
-    time[: used[0]] = empty.time
-    free[: used[0]] = empty.free
+def following(state: int) -> int:
+    """The next number of a sequence that looks drawn, and is always the same."""
+    return (state * 1103515245 + 12345) & 0x7FFFFFFF
+
+
+@part
+def fill(chains: Chains, lines: Lines, order: Ints, places: Places, cost: Floats) -> None:
+    """The cost [k] of the runs that were placed."""
     for run in order:
         last = lines.bound[run]
-        for i in range(lines.first[run], lines.first[run + 1]):
-            task = lines.task[i]
-            ready = release[task]
-            for e in range(first[task], first[task + 1]):
-                ready = max(ready, finish[source[e]])
-            best, where, how, when = np.inf, -1, -1, np.inf
-            for q in range(first_mode[task], first_mode[task + 1]):
-                for j in range(len(column)):
-                    takes = seconds[row[q], column[j]]
-                    soonest = max(ready, time[head[j]], opens[j])
-                    if soonest + takes < best:
-                        start = window(head[j], after, time, free, demand, q, soonest, takes, best)
-                        if start + takes < best:
-                            best, where, how, when = start + takes, j, q, start
-            finish[task] = best
-            if where >= 0:
-                last = max(last, best)
-                if best > when:
-                    take_out(head[where], after, time, free, used, demand, how, when, best)
-                    head[where] = skipped(head[where], after, free, least)
+        for i in range(chains.first[run], chains.first[run + 1]):
+            task = chains.task[i]
+            if places.node[task] >= 0:
+                last = max(last, places.finish[task])
         x = last - lines.submitted[run]
         late = max(last - lines.deadline[run], 0.0)
         cost[run] = lines.linear[run] * x + lines.square[run] * x * x + lines.late[run] * late
 
 
 @part
-def window(
-    b: int, after: Ints, time: Floats, free: Floats, demand: Floats, q: int, start: float, takes: float, limit: float
-) -> float:
-    """The earliest start from `start` on, along the steps from breakpoint b, where mode q fits for so long; infinite
-    where it would end no sooner than the limit."""
-    while after[b] >= 0 and time[after[b]] <= start:
-        b = after[b]
-    while start + takes < limit:
-        if fits(free, b, demand, q):
-            if after[b] < 0 or time[after[b]] >= start + takes:
-                return start
-            b = after[b]
-        else:
-            b = after[b]
-            if b < 0:
-                return np.inf
-            start = max(start, time[b])
-    return np.inf
+def pick(order: Ints, known: Ints, number: int) -> int:
+    """One of the runs that are known, in their order."""
+    at = number % known.sum()
+    for run in order:
+        at -= known[run]
+        if known[run] and at < 0:
+            return int(run)
+    return int(order[0])
 
 
 @part
-def fits(free: Floats, b: int, demand: Floats, q: int) -> bool:
-    """Whether row q of the demands fits what is free at breakpoint b, rounding aside; what is not asked for is not
-    compared."""
-    for k in range(free.shape[1]):
-        if demand[q, k] > 0 and demand[q, k] > free[b, k] + 1e-9 * demand[q, k]:
-            return False
-    return True
-
-
-@part
-def take_out(
-    b: int,
-    after: Ints,
-    time: Floats,
-    free: Floats,
-    used: Ints,
-    demand: Floats,
-    q: int,
-    start: float,
-    end: float,
-) -> None:
-    """Take mode q's demand out of the steps from start to end."""
-    while after[b] >= 0 and time[after[b]] <= start:
-        b = after[b]
-    if time[b] < start:
-        b = split(b, after, time, free, used, start)
-    while True:
-        if after[b] < 0 or time[after[b]] > end:
-            split(b, after, time, free, used, end)
-        for k in range(free.shape[1]):
-            free[b, k] -= demand[q, k]
-        b = after[b]
-        if time[b] >= end:
-            break
-
-
-@part
-def split(b: int, after: Ints, time: Floats, free: Floats, used: Ints, at: float) -> int:
-    """A new breakpoint right after b, with the same free amounts."""
-    new = used[0]
-    used[0] = new + 1
-    time[new], after[new], after[b] = at, after[b], new
-    for k in range(free.shape[1]):
-        free[new, k] = free[b, k]
-    return int(new)
-
-
-@part
-def skipped(b: int, after: Ints, free: Floats, least: Floats) -> int:
-    """The first breakpoint from b on where the least demand fits: what is full stays full."""
-    while after[b] >= 0:
-        for k in range(len(least)):
-            if least[k] > 0 and least[k] > free[b, k] + 1e-9 * least[k]:
-                break
-        else:
-            return b
-        b = after[b]
-    return b
+def is_lower(tried: Floats, cost: Floats, lines: Lines, order: Ints) -> bool:
+    """Whether the first difference is for the better, group by group: by level, and in each the pinned runs first."""
+    level, pinned = lines.level, lines.pinned
+    own, before, last = 0.0, 0.0, len(order) - 1
+    for at in range(len(order)):
+        run, other = order[at], order[min(at + 1, last)]
+        own += tried[run]
+        before += cost[run]
+        if at == last or level[other] != level[run] or pinned[other] != pinned[run]:
+            if own < before - GAIN * abs(before):
+                return True
+            if own > before + GAIN * abs(before):
+                return False
+            own, before = 0.0, 0.0
+    return False
 
 
 @part
@@ -252,4 +188,4 @@ def move(order: Ints, trial: Ints, a: int, b: int) -> None:
     trial[b] = order[a]
 
 
-__all__ = ["Lines", "Steps", "Work", "decode", "improve", "move", "reachable", "total_of"]
+__all__ = ["Lines", "improve", "move", "reachable", "total_of"]

@@ -85,8 +85,8 @@ def test_a_deadline_turns_the_order_that_the_search_finds() -> None:
     queue = Queue(replace(exclusive_problem(seconds, no_edges(2), Network()), runs=runs))
     for objective, first in (("turnaround", 0), ("deadline", 1)):
         lines = queue.lines(run_costs(queue.problem, objective, np.array([10.0, 20.0])), np.zeros(2, np.int32))
-        order, _ = queue.improved(lines, np.array([0, 1], np.int32), 50, 1)
-        assert order[0] == first
+        order, _ = queue.improved(lines, np.array([0, 1], np.int32), 50)
+        assert order.runs[0] == first
 
 
 def test_a_lower_priority_never_moves_ahead_of_a_higher_one() -> None:
@@ -94,8 +94,8 @@ def test_a_lower_priority_never_moves_ahead_of_a_higher_one() -> None:
     problem = a_problem(priority=np.array([5, 0, 0], np.int32), submitted=np.zeros(3))
     queue = Queue(replace(exclusive_problem(seconds, no_edges(3), Network()), runs=problem.runs))
     lines = queue.lines(run_costs(queue.problem, "turnaround", np.ones(3)), np.zeros(3, np.int32))
-    order, _ = queue.improved(lines, np.array([0, 2, 1], np.int32), 100, 1)
-    assert order.tolist() == [0, 1, 2]
+    order, _ = queue.improved(lines, np.array([0, 2, 1], np.int32), 100)
+    assert order.runs.tolist() == [0, 1, 2]
 
 
 def test_what_is_pinned_keeps_its_place() -> None:
@@ -104,5 +104,5 @@ def test_what_is_pinned_keeps_its_place() -> None:
         replace(exclusive_problem(seconds, no_edges(3), Network()), runs=a_problem(submitted=np.zeros(3)).runs)
     )
     lines = queue.lines(run_costs(queue.problem, "turnaround", np.ones(3)), np.array([1, 0, 0], np.int32))
-    order, _ = queue.improved(lines, np.array([0, 1, 2], np.int32), 100, 1)
-    assert order.tolist() == [0, 2, 1]
+    order, _ = queue.improved(lines, np.array([0, 1, 2], np.int32), 100)
+    assert order.runs.tolist() == [0, 2, 1]
