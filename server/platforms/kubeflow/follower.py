@@ -18,7 +18,7 @@ from server.domain.states import RunState, TaskState
 from server.platforms.kubeflow.artifacts import with_artifacts
 from server.platforms.kubeflow.notes import Note, read_note
 from server.platforms.kubeflow.sight import Place, TaskSight
-from server.platforms.kubeflow.watchdog import DRIVER_STARTED, DRIVER_WAITS
+from server.platforms.kubeflow.watchdog import DRIVER_GOES_ON, DRIVER_WAITS
 
 REASONS = {"OOMKilled": "oom", "DeadlineExceeded": "timeout", "Evicted": "lost", "NodeLost": "lost"}
 SKIPS = {"skipped": "condition", "omitted": "upstream-failed"}
@@ -111,13 +111,21 @@ class Follower:
         self.holds[key] = reason
         return [happened.TaskHeld(at=max(now, self.since), key=key, attempt=told.attempt, reason=reason)]
 
-    def hold_for_driver(self, place: Place, reason: str, now: datetime) -> list[Event]:
-        """Say why tasks wait of which the driver's pod does not start: those there that wait for nothing else."""
+    def hold_for_drivers(self, waiting: Iterable[tuple[Place, str]], now: datetime) -> list[Event]:
+        """Say why tasks wait of which the driver's pod does not start: those there that wait for nothing else.
+
+        `waiting` has all such drivers; of tasks that were held for one and are no more, that is said.
+        """
         found: list[Event] = []
-        for key in self.keys_of(TaskSight(place, "queued", is_subtree=True)):
-            is_news = reason != DRIVER_STARTED or self.holds.get(key, "").startswith(DRIVER_WAITS)
-            if is_news and all(told.state.is_end for told in self._upstreams(key)):
-                found.extend(self.hold(key, reason, now))
+        held: set[TaskKey] = set()
+        for place, reason in waiting:
+            for key in self.keys_of(TaskSight(place, "queued", is_subtree=True)):
+                if key not in held and all(told.state.is_end for told in self._upstreams(key)):
+                    held.add(key)
+                    found.extend(self.hold(key, reason, now))
+        for key, reason in list(self.holds.items()):
+            if reason.startswith(DRIVER_WAITS) and reason != DRIVER_GOES_ON and key not in held:
+                found.extend(self.hold(key, DRIVER_GOES_ON, now))
         return found
 
     def _upstreams(self, key: TaskKey) -> list[Told]:

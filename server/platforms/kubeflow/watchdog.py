@@ -17,7 +17,7 @@ SETUP_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError",
 DRIVER_WAITS = "driver:"
 """How the reason of a task begins that waits for its driver's pod: no other node for the task would help it."""
 
-DRIVER_STARTED = f"{DRIVER_WAITS} it starts now"
+DRIVER_GOES_ON = f"{DRIVER_WAITS} its pod waits no more"
 
 _VOLUME_WORDS = ("persistentvolumeclaim", "volume node affinity", "PersistentVolume", "max volume count")
 _QUOTA_WORDS = ("exceeded quota", "quota")
@@ -33,14 +33,9 @@ def why_waiting(sight: TaskSight, pod: PodSeen | None) -> str | None:
 
 
 def why_driver_waits(pod: PodSeen) -> str | None:
-    """The same of a task's driver: until its pod has run, the task has none. Our placement does not reach it.
-
-    Once nothing holds it up any more, that is said: `DRIVER_STARTED`.
-    """
-    if pod.is_leaving:
-        return None
-    reason = None if pod.is_over else _pod_waits(pod)
-    return f"{DRIVER_WAITS} {reason}" if reason else DRIVER_STARTED if pod.node is not None else None
+    """The same of a task's driver: until its pod has run, the task has none. Our placement does not reach it."""
+    reason = None if pod.is_leaving else _pod_waits(pod)
+    return f"{DRIVER_WAITS} {reason}" if reason else None
 
 
 def _pod_waits(pod: PodSeen) -> str | None:
@@ -78,4 +73,4 @@ def annotation(key: TaskKey, reason: str) -> Mapping[str, object]:
     return {"metadata": {"annotations": {"mlopx.dev/waiting": reason[:LONGEST_WHY], WHY_ANNOTATION: why}}}
 
 
-__all__ = ["DRIVER_STARTED", "DRIVER_WAITS", "annotation", "why_driver_waits", "why_waiting"]
+__all__ = ["DRIVER_GOES_ON", "DRIVER_WAITS", "annotation", "why_driver_waits", "why_waiting"]

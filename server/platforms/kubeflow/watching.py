@@ -255,11 +255,13 @@ class Watcher:
 
     def _look_after_drivers(self, follower: Follower, now: datetime) -> None:
         """A task whose driver cannot start has no pod of its own that could say so."""
+        waiting = []
         for pod in self._pods_of.get(follower.platform_run_id, {}).values():
-            reason = why_driver_waits(pod)
-            place = read_driver(pod) if reason is not None else None
-            if reason is not None and place is not None:
-                self._outbox.put(follower.run_id, follower.hold_for_driver(place, reason, now))
+            place = read_driver(pod) if not pod.is_over else None
+            reason = why_driver_waits(pod) if place is not None else None
+            if place is not None and reason is not None:
+                waiting.append((place, reason))
+        self._outbox.put(follower.run_id, follower.hold_for_drivers(waiting, now))
 
     def _end(self, follower: Follower, ending: Ending) -> None:
         self._outbox.put(follower.run_id, follower.end(ending))

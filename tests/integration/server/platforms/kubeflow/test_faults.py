@@ -396,6 +396,11 @@ async def test_a_task_says_that_it_waits_for_its_drivers_pod(
         holds = {key.path: task.hold for key, task in run.tasks.items()}
         assert holds[waits].startswith(words)
         assert not holds[other].startswith("driver"), "it waits for something else, or ran"
+        events = len(ground.store.events(run_id=run.id))
+        for _ in range(5):
+            ground.platform.watcher.digest(run.platform_run_id)
+        await asyncio.sleep(0.1)
+        assert len(ground.store.events(run_id=run.id)) == events, "what was told is not told again and again"
         mends(ground)
         run = await house.ended(run.id)
     assert str(run.state) == "succeeded"
