@@ -249,6 +249,12 @@ WAITING: dict[str, Any] = {
     "starts": None,
     "ends": None,
     "planned_node": "rented",
+    "waiting": {
+        "kind": "growth",
+        "text": "waits for a new node: it needs 1 CPU; a node that group rented could add, in about 60 s",
+        "tasks": [],
+        "nodes": ["rented"],
+    },
 }
 PLACER: dict[str, Any] = {
     "name": "fifo_greedy",
@@ -302,7 +308,7 @@ ANSWERS: dict[str, Any] = {
     },
     "GET /pipelines/{pipeline_id}": DETAIL,
     "GET /nodes/": NODES,
-    "GET /api/v1/runs": {"runs": [LISTED], "next": None},
+    "GET /api/v1/runs": {"runs": [{**LISTED, "ends": None}], "next": None},
     "POST /api/v1/runs": ACCEPTED,
     "GET /api/v1/runs/{run_id}": DETAIL,
     "POST /api/v1/runs/{run_id}/cancel": {**NEW, "state": "cancelling"},

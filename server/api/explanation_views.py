@@ -154,4 +154,4 @@ def _age(at: datetime, taken_at: datetime) -> float:
     return round(max((at - taken_at).total_seconds(), 0.0), 3)
 
 
-__all__ = ["band_view", "run_explanation", "stretch_view", "task_explanation"]
+__all__ = ["band_view", "run_explanation", "stretch_view", "task_explanation", "waiting_view"]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from server.api import views
 from server.api.access import Parts
-from server.api.explanation_views import band_view, stretch_view
+from server.api.explanation_views import band_view, stretch_view, waiting_view
 from server.api.problems import responses
 from server.domain.run import TaskKey
 
@@ -18,10 +18,11 @@ router = APIRouter(prefix="/api/v1", tags=["cluster"])
 
 @router.get("/queue", summary="What waits, in order, and why")
 async def queue(parts: Parts) -> dict[str, Any]:
-    """Waiting tasks, ready ones first; starts and ends as bands once their run times stand on history."""
+    """Waiting tasks, ready ones first, each with what it waits for in the words of `explain`; starts and ends as bands
+    once their run times stand on history."""
     entries = parts.scheduler.queue()
     now = parts.scheduler.now()
-    scene = await parts.explainer.scene()
+    scene, waits = await parts.explainer.queue()
     tasks = []
     for index, entry in enumerate(entries):
         ref = (entry.run_id, entry.key)
@@ -30,6 +31,7 @@ async def queue(parts: Parts) -> dict[str, Any]:
             "starts": None if is_silent else band_view(scene.starts.get(ref)),
             "ends": None if is_silent else band_view(scene.ends.get(ref)),
             "planned_node": placed.node if (placed := scene.plan.get(ref)) else None,
+            "waiting": waiting_view(waits.get(ref)),
         }
         tasks.append({**views.queue_view(index + 1, entry, now), **bands})
     return {"tasks": tasks}

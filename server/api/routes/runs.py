@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from server.api import views
 from server.api.access import Parts
+from server.api.explanation_views import band_view
 from server.api.problems import responses
 from server.api.reading import StrictRoute
 from server.api.submissions import Foreign, RunRequest, from_json, pipeline_of
@@ -73,10 +74,14 @@ async def list_runs(
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> dict[str, Any]:
-    """A page of runs; `next` is the cursor of the following page."""
+    """A page of runs; `next` is the cursor of the following page. `ends` is the expected end of a run that goes on, as
+    a band, once its run times stand on history."""
     wanted = RunFilter(tuple(state or ()), name, project, since, cursor, limit)
     page = await asyncio.to_thread(parts.store.list_runs, wanted)
-    return {"runs": [views.listed_summary(run) for run in page.runs], "next": page.next}
+    is_any_live = any(not run.state.is_end for run in page.runs)
+    ends = (await parts.explainer.scene()).shown_ends() if is_any_live else {}
+    shown = [{**views.listed_summary(run), "ends": band_view(ends.get(run.id))} for run in page.runs]
+    return {"runs": shown, "next": page.next}
 
 
 @router.get("/runs/{run_id}", responses=responses(404), summary="One run with its tasks")

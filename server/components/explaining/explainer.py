@@ -11,6 +11,7 @@ from server.components.decision_unit import DecisionUnit
 from server.components.explaining.calibrating import calibrated, judge
 from server.components.explaining.memory_advice import memory_warnings
 from server.components.explaining.placed import hindsight, how_it_went, predicted, why_there
+from server.components.explaining.queueing import waits_of
 from server.components.explaining.scene import EstimateAll, Scene, make_scene
 from server.components.explaining.texts import between, clock, names, span
 from server.components.explaining.track import ForecastTrack
@@ -22,7 +23,7 @@ from server.components.node_manager import NodeManager
 from server.components.scheduler import Scheduler
 from server.domain.errors import NotFoundError
 from server.domain.lifecycle import Change
-from server.domain.placement import Decision, Estimates, WaitingRun, WaitingTask
+from server.domain.placement import Decision, Estimates, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, options_of, waiting_task
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import RunState, TaskState
@@ -62,6 +63,7 @@ class Explainer:
         self._estimate, self._defaults = estimate, defaults
         self.track = track
         self._scene: Scene | None = None
+        self._waits: tuple[Scene, Mapping[TaskRef, Waiting]] | None = None
         self._making = asyncio.Lock()
         self._seconds = 0.0
 
@@ -98,6 +100,14 @@ class Explainer:
         """Foretell what runs and waits, if anything does, though nobody asks."""
         if self._journal.live():
             await self.scene()
+
+    async def queue(self) -> tuple[Scene, Mapping[TaskRef, Waiting]]:
+        """The picture of this moment, and what each waiting task in it waits for; of very many, not of all."""
+        scene = await self.scene()
+        if self._waits is None or self._waits[0] is not scene:
+            runs = {run.id: run for run in self._journal.live()}
+            self._waits = (scene, await asyncio.to_thread(waits_of, runs, scene, self._defaults))
+        return scene, self._waits[1]
 
     async def run(self, run_id: str) -> RunExplanation:
         """A whole run. Raises NotFoundError."""

@@ -90,8 +90,9 @@ def hindsight(
     best_node, regret = None, None
     if view is not None and estimates is not None:
         ended = (attempt.finished_at - decision.at).total_seconds()
+        begins = _begin_seconds(attempt)
         others = [
-            (one.start_seconds + known.p50, one.node)
+            (one.start_seconds + begins + known.p50, one.node)
             for one in decision.candidates
             if one.node != decision.node and one.start_seconds is not None
             for known in [estimate_of(view, one.node, one.option, estimates)]
@@ -108,6 +109,13 @@ def hindsight(
         best_node=best_node,
         regret_seconds=regret,
     )
+
+
+def _begin_seconds(attempt: Attempt) -> float:
+    """How long it took from its placement until it ran, which no other node would have spared it."""
+    if attempt.started_at is None or attempt.placed_at is None:
+        return 0.0
+    return max((attempt.started_at - attempt.placed_at).total_seconds(), 0.0)
 
 
 def how_it_went(found: Hindsight, node: str) -> str:

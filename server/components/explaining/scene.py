@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from server.components.explaining.values import Band
@@ -60,6 +60,11 @@ class Scene:
     runs: frozenset[str]
     silent: Mapping[str, str]
     strategy: str
+    priorities: Mapping[str, int] = field(default_factory=dict)
+
+    def shown_ends(self) -> dict[str, Band]:
+        """The ends of runs that are shown."""
+        return {run: band for run, band in self.run_ends.items() if run not in self.silent}
 
 
 def make_scene(
@@ -97,6 +102,7 @@ def make_scene(
         runs=frozenset(run.id for run in runs),
         silent=silent,
         strategy=strategy,
+        priorities={run.id: run.options.priority for run in runs},
     )
 
 

@@ -61,7 +61,8 @@ class Band:
 class Waiting:
     """What a task waits for.
 
-    `kind`: `dependency`, `capacity`, `kept` (its node's room is kept for another), `node` (none can run it),
+    `kind`: `dependency`, `capacity`, `kept` (its node's room is kept for another), `priority` (for runs of higher
+    priority, and for no others), `node` (none can run it),
     `growth` (a node that is not there yet), `cluster` (it would not start it: a quota), `backoff`, `platform`
     or `decision` (it is about to be decided).
     """

@@ -48,7 +48,7 @@ def what_to_do(
     """What the user can do about a wait. An offer comes first, and only where accepting it would work now."""
     if waiting.kind == NO_NODE:
         return (*_lower(verdicts), Action("See what the nodes have.", "mlopx nodes"))
-    if waiting.kind in ("capacity", "kept"):
+    if waiting.kind in ("capacity", "kept", "priority"):
         offered = offer(run, task, view, verdicts, scene)
         able = [one.node for one in verdicts if one.verdict == "busy"]
         if able:
@@ -119,6 +119,11 @@ def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], s
     starts = expected_free(ref, scene)
     when = f", expected free {between(scene.now, starts.p10, starts.p90)}" if starts else ""
     planned = next((one for one in able if one.node == placement.node), None)
+    higher = _of_higher_priority(ref, scene)
+    if higher:
+        said = f"{len(higher)} runs" if len(higher) > 1 else higher[0]
+        text = f"waits behind {said} of higher priority for room on {placement.node}{when}: it needs {wish}; {count}"
+        return Waiting("priority", text, nodes=(placement.node,))
     text = f"waits for room on {placement.node}{when}: it needs {wish}; {count}"
     if planned is not None and planned.verdict == "free":
         return Waiting(
@@ -130,6 +135,23 @@ def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], s
         text += ", and it is busy" if len(able) == 1 else ", all busy"
         return Waiting("capacity", text, nodes=(placement.node,))
     return Waiting("capacity", text + _slower(free[0], planned), nodes=(placement.node,))
+
+
+def _of_higher_priority(ref: TaskRef, scene: Scene) -> list[str]:
+    """The runs whose waiting tasks get the task's node before it; none where one of these has no higher priority."""
+    mine, priority = scene.plan[ref], scene.priorities.get(ref[0], 0)
+    if mine.planned_start_at is None:
+        return []
+    before = {
+        other.run_id
+        for other in scene.plan.values()
+        if other.node == mine.node
+        and other.planned_start_at is not None
+        and other.planned_start_at < mine.planned_start_at
+        and (other.run_id, other.key) in scene.positions
+    }
+    is_all = all(scene.priorities.get(run, 0) > priority for run in before)
+    return sorted(before) if is_all else []
 
 
 def _slower(free: NodeVerdict, planned: NodeVerdict | None) -> str:

@@ -162,6 +162,9 @@ def queue(client: Client, *, as_json: bool) -> None:
 
 
 def _waits(entry: dict[str, Any]) -> tuple[str, str]:
+    waiting = entry.get("waiting")
+    if waiting is not None:
+        return ends_in(entry.get("starts")), waiting["text"]
     why = entry["hold"] or ("the strategy is deciding" if entry["state"] == "ready" else "earlier tasks of its run")
     return ends_in(entry.get("starts")), why
 

@@ -5,6 +5,7 @@ export interface Run {
   id: string; name: string; state: string; project: string; priority: number; submitted_at: string;
   started_at: string | null; finished_at: string | null; waiting_seconds: number | null;
   execution_seconds: number | null; turnaround_seconds: number | null; error: string; retry_of: string | null;
+  ends?: Band | null;
 }
 export interface Attempt {
   number: number; state: string; node: string | null; actual_node: string | null; option: string | null;
@@ -23,7 +24,8 @@ export interface Task {
 export interface Scope { kind: string; parent?: string | null; pipeline?: string }
 export interface Detail extends Run {
   description: string; parameters: Record<string, unknown>; labels: Record<string, string>; deadline_at: string | null;
-  binding: string; problems: string[]; exit_task: string | null; tasks: Task[];
+  binding: string; problems: string[]; exit_task: string | null; tasks: Task[]; replaced_by: string | null;
+  offer: { at: string; nodes: Record<string, string>; reason: string; doubts: string[] } | null;
   graph: { tasks: Record<string, { component: string; waits_for: string[]; scope: string | null }>; scopes: Record<string, Scope> };
 }
 export interface Waiting { kind: string; text: string; tasks: string[]; nodes: string[] }
@@ -69,6 +71,7 @@ export interface NodeView {
 export interface QueueEntry {
   position: number; run_id: string; run_name: string; task: string; state: string; hold: string; waiting_seconds: number;
   priority: number; project: string; submitted_at: string; starts: Band | null; ends: Band | null; planned_node: string | null;
+  waiting: Waiting | null;
 }
 export interface Stretch {
   run_id: string; name: string; task: string; node: string; state: string; started_at: string | null;

@@ -65,7 +65,7 @@ async def test_the_queue_reads_well_in_eighty_columns(api: Any, listening: Any, 
     assert max(map(len, lines)) <= 80
     head = next(index for index, line in enumerate(lines) if line.endswith(f"greet of {run['id']}"))
     said = lines[head + 1].lstrip()  # in line where runs of other tests wait for one, too
-    assert said.startswith(("waits for a new node", "waits in line for a new node"))
+    assert said.startswith("waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu")
     assert f"  -  {run['id']}: 1 task waits for earlier ones" in lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,42 @@ async def test_a_task_behind_others_waits_for_room_and_a_later_one_for_its_upstr
         assert later["sentence"] == "train waits for greet."
         await api.http.post(f"/api/v1/runs/{second['id']}/cancel", json={})
         await api.http.post(f"/api/v1/runs/{first['id']}/cancel", json={})
+
+
+async def test_who_waits_behind_a_higher_priority_is_told_so_in_the_queue_as_in_the_explanation(
+    fixed: Any, make_spec: MakeSpec
+) -> None:
+    async def kind(run: dict[str, Any]) -> str:
+        return str((await explained(fixed, run["id"]))["waiting"]["kind"])
+
+    async def until(run: dict[str, Any], wanted: str) -> None:
+        async with asyncio.timeout(20):
+            while await kind(run) != wanted:
+                await asyncio.sleep(0.1)
+
+    big = {"resources": {"cpu_millicores": 2000}, "cache": False}
+    first = await fixed.run(make_spec("first", source=SLEEP.format(30), task=big))
+    await fixed.when(first["id"], lambda run: run["tasks"][0]["state"] == "running")
+    low = await fixed.run(make_spec("low", source=SLEEP.format(1), task=big))
+    await until(low, "capacity")
+    same = await fixed.run(make_spec("same", source=SLEEP.format(1), task=big))
+    await until(same, "capacity")
+    high = await fixed.run(make_spec("high", source=SLEEP.format(1), task=big), options={"priority": 9})
+    await until(low, "priority")
+    assert await kind(high) == "capacity"
+    assert await kind(same) == "capacity", "a run of its own priority is ahead of it, too"
+    found = await explained(fixed, low["id"])
+    assert found["sentence"].startswith(f"greet waits behind {high['id']} of higher priority for room on quick")
+    assert "See what a higher priority would change." in [one["text"] for one in found["actions"]]
+    queue = {one["run_id"]: one for one in (await fixed.get("/api/v1/queue"))["tasks"]}
+    for run in (low, same, high):
+        said = await explained(fixed, run["id"])
+        assert said["sentence"].removesuffix(".").startswith(f"greet {queue[run['id']]['waiting']['text'][:40]}")
+        assert queue[run["id"]]["waiting"]["kind"] == said["waiting"]["kind"]
+    listed = {one["id"]: one for one in (await fixed.get("/api/v1/runs"))["runs"]}
+    assert all(listed[run["id"]]["ends"] is None for run in (first, low, same, high)), "nothing has run here yet"
+    for run in (first, low, same, high):
+        await fixed.http.post(f"/api/v1/runs/{run['id']}/cancel", json={})
 
 
 async def test_a_task_that_is_over_is_held_against_its_prediction(api: Any, two_tasks: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_the_overview_answers_where_since_when_why_and_when_done(page: Any, runs
     running.get_by_text(re.compile(r"on quick since \d\d:\d\d:\d\d \(.*, done in|not known yet")).wait_for()
     running.get_by_text(re.compile("nap runs on quick since .* where it was expected to finish first")).wait_for()
     waiting = page.get_by_role("region", name="Waiting")
-    waiting.get_by_text("nap waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").first.wait_for()
+    waiting.get_by_text("waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").first.wait_for()
     assert page.get_by_role("link", name=re.compile(r"Running runs")).inner_text().startswith("1")
     assert page.get_by_role("link", name=re.compile(r"Failed runs")).inner_text().startswith("1")
     assert page.get_by_text("fifo_greedy").is_visible()
@@ -118,6 +119,93 @@ def test_what_if_compares_a_change_with_how_it_is(page: Any, runs: dict[str, str
     page.get_by_label("Without node").select_option("quick")
     page.get_by_role("button", name="Do not add quick").click()
     assert page.get_by_role("button", name="Keep quick").is_visible()
+
+
+def test_the_list_of_runs_says_when_each_will_be_done(page: Any, server: Any, runs: dict[str, str]) -> None:
+    page.goto("#/")
+    now = datetime.fromtimestamp(page.evaluate("Date.now()") / 1000, UTC)
+
+    def with_ends(route: Any) -> None:
+        found = route.fetch().json()
+        low, middle, high = ((now + timedelta(seconds=seconds)).isoformat() for seconds in (600, 660, 720))
+        for one in found["runs"]:
+            if one["id"] == runs["running"]:
+                one["ends"] = {"p10": low, "p50": middle, "p90": high}
+        route.fulfill(json=found)
+
+    assert all("ends" in one for one in server.http.get("/api/v1/runs").json()["runs"])
+    page.route(re.compile(r"/api/v1/runs\?"), with_ends)
+    page.goto("#/runs")
+    row = page.get_by_role("row").filter(has_text=runs["running"])
+    row.get_by_text(re.compile(r"in \d+ min \d+ s – \d+ min \d+ s")).wait_for()
+    assert "not known yet" in page.get_by_role("row").filter(has_text=runs["waiting"]).inner_text()
+    assert "ago" in page.get_by_role("row").filter(has_text=runs["done"]).inner_text()
+
+
+def test_schedules_are_listed_and_can_be_paused(page: Any, server: Any, runs: dict[str, str], make: Any) -> None:
+    page.goto("#/runs")
+    page.get_by_role("row").filter(has_text=runs["done"]).wait_for()
+    assert page.get_by_role("region", name="Schedules").count() == 0
+    body = {"name": "nightly", "cron": "30 3 * * *", "zone": "Europe/Berlin", "spec": make["churn"]()}
+    assert server.http.post("/api/v1/schedules", json=body).status_code == 201
+    try:
+        page.reload()
+        row = page.get_by_role("region", name="Schedules").get_by_role("listitem").filter(has_text="nightly")
+        row.get_by_text(re.compile(r"next in .*, at ")).wait_for()
+        assert "churn, 30 3 * * * Europe/Berlin" in row.inner_text()
+        row.get_by_role("button", name="Pause nightly").click()
+        row.get_by_text("paused: nothing is submitted until it is resumed").wait_for()
+        assert server.http.get("/api/v1/schedules/nightly").json()["is_paused"]
+        row.get_by_role("button", name="Resume nightly").click()
+        row.get_by_text(re.compile("next in")).wait_for()
+        assert not server.http.get("/api/v1/schedules/nightly").json()["is_paused"]
+    finally:
+        server.http.delete("/api/v1/schedules/nightly")
+
+
+def test_an_offer_of_a_new_placement_is_shown_and_can_be_accepted(page: Any, server: Any, runs: dict[str, str]) -> None:
+    asked: list[str] = []
+    offer = {
+        "at": "2026-01-31T12:00:00Z",
+        "nodes": {"nap": "quick"},
+        "reason": "nap has waited for 11 min: unschedulable: 0/3 nodes are available",
+        "doubts": ["load would run again"],
+    }
+
+    def replace(route: Any) -> None:
+        asked.append(route.request.method)
+        route.fulfill(status=202, json={"run": {"id": runs["done"]}, "link": ""})
+
+    path = f"/api/v1/runs/{runs['waiting']}"
+    detail = {**server.http.get(path).json(), "offer": offer}
+    page.route(f"**{path}", lambda route: route.fulfill(json=detail))
+    page.route(f"**{path}/replace", replace)
+    page.goto(f"#/runs/{runs['waiting']}")
+    offered = page.get_by_role("group", name="Offer of a new placement")
+    offered.get_by_text("unschedulable: 0/3 nodes are available. A new run could start nap on quick now").wait_for()
+    assert "load would run again" in offered.inner_text()
+    offered.get_by_role("button", name="Place it anew").click()
+    page.get_by_role("heading", name=runs["done"]).wait_for()
+    assert asked == ["POST"]
+
+
+def test_what_a_waiting_task_is_offered_can_be_taken(page: Any, server: Any, runs: dict[str, str]) -> None:
+    asked: list[Any] = []
+    path = f"/api/v1/runs/{runs['waiting']}"
+    found = server.http.get(f"{path}/explain/task", params={"task": "nap"}).json()
+    command = f"mlopx accept {runs['waiting']} nap --option small --node slow"
+    found["actions"] = [{"text": "Take slow at once (12 s are predicted).", "command": command}, *found["actions"]]
+
+    def accept(route: Any) -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(status=409, json={"detail": "slow has no room any more", "hint": "see what it waits for"})
+
+    page.route(f"**{path}/explain/task?task=nap", lambda route: route.fulfill(json=found))
+    page.route(f"**{path}/accept", accept)
+    page.goto(f"#/runs/{runs['waiting']}/tasks/nap")
+    page.get_by_role("button", name="Take slow").click()
+    page.get_by_role("alert").get_by_text("slow has no room any more").wait_for()
+    assert asked == [{"task": "nap", "node": "slow", "option": "small"}]
 
 
 def test_strategies_are_listed_with_the_one_in_use(page: Any, runs: dict[str, str]) -> None:

@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { Candidate, RunEvent, TaskExplained, Verdict } from "../api";
-import { runPath } from "../api";
+import { call, Problem, runPath } from "../api";
 import { useNow, useQuery } from "../live";
-import { Card, Copy, Fact, Shown, State } from "../parts/basics";
+import { Broken, Card, Copy, Fact, Shown, State } from "../parts/basics";
 import { useWidth } from "../parts/gantt";
 import { link, type Route } from "../route";
 import { clock, expected, span } from "../words";
@@ -28,7 +29,7 @@ export function Decision({ route }: { route: Route }): JSX.Element {
               {task.starts && <Fact name="starts">{expected(task.starts, now)}</Fact>}
               {task.ends && <Fact name="done">{expected(task.ends, now)}</Fact>}
             </dl>
-            {task.actions.length > 0 && <div class="actions"><strong>What you can do</strong><ul>{task.actions.map((one) => <li key={one.text}>{one.text} {one.command && <Copy text={one.command} />}</li>)}</ul></div>}
+            {task.actions.length > 0 && <div class="actions"><strong>What you can do</strong><ul>{task.actions.map((one) => <li key={one.text}>{one.text} {one.command && <Copy text={one.command} />} <Take command={one.command} run={id} task={key} done={found.refresh} /></li>)}</ul></div>}
           </header>
           {task.hindsight && <Hindsight task={task} />}
           {task.nodes.length > 0 && <Card title="What each node says now" wide><Verdicts nodes={task.nodes} /></Card>}
@@ -38,6 +39,24 @@ export function Decision({ route }: { route: Route }): JSX.Element {
       )}</Shown>
     </>
   );
+}
+
+/** A button for what `mlopx accept` would do; nothing for any other command. */
+function Take({ command, run, task, done }: { command: string | null; run: string; task: string; done: () => void }): JSX.Element | null {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  if (!command?.startsWith("mlopx accept ")) return null;
+  const named = (flag: string): string | undefined => command.match(new RegExp(`--${flag} (\\S+)`))?.[1];
+  const body = { task, ...(named("node") && { node: named("node") }), ...(named("option") && { option: named("option") }) };
+  const take = async (): Promise<void> => {
+    try {
+      await call(`${runPath(run)}/accept`, body);
+      setProblem(null);
+    } catch (error) {
+      setProblem(error as Problem);
+    }
+    done();
+  };
+  return <><button type="button" class="small primary" onClick={() => void take()}>Take {named("node") ?? named("option")}</button>{problem && <Broken problem={problem} />}</>;
 }
 
 function Record({ task }: { task: TaskExplained }): JSX.Element {

@@ -131,14 +131,12 @@ function Queue({ tasks, now }: { tasks: QueueEntry[]; now: number }): JSX.Elemen
 
 function QueueRow({ own, now }: { own: QueueEntry[]; now: number }): JSX.Element {
   const first = own[0];
-  const why = useQuery<Explained>(first.state === "ready" ? `${runPath(first.run_id)}/explain` : null, (event) => event.run_id === first.run_id, 10);
-  const line = why.data?.tasks.find((task) => task.task === first.task);
   return (
     <li>
       <span class="position" aria-label={`position ${first.position}`}>{first.position}</span>
       <div class="grow">
         <a class="strong" href={link(["runs", first.run_id, "tasks", first.task])}>{first.task}</a> <span class="quiet">of <a href={link(["runs", first.run_id])}>{first.run_id}</a></span>
-        <div class="reason">{line?.sentence ?? (first.hold || "waits for earlier tasks of its run")}</div>
+        <div class="reason">{first.waiting?.text ?? (first.hold || "waits for earlier tasks of its run")}</div>
         <div class="quiet">waiting for {span(first.waiting_seconds)}{first.starts ? ` · starts ${expected(first.starts, now)}` : ""}{first.priority ? ` · priority ${first.priority}` : ""}{own.length > 1 ? ` · and ${own.length - 1} more of this run` : ""}</div>
       </div>
     </li>

@@ -73,6 +73,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
       <p class="sentence" aria-live="polite">{why?.sentence ?? ""}</p>
       {why?.why_no_eta && <p class="quiet">{why.why_no_eta}.</p>}
       {why?.warnings.map((text) => <p key={text} class="reason">{text}.</p>)}
+      {run.offer && !over && !run.replaced_by && <Offered offer={run.offer} accept={() => void act("replace")} />}
       {run.problems.map((text) => <p key={text} class="reason bad">{text}</p>)}
       <dl class="facts">
         <Fact name="submitted">{clock(run.submitted_at)} <span class="quiet">({ago(run.submitted_at, now)})</span></Fact>
@@ -82,9 +83,23 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
         {!over && <Fact name="done">{why?.ends ? <strong>{expected(why.ends, now)}</strong> : "not known yet"}</Fact>}
         {run.priority !== 0 && <Fact name="priority">{run.priority}</Fact>}
         <Fact name="project">{run.project}</Fact>
+        {run.replaced_by && <Fact name="replaced by"><a href={link(["runs", run.replaced_by])}>{run.replaced_by}</a></Fact>}
         {run.retry_of && <Fact name="retry of"><a href={link(["runs", run.retry_of])}>{run.retry_of}</a></Fact>}
       </dl>
     </header>
+  );
+}
+
+/** Tasks wait in vain at the platform, and other nodes could start them: what accepting would do, and what it would repeat. */
+function Offered({ offer, accept }: { offer: NonNullable<Detail["offer"]>; accept: () => void }): JSX.Element {
+  const where = Object.entries(offer.nodes).map(([task, node]) => `${task} on ${node}`).join(", ");
+  return (
+    <div class="actions" role="group" aria-label="Offer of a new placement">
+      <strong>A new placement is offered</strong>
+      <p>{offer.reason}{/[.!]$/.test(offer.reason) ? "" : "."} A new run could start {where} now; this one is stopped first.</p>
+      {offer.doubts.length > 0 && <ul>{offer.doubts.map((text) => <li key={text}>{text}</li>)}</ul>}
+      <button type="button" class="primary" onClick={accept}>Place it anew</button>
+    </div>
   );
 }
 

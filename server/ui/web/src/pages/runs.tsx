@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call, type Run } from "../api";
 import { useEvents, useNow } from "../live";
 import { Broken, Card, Empty, Loading, State } from "../parts/basics";
+import { Schedules } from "../parts/schedules";
 import { type Column, List } from "../parts/list";
 import { link, replaceQuery, type Route } from "../route";
 import type { Problem } from "../api";
-import { ago, clock, isOver, span } from "../words";
+import { ago, clock, expected, isOver, span } from "../words";
 
 const STATES = ["waiting", "dispatched", "running", "succeeded", "failed", "cancelled"];
 const PAGE = 500;
@@ -79,6 +80,7 @@ export function Runs({ route }: { route: Route }): JSX.Element {
           ? <Empty>{runs.length || state || text ? "No run matches." : "No runs yet."}</Empty>
           : <Found runs={shown} chosen={chosen} pick={pick} />}
       </Card>
+      <Schedules />
     </>
   );
 }
@@ -91,6 +93,7 @@ function Found({ runs, chosen, pick }: { runs: Run[]; chosen: string[]; pick: (i
     { name: "state", width: "130px", cell: (run) => <State name={run.state} /> },
     { name: "submitted", width: "130px", title: (run) => clock(run.submitted_at), cell: (run) => ago(run.submitted_at, now) },
     { name: "waited", width: "100px", isNumber: true, cell: (run) => span(run.waiting_seconds ?? (isOver(run.state) ? null : (now - Date.parse(run.submitted_at)) / 1000)) },
+    { name: "done", width: "150px", isNumber: true, title: (run) => isOver(run.state) ? clock(run.finished_at) : run.ends ? `${clock(run.ends.p10)} to ${clock(run.ends.p90)}, in eight cases of ten` : "no end is predicted yet: its page says why", cell: (run) => isOver(run.state) ? <span class="quiet">{ago(run.finished_at, now)}</span> : run.ends ? <strong>{expected(run.ends, now)}</strong> : <span class="quiet">not known yet</span> },
     { name: "turnaround", width: "120px", isNumber: true, cell: (run) => run.turnaround_seconds === null ? <span class="quiet">{span((now - Date.parse(run.submitted_at)) / 1000)} so far</span> : span(run.turnaround_seconds) },
   ];
   return <List label="Runs" rows={runs} columns={columns} id={(run) => run.id} />;

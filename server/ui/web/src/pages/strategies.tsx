@@ -6,7 +6,10 @@ import { Scatter } from "../parts/scatter";
 import { link } from "../route";
 
 interface Quality { component: string; node_class: string; runs: number; coverage: number; median_error: number; p90_error: number; bias: number }
-interface Calibration { runs: number; widening: number; overall: Quality | null; components: Quality[] }
+interface Reliability { kind: string; strategy: string; asked: number; inside: number; coverage: number | null }
+interface Calibration { runs: number; widening: number; overall: Quality | null; components: Quality[]; forecasts: Reliability[] }
+
+const KINDS: Record<string, string> = { "run-ends": "ends of runs", "task-starts": "starts of tasks", "task-ends": "ends of tasks", "running-ends": "ends of running tasks" };
 
 const LATELY = 86_400;
 const percent = (share: number): string => share > 9.99 ? "over 999 %" : `${Math.round(share * 100)} %`;
@@ -83,7 +86,7 @@ function Predictions(): JSX.Element {
   const lately = useQuery<{ stretches: Stretch[] }>(`/api/v1/timeline?seconds=${LATELY}`, (event) => event.kind === "task-finished", 30);
   return (
     <Card title="Predictions: how good they were" wide>
-      <Shown query={calibration}>{({ runs, overall, components }) => !overall ? <Empty>Nothing was predicted yet: once tasks have run here, this shows predicted against actual run times.</Empty> : (
+      <Shown query={calibration}>{({ runs, overall, components, forecasts }) => !overall ? <Empty>Nothing was predicted yet: once tasks have run here, this shows predicted against actual run times.</Empty> : (
         <>
           <p class="sentence">{percent(overall.coverage)} of the last {overall.runs} run times were inside the predicted band, which is meant to hold 80 %; half of them were off by less than {percent(overall.median_error)}.</p>
           <div class="columns">
@@ -97,6 +100,10 @@ function Predictions(): JSX.Element {
                 <tbody>{items.map((one) => <tr key={one.component + one.node_class}><th scope="row">{one.component}</th><td>{one.node_class}</td><td class="num">{one.runs}</td><td class="num">{percent(one.coverage)}</td><td class="num">{percent(one.median_error)}</td></tr>)}</tbody>
               </table></div>)}</Limited></div>
           </div>
+          {forecasts.length > 0 && <div class="scroll" tabIndex={0} role="region" aria-label="Foretold starts and ends"><table>
+            <thead><tr><th scope="col">foretold</th><th scope="col">strategy</th><th scope="col" class="num">judged</th><th scope="col" class="num">in band</th></tr></thead>
+            <tbody>{forecasts.map((one) => <tr key={one.kind + one.strategy}><th scope="row">{KINDS[one.kind] ?? one.kind}</th><td>{one.strategy}</td><td class="num">{one.asked}</td><td class="num">{one.coverage === null ? "–" : percent(one.coverage)}</td></tr>)}</tbody>
+          </table></div>}
         </>)}
       </Shown>
     </Card>
