@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from server.domain.resolve import (
     shared_iteration,
 )
 from server.domain.run import Run, TaskKey
+
+log = logging.getLogger(__name__)
 
 MOST_KNOWN = 200_000
 """More kinds of work than this are not remembered: the oldest go."""
@@ -104,10 +107,15 @@ class CacheMemory:
         self._known[work] = None
         while len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with open(self._file, "a", encoding="ascii") as target:
                 target.write(f"{work}\n")
+        except OSError as error:
+            log.warning("what Kubeflow's cache holds is not remembered over restarts any more: %s", error)
+            self._file = None
 
 
 def work_of(run: Run) -> dict[TaskKey, str]:

@@ -129,6 +129,14 @@ async def test_a_cache_that_does_not_answer_is_not_believed_until_it_does_again(
         assert foreseen(ground, await submitted(house, three)) == {"first", "second", "third"}
 
 
+async def test_a_full_disk_costs_nothing_but_the_memory_over_restarts(make: Any) -> None:
+    async with make() as ground, ground.house(translate=translate) as house:
+        (ground.folder / "kubeflow").mkdir(exist_ok=True)
+        (ground.folder / "kubeflow" / "cache.txt").mkdir()
+        await house.ended((await submitted(house, three)).id)
+        assert foreseen(ground, await submitted(house, three)) == {"first", "second", "third"}
+
+
 @pytest.mark.parametrize("content", ["", "nonsense\n", "é" * 64 + "\n", "a" * 64 + "\nb" * 64])
 def test_a_file_that_is_broken_is_no_trouble(tmp_path: Path, content: str) -> None:
     file = tmp_path / "cache.txt"
