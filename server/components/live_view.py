@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from server.domain.node import Occupancy
 from server.domain.placement import WaitingRun
-from server.domain.request import Defaults, requests_of, version_of, waiting_run
+from server.domain.request import Confining, Defaults, requests_of, version_of, waiting_run
 from server.domain.run import Run
-from server.domain.states import BOUND
+from server.domain.underway import underway
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class _Seen:
 
 
 class LiveView:
-    """Remembers, for every live run, how a strategy sees it and what its bound tasks hold."""
+    """Remembers, for every live run, how a strategy sees it and what its tasks hold."""
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
@@ -42,7 +42,7 @@ class LiveView:
         return view
 
     def held(self, runs: Iterable[Run]) -> list[Occupancy]:
-        """What the bound tasks of the runs hold on nodes."""
+        """What tasks of the runs hold on nodes: those that are bound, and those that a platform is about to begin."""
         found: list[Occupancy] = []
         for run in runs:
             seen = self._of(run)
@@ -66,7 +66,8 @@ class LiveView:
 
 
 def _occupancies(run: Run, defaults: Defaults) -> Iterable[Occupancy]:
-    for key, attempt in run.attempts_in(*BOUND):
+    reused = defaults.foresee(run) if isinstance(defaults, Confining) else frozenset()
+    for key, attempt in underway(run, reused):
         node = attempt.actual_node or attempt.node
         if node is not None:
             requests = requests_of(run, key, attempt.option, defaults)

@@ -20,7 +20,7 @@ from server.domain.load import with_placements
 from server.domain.node import Load, Node, Occupancy, Snapshot
 from server.domain.request import Defaults, requests_of
 from server.domain.run import Run
-from server.domain.states import BOUND
+from server.domain.underway import underway
 
 log = logging.getLogger(__name__)
 
@@ -156,10 +156,10 @@ class NodeManager:
         return with_placements(fresh, self._nodes(), self._placed_lately()) if fresh else {}
 
     def _placed_lately(self) -> list[tuple[str, int, datetime]]:
-        """Node, millicores and instant of every task of ours that is bound."""
+        """Node, millicores and instant of every task of ours that is bound, or about to begin."""
         found = []
         for run in self._live():
-            for key, attempt in run.attempts_in(*BOUND):
+            for key, attempt in underway(run):
                 node, at = attempt.actual_node or attempt.node, attempt.started_at or attempt.placed_at
                 if node is not None and at is not None:
                     found.append((node, requests_of(run, key, attempt.option, self._defaults).cpu_millicores, at))

@@ -104,11 +104,15 @@ async def test_the_examples_are_built_like_the_real_answers(
         held = await api.run(make_spec(gpu=True))
         await api.held(held["id"])
         kept = await api.http.post("/api/v1/schedules", json=BODIES["POST /api/v1/schedules"])
+        registered = await api.http.post("/api/v1/datasets", json=BODIES["POST /api/v1/datasets"])
+        dataset = registered.json()["name"]
+        await api.http.post(f"/api/v1/datasets/{dataset}/copies/quick")
         real = {"POST /api/v1/runs": taken.json(), "POST /api/v1/schedules": kept.json()}
         for name in ANSWERS:
             method, path = name.split(" ", 1)
             path = path.replace("{run_id}", run["id"]).replace("{pipeline_id}", run["id"])
             path = path.replace("/schedules/{name}", "/schedules/nightly")
+            path = path.replace("/datasets/{name}", f"/datasets/{dataset}")
             if (
                 method == "GET"
                 and path not in ("/metrics", "/api/v1/events")

@@ -161,7 +161,8 @@ def heavy(a: int = 0) -> int:
 
 @pipeline
 def large():
-    heavy(a=1).named("heavy")
+    """Its task is expected to take minutes: what is about to end is not waited for, however slow this machine is."""
+    heavy(a=1).named("heavy").hints(kind="training", operations=1e12)
 
 
 async def test_a_run_without_room_is_handed_over_at_once_unless_holding_is_allowed(make: Any) -> None:
