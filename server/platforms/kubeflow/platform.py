@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -321,18 +322,18 @@ class KubeflowPlatform(PlatformInterface):
             await self._sleep(AGAIN_SECONDS)
 
     def _keep_log(self, follower: Follower, key: TaskKey, attempt: int, pod: tuple[str, str]) -> None:
-        self._chore(self._logs.keep(follower.run_id, key, attempt, pod))
+        self._chore(partial(self._logs.keep, follower.run_id, key, attempt, pod))
 
     def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str, pod: tuple[str, str] | None) -> None:
         may_write = self._options.is_annotating and self.modes[follower.namespace].mode == PLACE
         if pod is not None and self._kube is not None and may_write:
             patch = annotation(key, reason)
-            self._chore(self._kube.patch(PODS, patch, name=pod[1], namespace=pod[0]))
+            self._chore(partial(self._kube.patch, PODS, patch, name=pod[1], namespace=pod[0]))
 
-    def _chore(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _chore(self, work: Callable[[], Awaitable[object]]) -> None:
         async def done() -> None:
             try:
-                await work
+                await work()
             except MlopxError as error:
                 log.info("a chore failed: %s", error.message)
 
