@@ -319,7 +319,7 @@ async def test_what_is_refused_at_its_time_is_told_and_the_next_time_is_tried(wo
     async with world.server() as server:
         await server.add(webhook=HOOK)
 
-        def observing(run_id: str, caller: Any) -> None:
+        def observing(run_id: str, caller: Any, *, project: str = "") -> None:
             raise ConflictError("the namespace is only observed")
 
         server.platform.admit = observing  # type: ignore[method-assign]  # the namespace was opted out

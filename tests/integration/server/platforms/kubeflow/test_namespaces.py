@@ -107,6 +107,9 @@ async def test_a_namespace_that_lets_nobody_look_keeps_nobody_from_seeing_the_ot
         ground.double.delete((await house.journal.run(red.id)).platform_run_id)
         red = await house.ended(red.id)
         assert "deleted in Kubeflow" in red.error
+        async with asyncio.timeout(20):
+            while "kubeflow (blue)" not in ground.platform.problems():  # each namespace is looked at on its own
+                await asyncio.sleep(0.01)
         problems = ground.platform.problems()
         assert "not authorized in namespace 'blue'" in problems["kubeflow (blue)"]
         assert "kubeflow (red)" not in problems
