@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from server.exchange.errors import UnreadableError
+from server.exchange.loading import load_json
 from server.placers.kubernetes.reading import MalformedError
 from server.placers.kubernetes.recorded import Recording, read_recording
 from server.placers.kubernetes.replaying import Difference, Replayed, replay
@@ -19,15 +19,10 @@ WHAT = {"feasible": "feasible sets", "score": "plug-in scores", "final": "final 
 
 def compare(path: Path) -> dict[str, Any]:
     """Replay a file and count what is equal. Raises UnreadableError."""
+    found = load_json(path)
     try:
-        recording = read_recording(json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number))
+        recording = read_recording(found)
         replayed = list(replay(recording))
-    except OSError as error:
-        raise UnreadableError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path}: is not UTF-8 text at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise UnreadableError(f"{path}:{error.lineno}:{error.colno}: is not JSON: {error.msg}") from None
     except MalformedError as error:
         raise UnreadableError(f"{path}: {error}") from None
     except RecursionError:
@@ -80,10 +75,6 @@ def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "no node"
     return "no node" if value is None else str(value)
-
-
-def _no_number(text: str) -> None:
-    raise MalformedError(f"{text} is no number that JSON knows")
 
 
 __all__ = ["compare", "lines"]

@@ -27,7 +27,7 @@ from server.simulation.work import KIND_LABEL, Arrival, TaskWork, Work, make_wor
 from server.simulation.workloads import generate
 from server.simulation.world import Nature
 
-LONGEST_SECONDS = 1e11
+MOST_SECONDS_IN_ALL = 1e11
 """Three thousand years: what all pipelines may take one after another, so that no time leaves the calendar."""
 
 SHIPPED = Path(__file__).parent / "scenarios"
@@ -134,10 +134,10 @@ class CaseMaker:
     def _check(self, arrivals: Sequence[Arrival]) -> None:
         """Every task must fit on some node, or the simulation could never end, and no time may leave the calendar."""
         total = max((one.seconds for one in arrivals), default=0.0) + sum(_longest(one.work) for one in arrivals)
-        if total > LONGEST_SECONDS:
+        if total > MOST_SECONDS_IN_ALL:
             raise ScenarioError(
                 f"{self.path}: all tasks one after another take {total:.2g} seconds: too long to simulate",
-                hint=f"{LONGEST_SECONDS:.0e} seconds are the most: is some figure far too large?",
+                hint=f"{MOST_SECONDS_IN_ALL:.0e} seconds are the most: is some figure far too large?",
             )
         for work in {id(arrival.work): arrival.work for arrival in arrivals}.values():
             for task in work.tasks.values():
