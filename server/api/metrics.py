@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from server.api.services import Services
+from server.components.explaining.values import Waiting, WaitKind
 from server.components.scheduler import QueueEntry
 from server.domain.node import Snapshot
+from server.domain.placement import TaskRef
 from server.domain.states import RunState, TaskState
 
-REASONS = ("dependency", "room", "node", "growth", "decision")
-"""Others of its run, room, a node that can run it at all, a node that is not there yet, the next cycle."""
+REASONS: tuple[WaitKind, ...] = get_args(WaitKind)
+"""What explanations tell apart (`explaining.values.Waiting`)."""
+
+HANDED_OVER = (TaskState.PLACED, TaskState.QUEUED)
 
 
 class Meters:
@@ -34,9 +39,13 @@ class Meters:
 
 
 def exposition(
-    meters: Meters, parts: Services, counts: Mapping[RunState, int], snapshot: Snapshot
+    meters: Meters,
+    parts: Services,
+    counts: Mapping[RunState, int],
+    snapshot: Snapshot,
+    waits: Mapping[TaskRef, Waiting],
 ) -> tuple[bytes, str]:
-    """All figures in the text format, with its media type."""
+    """All figures in the text format, with its media type. `waits` is what the tasks in the queue wait for."""
     registry = CollectorRegistry()
     runs = Gauge("mlopx_runs", "Runs by state", ["state"], registry=registry)
     for state in RunState:
@@ -52,25 +61,33 @@ def exposition(
         ("mlopx_replay_questions_dropped", "Decided cycles that were not kept for replays", parts.questions.dropped),
     ):
         Gauge(name, text, registry=registry).set(value)
-    _queue(registry, queue)
+    at_platform = sum(task.state in HANDED_OVER for run in parts.journal.live() for task in run.tasks.values())
+    _queue(registry, Counts(reason_of(entry, waits) for entry in queue) + Counts(platform=at_platform))
     _nodes(registry, snapshot)
     _calibration(registry, parts)
     _forecasts(registry, parts)
     return b"".join(map(generate_latest, (meters.registry, parts.work_meters.registry, registry))), CONTENT_TYPE_LATEST
 
 
-def _queue(registry: CollectorRegistry, queue: Sequence[QueueEntry]) -> None:
+def _queue(registry: CollectorRegistry, counts: Mapping[str, int]) -> None:
     pending = Gauge("mlopx_pending_tasks", "Waiting tasks by what they wait for", ["reason"], registry=registry)
-    counts = Counts(reason_of(entry) for entry in queue)
     for reason in REASONS:
-        pending.labels(reason).set(counts[reason])
+        pending.labels(reason).set(counts.get(reason, 0))
 
 
-def reason_of(entry: QueueEntry) -> str:
-    """What a task waits for, as one of `REASONS`."""
+def reason_of(entry: QueueEntry, waits: Mapping[TaskRef, Waiting]) -> WaitKind:
+    """What a task waits for, as one of `REASONS`: as it is explained, or where the queue is too long for that, by the
+    strategy's own words."""
+    explained = waits.get((entry.run_id, entry.key))
+    if explained is not None:
+        return explained.kind
     if entry.state is TaskState.PENDING:
         return "dependency"
-    beginnings = (("no node can run it", "node"), ("waits for a new node", "growth"), ("waits", "room"))
+    beginnings: tuple[tuple[str, WaitKind], ...] = (
+        ("no node can run it", "node"),
+        ("waits for a new node", "growth"),
+        ("waits", "capacity"),
+    )
     return next((reason for text, reason in beginnings if entry.hold.startswith(text)), "decision")
 
 

@@ -74,7 +74,8 @@ async def metrics(request: Request, parts: Parts) -> Response:
     """The text format of Prometheus."""
     counts = await asyncio.to_thread(parts.store.count_by_state)
     snapshot = await parts.node_manager.snapshot()
-    text, media_type = exposition(request.app.state.meters, parts, counts, snapshot)
+    _, waits = await parts.explainer.queue()
+    text, media_type = exposition(request.app.state.meters, parts, counts, snapshot, waits)
     return Response(text, media_type=media_type)
 
 

@@ -12,6 +12,9 @@ from server.domain.run import TaskKey
 from server.domain.states import RunState, TaskState
 
 Verdict = Literal["free", "busy", "not-there-yet", "never"]
+WaitKind = Literal[
+    "dependency", "capacity", "kept", "priority", "node", "growth", "cluster", "backoff", "platform", "decision"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Waiting:
     or `decision` (it is about to be decided).
     """
 
-    kind: str
+    kind: WaitKind
     text: str
     tasks: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
@@ -146,5 +149,6 @@ __all__ = [
     "Shortage",
     "TaskExplanation",
     "Verdict",
+    "WaitKind",
     "Waiting",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from server.components.explaining.scene import Scene
 from server.components.explaining.texts import between, clock, names, span
@@ -14,7 +15,7 @@ from server.domain.states import Binding, TaskState
 
 MUCH_SLOWER = 1.2
 ACCEPT = "mlopx accept"
-NO_NODE = "node"
+NO_NODE: Final = "node"
 BARRED = "waits "
 """How the reasons begin for which a cluster would not start a run that is handed over whole."""
 

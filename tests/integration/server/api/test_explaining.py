@@ -91,6 +91,9 @@ async def test_who_waits_behind_a_higher_priority_is_told_so_in_the_queue_as_in_
         said = await explained(fixed, run["id"])
         assert said["sentence"].removesuffix(".").startswith(f"greet {queue[run['id']]['waiting']['text'][:40]}")
         assert queue[run["id"]]["waiting"]["kind"] == said["waiting"]["kind"]
+    figures = (await fixed.http.get("/metrics")).text
+    assert 'mlopx_pending_tasks{reason="priority"} 1.0' in figures
+    assert 'mlopx_pending_tasks{reason="capacity"} 2.0' in figures
     listed = {one["id"]: one for one in (await fixed.get("/api/v1/runs"))["runs"]}
     assert all(listed[run["id"]]["ends"] is None for run in (first, low, same, high)), "nothing has run here yet"
     for run in (first, low, same, high):

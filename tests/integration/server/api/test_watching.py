@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
@@ -103,6 +105,59 @@ def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> 
     )
     assert found.returncode == 0, found.stdout + found.stderr
     assert f"{len(queries)} rules found" in found.stdout
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[str]:
+    """A Prometheus that scrapes a target twice a second: its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
+        f"scrape_configs: [{{job_name: mlopx, static_configs: [{{targets: ['{target}']}}]}}]\n"
+    )
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.needs("prometheus")
+async def test_after_a_few_runs_a_real_prometheus_has_data_for_every_query(
+    serve: Any, listening: Any, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    queries = {target["expr"]: panel["title"] for panel in panels for target in panel.get("targets", [])}
+
+    async def empty(asked: httpx.AsyncClient) -> list[str]:
+        """The panels without a figure."""
+        found = []
+        for query, title in queries.items():
+            text = query.replace("$__rate_interval", "1m").replace("$job", ".*")
+            answer = (await asked.get("/api/v1/query", params={"query": text})).json()
+            assert answer["status"] == "success", answer
+            if not any(one["value"][1] != "NaN" for one in answer["data"]["result"]):
+                found.append(title)
+        return found
+
+    async with serve() as served, listening(served) as url:
+        with prometheus(tmp_path, url.removeprefix("http://")) as address:
+            async with httpx.AsyncClient(base_url=address) as asked, asyncio.timeout(60):
+                missing = ["all"]
+                while missing:
+                    await served.ended((await served.run(make_spec(task={"cache": False})))["id"])
+                    try:
+                        missing = await empty(asked)
+                    except httpx.TransportError:
+                        await asyncio.sleep(0.2)
 
 
 @contextmanager
