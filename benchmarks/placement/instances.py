@@ -84,13 +84,13 @@ def layered(task_count: int, node_count: int, *, ratio: float, seed: int) -> Pro
 
 
 def with_cards(problem: Problem, sharing: Sharing) -> Problem:
-    """The same problem with one network card per node, as fast as its fastest link."""
+    """The same problem with one network card per node, with the mean bandwidth of its links."""
     pairs = problem.network.pairs
     if pairs is None:
         raise ValueError("only a network given by pairs can be turned into cards")
-    fastest = np.where(np.eye(len(pairs), dtype=bool), np.inf, pairs).min(axis=1)
-    network = Network(cards=fastest, sharing=sharing)
-    return exclusive_problem(problem.seconds, problem.edges, network)
+    is_link = ~np.eye(len(pairs), dtype=bool)
+    bandwidth = np.mean(1 / pairs[is_link].reshape(len(pairs), -1), axis=1)
+    return exclusive_problem(problem.seconds, problem.edges, Network(cards=1 / bandwidth, sharing=sharing))
 
 
 def workflow(path: Path, node_count: int, seed: int) -> Problem:

@@ -86,7 +86,12 @@ class Decider:
         is_task_by_task = rules.binding is Binding.WHEN_READY and rules.reservation == "none"
         self.is_sparing = is_task_by_task and not load_placer(rules.placer).looks_ahead
         self.held: Callable[[], list[Occupancy]] = lambda: self.view.held(ledger.runs.values())
+        self._listeners: list[Callable[[PlacementRequest, Outcome], None]] = []
         world.on_nodes_change = self._on_nodes_change
+
+    def listen(self, listener: Callable[[PlacementRequest, Outcome], None]) -> None:
+        """Call `listener` with every question and its answer from now on, before anything is done about it."""
+        self._listeners.append(listener)
 
     def expect(self, run_id: str) -> None:
         """A run is submitted: it is kept until its window ends."""
@@ -134,6 +139,8 @@ class Decider:
         )
         outcome = self.unit.decide_now(request)
         self.cycle_seconds.append(outcome.seconds)
+        for listener in self._listeners:
+            listener(request, outcome)
         return request, outcome
 
     def _admit(self, run_id: str) -> None:

@@ -41,22 +41,19 @@ class _Watcher:
         self.came: dict[tuple[Kind, Subject], datetime] = {}
         self.simulation = Simulation(case)
         self._every, self._most_runs = every, most_runs
-        self._decide = self.simulation.decider.unit.decide_now
         self._count = 0
         self.simulation.ledger.listen(self._notice)
-        self.simulation.decider.unit.decide_now = self._look  # type: ignore[method-assign]  # to look on
+        self.simulation.decider.listen(self._look)
 
     def _notice(self, change: Change) -> None:
         for kind, subject, at in came(change):
             self.came.setdefault((kind, subject), at)
         judge(change, self.track)
 
-    def _look(self, request: PlacementRequest) -> Outcome:
-        outcome = self._decide(request)
+    def _look(self, request: PlacementRequest, outcome: Outcome) -> None:
         self._count += 1
         if self._count % self._every == 0:
             self._foretell(request, outcome)
-        return outcome
 
     def _foretell(self, request: PlacementRequest, outcome: Outcome) -> None:
         made = make_scene(
