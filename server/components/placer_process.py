@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copyreg
-import io
 import logging
 import os
 import pickle
@@ -16,27 +14,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from server.components.collecting import uncollected
+from server.components.placer_parcels import Packer
 from server.components.placer_worker import HEADER, LARGEST_FRAME_BYTES, loads_plain, unflatten
 from server.domain.errors import PlacerError
-from server.domain.node import Load, Node, Occupancy, Snapshot, Taint
-from server.domain.packing import packed, unpacked
-from server.domain.placement import (
-    BoundTask,
-    Estimate,
-    Estimates,
-    PlacementPlan,
-    PlacementRequest,
-    TaskOption,
-    WaitingRun,
-    WaitingTask,
-)
-from server.domain.resources import Resources
-from server.domain.run import TaskKey
+from server.domain.placement import PlacementPlan, PlacementRequest
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +87,7 @@ class PlacerProcess:
         self._failures = 0
         self._retry_at = 0.0
         self._serial = 0
+        self._packer = Packer()
         self._is_closed = False
 
     @property
@@ -152,8 +138,14 @@ class PlacerProcess:
 
     async def _exchange(self, request: PlacementRequest, limit_seconds: float) -> PlacementPlan:
         self._serial += 1
-        order = (self._serial, replace(request, time_limit_seconds=limit_seconds * TOLD_SHARE))
-        await self._send(await asyncio.to_thread(pickled, order) if len(request.runs) > MANY_RUNS else pickled(order))
+        packer, asked = self._packer, replace(request, time_limit_seconds=limit_seconds * TOLD_SHARE)
+        order = (self._serial, asked)
+        frame = await asyncio.to_thread(packer.frame, *order) if len(request.runs) > MANY_RUNS else packer.frame(*order)
+        if packer is not self._packer:
+            raise EOFError("the worker was replaced meanwhile")
+        writer = self._write(frame.data)
+        packer.sent(frame)
+        await writer.drain()
         serial, answer = await self._receive()
         while serial != self._serial:  # an earlier answer is left over when its asker was cancelled
             serial, answer = await self._receive()
@@ -216,7 +208,8 @@ class PlacerProcess:
             start_new_session=True,
             env=_environment(),
         )
-        await self._send(pickle.dumps({"placer": self.placer, "path": list(sys.path)}))
+        self._packer = Packer()
+        await self._write(pickle.dumps({"placer": self.placer, "path": list(sys.path)})).drain()
         _, answer = await self._receive()
         if answer[0] != "ready":
             raise PlacerFailure("unusable", f"{self.placer} cannot be loaded: {answer[1]}", trace=answer[2])
@@ -234,13 +227,13 @@ class PlacerProcess:
             if process is self._process:
                 await self._kill()
 
-    async def _send(self, frame: bytes) -> None:
+    def _write(self, frame: bytes) -> asyncio.StreamWriter:
         writer = self._living().stdin
         if writer is None:
             raise EOFError("the worker has no input")
         writer.write(HEADER.pack(len(frame)))
         writer.write(frame)
-        await writer.drain()
+        return writer
 
     async def _receive(self) -> Any:
         reader = self._living().stdout
@@ -288,47 +281,6 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def pickled(order: tuple[int, PlacementRequest]) -> bytes:
-    """A request with a number, as bytes: what is frequent in it is taken apart quickly."""
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
-    pickler.dispatch_table = _REDUCERS
-    with uncollected():
-        pickler.dump(order)
-    return buffer.getvalue()
-
-
-def _by_constructor(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Take a value apart into its constructor's arguments: several times quicker than a slotted dataclass' own way."""
-    names = [field.name for field in fields(kind)]
-    values = attrgetter(*names)
-    if len(names) == 1:
-        return lambda value: (kind, (values(value),))
-    return lambda value: (kind, values(value))
-
-
-_FREQUENT = (
-    BoundTask,
-    Estimate,
-    Load,
-    Node,
-    Occupancy,
-    PlacementRequest,
-    Resources,
-    Snapshot,
-    Taint,
-    TaskKey,
-    TaskOption,
-    WaitingRun,
-    WaitingTask,
-)
-_REDUCERS: dict[type[Any], Callable[[Any], Any]] = {
-    **copyreg.dispatch_table,
-    **{kind: _by_constructor(kind) for kind in _FREQUENT},
-    Estimates: lambda value: (unpacked, (value.profile_of, value.column_of, *packed(value))),
-}
-
-
 def _retrieve(task: asyncio.Task[Any]) -> None:
     """Mark a failed start as seen: the next request meets it again, so nothing is lost."""
     if not task.cancelled() and (error := task.exception()) is not None:
@@ -341,4 +293,4 @@ def _exit_text(code: int | None) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-__all__ = ["FailureKind", "Hello", "PlacerFailure", "PlacerProcess", "pickled"]
+__all__ = ["FailureKind", "Hello", "PlacerFailure", "PlacerProcess"]

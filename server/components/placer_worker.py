@@ -4,8 +4,8 @@ It holds one strategy, warm, and answers placement requests over its standard st
 neither block nor crash the server. It never outlives the server: it ends when its input does, and the kernel kills it
 when its parent dies. `server.components.placer_process` is the other end.
 
-A frame is eight bytes of length and a pickle. Requests come in as values; answers go out as plain tuples, so that the
-server never unpickles anything but numbers and texts from here.
+A frame is eight bytes of length and a pickle. Requests come in as parcels (`server.components.placer_parcels`); answers
+go out as plain tuples, so that the server never unpickles anything but numbers and texts from here.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from server.components.collecting import uncollected
+from server.components.placer_parcels import Shelf
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
 from server.placers.interface import PlacerInterface
@@ -45,8 +46,9 @@ def main() -> None:
     placer = _say_hello(pickle.loads(frames.get()), answers)
     if placer is not None:
         _get_warm(placer, answers)
+    shelf = Shelf()
     while placer is not None:
-        write_frame(answers, _answer(placer, frames.get()))
+        write_frame(answers, _answer(placer, shelf, frames.get()))
 
 
 def load_class(path: str) -> type[PlacerInterface]:
@@ -168,11 +170,11 @@ def _get_warm(placer: PlacerInterface, answers: BinaryIO) -> None:
     write_frame(answers, (0, ("warm",)))
 
 
-def _answer(placer: PlacerInterface, frame: bytes) -> tuple[int, tuple[Any, ...]]:
+def _answer(placer: PlacerInterface, shelf: Shelf, frame: bytes) -> tuple[int, tuple[Any, ...]]:
     """The serial number of the request, with the plan or what went wrong."""
     with uncollected():
-        serial, request = pickle.loads(frame)
-        return _placed(placer, serial, request)
+        parcel = pickle.loads(frame)
+        return _placed(placer, parcel.serial, shelf.unpacked(parcel))
 
 
 def _placed(placer: PlacerInterface, serial: int, request: PlacementRequest) -> tuple[int, tuple[Any, ...]]:

@@ -72,16 +72,53 @@ class PackedTable(Sequence[Row]):
             yield Estimate(self.p50[i], self.p10[i], self.p90[i], self._sources[self._said[i]], peak)
 
 
+class StackedTable(Sequence[Row]):
+    """A table of rows that are packed one by one, so that a row can outlive the table; figures as in `PackedTable`."""
+
+    __slots__ = ("_rows", "p10", "p50", "p90")
+
+    def __init__(self, rows: Sequence[PackedTable]) -> None:
+        self._rows = rows
+        self.p10, self.p50, self.p90 = (b"".join(map(attrgetter(name), rows)) for name in ("p10", "p50", "p90"))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [row[0] for row in self._rows[index]]
+        return self._rows[index][0]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(len(self))
+
+
+def packed_row(row: Row) -> PackedTable:
+    """A table of this row alone."""
+    return PackedTable(*_packed((row,)))
+
+
 def packed(estimates: Estimates) -> tuple[int, int, Columns, tuple[str, ...]]:
     """The arguments of `PackedTable` for a table."""
-    cells = list(chain.from_iterable(estimates.table))
+    return _packed(estimates.table)
+
+
+def _packed(table: Sequence[Row]) -> tuple[int, int, Columns, tuple[str, ...]]:
+    cells = list(chain.from_iterable(table))
     numbers: dict[str, int] = {}
     said = array("I", [numbers.setdefault(source, len(numbers)) for source in map(attrgetter("source"), cells)])
     peaks = array("d", [math.nan if peak is None else peak for peak in map(attrgetter("peak_memory_bytes"), cells)])
     figures = [array("d", map(attrgetter(name), cells)).tobytes() for name in ("p10", "p50", "p90")]
-    width = len(estimates.table[0]) if len(estimates.table) else 0
+    width = len(table[0]) if len(table) else 0
     return (
-        len(estimates.table),
+        len(table),
         width,
         (figures[0], figures[1], figures[2], peaks.tobytes(), said.tobytes()),
         tuple(numbers),
@@ -100,4 +137,4 @@ def unpacked(
     return Estimates(profile_of, column_of, PackedTable(count, width, columns, sources))
 
 
-__all__ = ["PackedTable", "packed", "unpacked"]
+__all__ = ["PackedTable", "StackedTable", "packed", "packed_row", "unpacked"]

@@ -15,7 +15,7 @@ from operator import attrgetter
 import numpy as np
 
 from server.domain.datasets import DatasetUse
-from server.domain.packing import PackedTable
+from server.domain.packing import PackedTable, StackedTable
 from server.domain.placement import Estimates, PlacementRequest, TaskOption, TaskRef, WaitingRun, WaitingTask
 from server.domain.resources import Resources
 from server.planning.needs import Needs, NeedsTable
@@ -192,7 +192,7 @@ def amounts(resources: Resources, kinds: Sequence[str]) -> tuple[float, ...]:
 
 
 def _read(estimates: Estimates, shape: tuple[int, int], name: str) -> Floats:
-    if isinstance(estimates.table, PackedTable):
+    if isinstance(estimates.table, PackedTable | StackedTable):
         return np.frombuffer(getattr(estimates.table, name), np.float64).reshape(shape).astype(np.float32)
     values = map(attrgetter(name), chain.from_iterable(estimates.table))
     return np.fromiter(values, np.float32, shape[0] * shape[1]).reshape(shape)
