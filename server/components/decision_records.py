@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from operator import itemgetter
 
+from server.components.candidates import Bands, Candidates
 from server.components.dataset_words import told_of_data
 from server.domain.feasibility import explain_unplaceable
 from server.domain.placement import (
@@ -21,8 +20,7 @@ from server.domain.placement import (
 )
 from server.domain.spot import AVOIDED
 from server.placers.halves import Cluster
-from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER, UNKNOWN_SECONDS
-from server.planning.needs import Needs, NeedsTable
+from server.planning.needs import NeedsTable
 
 MOST_CANDIDATES = 8
 MOST_REASONS = 8
@@ -40,7 +38,10 @@ _CANDIDATE_BYTES, _FRAME_BYTES = 260, 940
 
 
 class Recorder:
-    """Makes the records of one cycle; what tasks with equal needs and profiles find is worked out once."""
+    """Makes the records of one cycle; what tasks with equal needs and profiles find is worked out once.
+
+    `bands`: what is kept of the estimates from one cycle to the next.
+    """
 
     def __init__(
         self,
@@ -51,20 +52,23 @@ class Recorder:
         fallback_from: str | None,
         new_id: Callable[[], str],
         version: str = "",
+        bands: Bands | None = None,
     ) -> None:
         self.request = request
         self.strategy, self.fallback_from, self.new_id = strategy, fallback_from, new_id
         self.version = version
         self.cluster = Cluster(request, table)
-        self._ranked: dict[tuple[int, tuple[int | None, ...]], list[Candidate]] = {}
+        self.candidates = Candidates(self.cluster, bands or Bands(), MOST_CANDIDATES + 1)
         self._filtered: dict[int, dict[str, tuple[str, ...]]] = {}
-        self._free: dict[int, list[int]] = {}
-        self._starts: dict[int, dict[int, list[tuple[TaskOption, float]]]] = {}
         self._looks = 0
+
+    def expect(self, tasks: Iterable[WaitingTask]) -> None:
+        """These are about to be recorded as `held`, in this order: their candidates are found together."""
+        self.candidates.find(tasks)
 
     def placed(self, task: WaitingTask, placement: Placement) -> Decision:
         """The record of a task that gets a node, now or (with its whole run) as planned."""
-        ranked = self._candidates(task)
+        ranked = self.candidates.of(task)
         chosen = self._chosen(task, placement, ranked)
         others = [one for one in ranked if (one.node, one.option) != (placement.node, placement.option)]
         self._take(task, placement)
@@ -81,7 +85,7 @@ class Recorder:
 
     def held(self, task: WaitingTask, reason: str, placement: Placement | None) -> Decision:
         """The record of a ready task that waits; `placement` is what the plan has in mind for it."""
-        ranked = self._candidates(task)
+        ranked = self.candidates.of(task)
         runner_up = ranked[0].node if ranked else None
         return self._record(task, reason, tuple(ranked[:MOST_CANDIDATES]), placement, runner_up=runner_up, is_held=True)
 
@@ -132,9 +136,7 @@ class Recorder:
         if not self.cluster.nodes[node].is_virtual and self.cluster.timelines[node].has_room(option.requests, 0.0):
             seconds = self.cluster.seconds(task, option, node)
             self.cluster.timelines[node].take(option.requests, 0.0, seconds)
-            self._ranked.clear()
-            self._free.clear()
-            self._starts.clear()
+            self.candidates.changed(node)
 
     def _named(self, task: WaitingTask) -> dict[str, tuple[str, ...]]:
         """Some nodes for each of the commonest reasons; none on a very large cluster."""
@@ -148,74 +150,6 @@ class Recorder:
                 clipped(reason): tuple(names[reason][:MOST_NODES_NAMED]) for reason in said if reason in names
             }
         return self._filtered[id(needs)]
-
-    def _candidates(self, task: WaitingTask) -> list[Candidate]:
-        """Nodes that can run the task, by predicted finish if it were next; its best option on each."""
-        needs = self.cluster.needs(task)
-        profile_of = self.request.estimates.profile_of
-        rows = tuple(profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
-        key = (id(needs), rows)
-        if key not in self._ranked:
-            row_of = {option.name: row for option, row in zip(task.options, rows, strict=True)}
-            medians = {name: self.cluster.medians(row) for name, row in row_of.items()}
-            nodes = self._promising(needs, medians)
-            starts = self._starts_on(needs, nodes)
-            offers = [
-                (start + medians[option.name][node], node, option, start)
-                for node in nodes
-                for option, start in starts[node]
-            ]
-            best: dict[int, tuple[float, int, TaskOption, float]] = {}
-            for offer in sorted(offers, key=itemgetter(0, 1)):
-                best.setdefault(offer[1], offer)  # what ends later on the same node is left out
-            kept = list(best.values())[: MOST_CANDIDATES + 1]
-            self._ranked[key] = [self._candidate(row_of[offer[2].name], *offer) for offer in kept]
-        return self._ranked[key]
-
-    def _promising(self, needs: Needs, medians: Mapping[str, Sequence[float]]) -> Sequence[int]:
-        """The nodes worth comparing: of many, the quickest, and the quickest of those with room now."""
-        nodes = self.cluster.part_of(needs.nodes, MOST_NODES_COMPARED)
-        if len(nodes) <= MOST_NODES_COMPARED:
-            return nodes
-        half = MOST_NODES_COMPARED // 2
-        return sorted(
-            {
-                *_quickest(half, nodes, needs, medians),
-                *_quickest(half, self._free_among(needs, nodes), needs, medians),
-            }
-        )
-
-    def _free_among(self, needs: Needs, nodes: Sequence[int]) -> Sequence[int]:
-        """Those of the nodes with room now; of all that can run a task they are found once for equal needs."""
-        if nodes is not needs.nodes:
-            return [node for node in nodes if self.cluster.has_room(needs, node, 0.0)]
-        if id(needs) not in self._free:
-            self._free[id(needs)] = [node for node in nodes if self.cluster.has_room(needs, node, 0.0)]
-        return self._free[id(needs)]
-
-    def _starts_on(self, needs: Needs, nodes: Sequence[int]) -> Mapping[int, Sequence[tuple[TaskOption, float]]]:
-        """When each option could start on these nodes (and maybe others), infinite where its room never comes."""
-        known = self._starts.setdefault(id(needs), {})
-        for node in nodes:
-            if node not in known:
-                start = self.cluster.timelines[node].earliest_start
-                known[node] = [(option, start(option.requests, 0.0)) for option in needs.options[node]]
-        return known
-
-    def _candidate(self, row: int | None, finish: float, node: int, option: TaskOption, start: float) -> Candidate:
-        band = self.cluster.cell(row, node) or _unknown(UNKNOWN_SECONDS)
-        is_offered = start < NEVER
-        return Candidate(
-            node=self.cluster.nodes[node].name,
-            option=option.name,
-            seconds_p10=round(band.p10, 3),
-            seconds_p50=round(band.p50, 3),
-            seconds_p90=round(band.p90, 3),
-            score=round(finish, 3) if is_offered else None,
-            is_free=start <= 0,
-            start_seconds=round(start, 3) if is_offered else None,
-            finish_seconds=round(finish, 3) if is_offered else None,
-        )
 
     def _chosen(self, task: WaitingTask, placement: Placement, ranked: list[Candidate]) -> Candidate:
         """The chosen node among the candidates, with the strategy's own score where it gave one."""
@@ -287,14 +221,6 @@ def _option(task: WaitingTask, name: str) -> TaskOption:
 
 def _commonest(reasons: Mapping[str, int], most: int = MOST_REASONS) -> dict[str, int]:
     return {clipped(reason): count for reason, count in list(reasons.items())[:most]}
-
-
-def _quickest(most: int, nodes: Sequence[int], needs: Needs, medians: Mapping[str, Sequence[float]]) -> list[int]:
-    """So many of the nodes that run a task soonest, each with the first option it can run."""
-    if len(medians) == 1:
-        (seconds,) = medians.values()
-        return heapq.nsmallest(most, nodes, key=seconds.__getitem__)
-    return heapq.nsmallest(most, nodes, key=lambda node: medians[needs.options[node][0].name][node])
 
 
 def _unknown(seconds: float) -> Estimate:

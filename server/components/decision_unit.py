@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from server.components.binding import bind_ready
+from server.components.candidates import Bands
 from server.components.collecting import uncollected
 from server.components.decision_records import Memory, Recorder
 from server.components.placer_process import START_PATIENCE_SECONDS, Hello, PlacerFailure, PlacerProcess
@@ -116,6 +117,7 @@ class DecisionUnit:
         self._stand_in: PlacerInterface | None = None
         self._hello: Hello | None = None
         self._memory = Memory()
+        self._table, self._bands = NeedsTable(()), Bands()
         if in_process:
             self._here()
 
@@ -184,7 +186,8 @@ class DecisionUnit:
     def _prepared(self, request: PlacementRequest) -> tuple[PlacementRequest, NeedsTable]:
         self.decided += 1
         limit = min(request.time_limit_seconds, self.time_limit_seconds)
-        return replace(request, time_limit_seconds=limit), NeedsTable(request.snapshot.nodes)
+        self._table = self._table.renewed(request.snapshot.nodes, request.tasks())
+        return replace(request, time_limit_seconds=limit), self._table
 
     def _here(self) -> PlacerInterface:
         if self._local is None:
@@ -252,6 +255,7 @@ class DecisionUnit:
                     fallback_from=fallback_from,
                     new_id=self._new_id,
                     version=self._version(strategy),
+                    bands=self._bands,
                 )
                 decisions = self._records(recorder, request, plan, now.bind_now, now.holds)
         return Outcome(
@@ -283,11 +287,14 @@ class DecisionUnit:
             recorded = [placement for placement in plan.placements if placement.run_id in starting]
             holds = {ref: reason for ref, reason in holds.items() if ref[0] not in starting}
         found = [recorder.placed(tasks[(one.run_id, one.key)], one) for one in recorded]
+        changed = []
         for ref, reason in holds.items():
             placement = planned.get(ref)
             answer = (placement.node, placement.option) if placement else (reason,)
             if self._memory.is_new(ref, tasks[ref].attempt, recorder.fallback_from, *answer):
-                found.append(recorder.held(tasks[ref], reason, placement))
+                changed.append((tasks[ref], reason, placement))
+        recorder.expect(task for task, _, _ in changed)
+        found += [recorder.held(*each) for each in changed]
         return found
 
     def _due(self, request: PlacementRequest) -> set[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -46,6 +47,7 @@ def main() -> None:
     placer = _say_hello(pickle.loads(frames.get()), answers)
     if placer is not None:
         _get_warm(placer, answers)
+        gc.freeze()  # what is loaded by now stays: looking through it for garbage would only make answers late
     shelf = Shelf()
     while placer is not None:
         write_frame(answers, _answer(placer, shelf, frames.get()))

@@ -14,9 +14,10 @@ def after(at: datetime, seconds: float) -> datetime:
     if not -math.inf < seconds < math.inf:
         return LAST if seconds > 0 else FIRST
     try:
-        return min(max(at + timedelta(seconds=seconds), FIRST), LAST)
+        found = at + timedelta(seconds=seconds)
     except OverflowError:
         return LAST if seconds > 0 else FIRST
+    return found if FIRST <= found <= LAST else min(max(found, FIRST), LAST)
 
 
 __all__ = ["FIRST", "LAST", "after"]

@@ -23,6 +23,7 @@ class FairShare(WholeQueuePlacer):
     starts: ClassVar[str] = "its project has had least, ends first there"
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        super().__init__()
         self.weights = dict(weights or {})
 
     def schedule(self, statement: Statement, queue: Queue) -> Schedule:

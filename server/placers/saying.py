@@ -14,6 +14,7 @@ from server.planning.schedule import UNPLACED, Schedule
 from server.planning.stating import Statement
 
 Booleans = npt.NDArray[np.bool_]
+Indexes = npt.NDArray[np.int64]
 
 MOST_COMPARED = 2_000
 """Of longer queues only the first so many ready tasks are told what waiting gains."""
@@ -65,22 +66,35 @@ def _rounded(value: float) -> float:
 def _gains(statement: Statement, schedule: Schedule, tasks: list[int]) -> dict[int, tuple[int, float]]:
     """For tasks that wait although a node has room for them now: that node and how much sooner the plan ends."""
     problem = statement.problem
-    room = room_now(problem, schedule)
-    found = {}
-    for task in tasks:
-        best, node = math.inf, -1
-        for mode in range(problem.first_mode[task], problem.first_mode[task + 1]):
-            seconds = statement.medians[problem.row_of_mode[mode]]
-            can = np.isfinite(problem.seconds[problem.row_of_mode[mode]]) & _fits(problem.demand[mode], room)
-            if can.any():
-                at = int(np.argmin(np.where(can, seconds, np.inf)))
-                if seconds[at] < best:
-                    best, node = float(seconds[at]), at
-        row = problem.row_of_mode[problem.first_mode[task] + schedule.mode[task]]
-        gain = best - float(schedule.start[task] + statement.medians[row, schedule.node[task]])
-        if node >= 0 and gain > 0:
-            found[task] = (node, gain)
-    return found
+    asked = np.array(tasks, np.int64)
+    modes, owner = _modes_of(problem, asked)
+    seconds, node = _best_now(statement, modes, room_now(problem, schedule))
+    order = np.lexsort((seconds, owner))
+    best = order[np.searchsorted(owner[order], np.arange(len(asked)))]
+    row = problem.row_of_mode[problem.first_mode[asked] + schedule.mode[asked]]
+    gain = seconds[best] - (schedule.start[asked] + statement.medians[row, schedule.node[asked]])
+    gains = np.isfinite(gain) & (gain > 0)
+    found = zip(asked[gains].tolist(), node[best[gains]].tolist(), gain[gains].tolist(), strict=True)
+    return {task: (where, sooner) for task, where, sooner in found}
+
+
+def _modes_of(problem: Problem, tasks: Indexes) -> tuple[Indexes, Indexes]:
+    """All modes of these tasks, and to which of the tasks, by place, each belongs."""
+    begin, count = problem.first_mode[tasks], np.diff(problem.first_mode)[tasks]
+    owner = np.repeat(np.arange(len(tasks)), count)
+    return np.arange(len(owner)) + np.repeat(begin - (np.cumsum(count) - count), count), owner
+
+
+def _best_now(statement: Statement, modes: Indexes, room: Floats) -> tuple[Floats, Indexes]:
+    """For each mode the median on the quickest node with room for it, infinite where there is none, and that node."""
+    problem = statement.problem
+    rows = problem.row_of_mode[modes]
+    demands, kind = np.unique(problem.demand[modes], axis=0, return_inverse=True)
+    fits = np.stack([_fits(demand, room) for demand in demands])
+    can = np.isfinite(problem.seconds[rows]) & fits[kind.reshape(-1)]
+    seconds = np.where(can, statement.medians[rows], np.inf)
+    node = seconds.argmin(axis=1)
+    return seconds[np.arange(len(modes)), node].astype(np.float64), node
 
 
 def room_now(problem: Problem, schedule: Schedule) -> Floats:

@@ -12,6 +12,7 @@ from server.placers.interface import PlacerInterface
 from server.placers.saying import STARTS, reasons_of
 from server.placers.warming import small_requests
 from server.planning.answering import plan_of
+from server.planning.needs import NeedsTable
 from server.planning.problem import Floats
 from server.planning.queue import Queue
 from server.planning.schedule import UNPLACED, Schedule
@@ -23,9 +24,13 @@ class WholeQueuePlacer(PlacerInterface):
 
     starts: ClassVar[str] = STARTS
 
+    def __init__(self) -> None:
+        self._table = NeedsTable(())
+
     def place(self, request: PlacementRequest) -> PlacementPlan:
-        """State, schedule, answer."""
-        statement = state(request)
+        """State, schedule, answer. What tasks find in the cluster is kept for the next time they are asked about."""
+        self._table = self._table.renewed(request.snapshot.nodes, request.tasks())
+        statement = state(request, table=self._table)
         if not statement.tasks or not request.snapshot.nodes:
             return plan_of(statement, nowhere(len(statement.tasks)), str)
         schedule = self.schedule(statement, Queue(statement.problem, statement.finish_of_bound))

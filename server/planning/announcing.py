@@ -20,6 +20,8 @@ def announced_modes(statement: Statement) -> Ints:
     Starting a long task on an idle node costs those that come unannounced, which no plan of the queue counts.
     """
     none = np.zeros(len(statement.options), np.int32)
+    if statement.problem.demand.shape[1] == OTHERS:
+        return none
     begins = [kinds for run in statement.request.runs if not run.done_seconds for kinds in _first_kinds(run)]
     if not begins or _fill_nodes(statement.problem):
         return none

@@ -6,8 +6,9 @@ ten million. The decision unit checks plans with the same table.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 
 from server.domain.feasibility import is_tolerated, preference_score, rejection
 from server.domain.node import ARCHITECTURE_LABEL, HOSTNAME_LABEL, Node
@@ -45,6 +46,17 @@ class NeedsTable:
         self._makes: list[Hashable] | None = None
         self._known: dict[Hashable, Needs] = {}
         self._of_task: dict[int, tuple[WaitingTask, Needs]] = {}
+
+    def renewed(self, nodes: Sequence[Node], tasks: Iterable[WaitingTask]) -> NeedsTable:
+        """The table for a next request: this one, where the nodes are the same values; with what it knows of these
+        tasks, and of no others."""
+        if len(nodes) != len(self.nodes) or not all(map(is_, nodes, self.nodes)):
+            return NeedsTable(nodes)
+        known = self._of_task
+        self._of_task = {id(task): known[id(task)] for task in tasks if id(task) in known}
+        in_use = {id(needs) for _, needs in self._of_task.values()}
+        self._known = {key: needs for key, needs in self._known.items() if id(needs) in in_use}
+        return self
 
     def of(self, task: WaitingTask) -> Needs:
         """What this task finds."""

@@ -117,7 +117,7 @@ class _Rows:
         self._fetched: dict[int, Fetched] = {}
         self._network = request.network
         self._parts: list[tuple[int, Needs, str]] = []
-        self._vectors: dict[Resources, tuple[float, ...]] = {}
+        self._demands: list[tuple[float, ...]] = []
 
     def add(self, task: WaitingTask, needs: Needs, lying: Mapping[str, float]) -> None:
         profile_of = self.estimates.profile_of
@@ -131,12 +131,10 @@ class _Rows:
                 self._parts.append((profile, needs, option.name))
                 if fetched is not NOTHING:
                     self._fetched[row] = fetched
+                self._demands.append(amounts(option.requests, self.kinds))
             self.row_of_mode.append(row)
             self.options.append(option)
-            vector = self._vectors.get(option.requests)
-            if vector is None:
-                vector = self._vectors[option.requests] = amounts(option.requests, self.kinds)
-            self.demand.append(vector)
+            self.demand.append(self._demands[row])
         self.first_mode.append(len(self.row_of_mode))
 
     def matrices(self) -> tuple[Floats, Floats, Floats]:
