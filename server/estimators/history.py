@@ -23,9 +23,10 @@ from server.estimators.holding_out import kinds_of
 from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.estimators.machines import Array, MachineSpeeds, MachineTable, machine_of
 from server.estimators.memory import PeakMemory, peak_memory
+from server.estimators.points import Terms
 from server.estimators.pooling import EMPTY_POOL, Pool, pooled
 from server.estimators.records import CENSORED, Described, Indexed, Record
-from server.estimators.regression import Fit, Terms, fit, predict
+from server.estimators.regression import Fit, fit, predict
 from server.estimators.sources import Sources
 
 ComponentKey = tuple[str, str]

@@ -18,8 +18,9 @@ import numpy as np
 
 from server.estimators.bands import Z90
 from server.estimators.machines import Array, Corrections, Indices
+from server.estimators.points import Points, Terms
 from server.estimators.records import Indexed
-from server.estimators.regression import Points, Terms, fit, predict
+from server.estimators.regression import fit, predict
 
 KNOWN, UNLIKE, LARGER, ELSEWHERE = "known", "unlike", "larger", "elsewhere"
 """Kinds of questions: of a machine that the component ran on; with parameters that it never ran with; with inputs

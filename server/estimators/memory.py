@@ -12,8 +12,9 @@ import numpy as np
 from server.estimators import sizes
 from server.estimators.bands import Z90
 from server.estimators.machines import Array, Indices
+from server.estimators.points import Points, Terms
 from server.estimators.records import Record
-from server.estimators.regression import GRID_PRIOR, Points, Terms, fit, predict
+from server.estimators.regression import GRID_PRIOR, fit, predict
 
 RUNS_OUT_FACTOR = 0.2
 """Logarithm of how much more than it had a run needs at least that ran out of memory."""
@@ -57,9 +58,8 @@ def _fresh(record: Record, log_size: float) -> tuple[float, float]:
 def _points(log_size: Array, values: Array, is_censored: Indices) -> Points:
     count = len(values)
     same = np.zeros(count)
-    return Points(
-        values, np.ones(count), log_size, same, same, same, same, np.zeros((count, 0)), is_censored, same, same
-    )
+    none = np.zeros((count, 0))
+    return Points(values, np.ones(count), log_size, same, same, same, same, none, is_censored, same, same, same)
 
 
 __all__ = ["PeakMemory", "peak_memory"]

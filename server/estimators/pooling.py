@@ -16,8 +16,9 @@ import numpy as np
 from server.estimators import sizes
 from server.estimators.holding_out import Block, blocks, factors
 from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Evidence, MachineTable
+from server.estimators.points import Terms
 from server.estimators.records import Indexed, Record
-from server.estimators.regression import GRID_PRIOR, KEYS, NOISES, OWN, Fit, Terms, evidence, fit
+from server.estimators.regression import GRID_PRIOR, KEYS, NOISES, OWN, Fit, evidence, fit
 
 MOST_POOLED = 256
 """So many of the latest components have a say."""

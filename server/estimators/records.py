@@ -19,7 +19,7 @@ import numpy as np
 from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS
 from server.estimators.interface import Observation, Profile
 from server.estimators.machines import Indices, Machine, MachineSpeeds, machine_of
-from server.estimators.regression import Points
+from server.estimators.points import Points
 
 MOST_GROUPS, MOST_RUNS, MOST_NUMBERS, MOST_PEAKS = 96, 16, 5, 32
 SIZE_STEP, FINEST_STEP, STEPS = 0.05, 5e-4, 16
@@ -180,6 +180,7 @@ class Indexed:
             is_censored=np.array([key[6] for key in groups], dtype=bool),
             degrees=np.array([max(len(group.log_seconds) - 1.0, 0.0) for group in groups.values()]),
             squares=np.array([_squares(group.log_seconds) for group in groups.values()]),
+            excess=np.zeros(len(groups)),
         )
         speeds = tuple(group.speeds for group in groups.values())
         of_point = tuple(key[1] for key in groups)
@@ -207,6 +208,7 @@ class Indexed:
             is_censored=np.zeros(count, dtype=bool),
             degrees=np.zeros(count),
             squares=np.zeros(count),
+            excess=np.zeros(count),
         )
 
 

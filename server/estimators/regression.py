@@ -3,21 +3,24 @@
 A run's log seconds are: the component's level + growth with the inputs + the machine's factor (which this component may
 follow more or less) + own deviations of a machine, a node, a version of the code, a set of parameters + noise. All but
 the growth are Gaussian, so they are one covariance (partial pooling: what was seen rarely leans on what is shared).
-Growth, noise and the size of the deviations are averaged over the grid by how well each explains the runs.
+No law of growth holds exactly: what it leaves over is alike for inputs of about one size, so that the runs with the
+largest inputs say most of still larger ones. Growth, noise and the size of the deviations are averaged over the grid by
+how well each explains the runs.
 Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equations 2.25, 2.26, 2.30 and 5.12.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from server.estimators.bands import Z90
-from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Indices, Machine, MachineSpeeds
+from server.estimators.machines import Array, Indices
+from server.estimators.points import Points, Terms
 from server.estimators.sizes import PRIOR, Scale
+from server.estimators.strange import MOST_RUNS_OF_ONE, STRANGE_SPREAD, suspicion
 
 LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
 VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
@@ -33,10 +36,19 @@ OWN = (
 """Standard deviations of a machine's and of a node's deviation in this component, of how much more or less than the
 usual task it follows the machine's factor, and of what one set of parameters does on one machine only."""
 
-GRID: Array = np.array([(noise, key, *own) for noise in NOISES for key in KEYS for own in OWN])
+MISFITS, ALIKE = (0.15, 0.25, 0.3, 0.4, 0.4, 0.4), 4.0
+"""Standard deviation of what the law of growth leaves over, by noise (what is noisy is less lawful too), and over which
+range of the logarithm of the size it is alike."""
+
+GRID: Array = np.array(
+    [(noise, key, *own, left) for noise, left in zip(NOISES, MISFITS, strict=True) for key in KEYS for own in OWN]
+)
 GRID_PRIOR: Array = np.array(
     [a * b * c for a in (0.06, 0.14, 0.22, 0.24, 0.2, 0.14) for b in (0.6, 0.4) for c in (0.13, 0.37, 0.29, 0.16, 0.05)]
 )
+RIGID = [1, 2, 3, 5, 6]
+"""The columns of the grid that do not depend on how fast a machine is."""
+
 MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
 """The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
 
@@ -45,70 +57,24 @@ MOST_GROWTHS, LEAST_LOG = 40, -9.0
 """So many kinds of growth are weighed against all of the grid, those that the usual entry of the grid finds likely."""
 
 MOST_KEPT, FEWEST_WEIGHT, FEWEST_SHARE = 8, 0.02, 0.01
-BEYOND_SPREAD = 0.1
+BEYOND_SPREAD = 0.07
 """Standard deviation that is added per factor e by which inputs are larger than any that ran: no law of growth is known
 to hold there."""
 
+MOST_STRANGE = 2
+"""So many runs of a component are taken for strange, where there are few of them."""
+
 TAIL, BISECTIONS, FARTHEST = 0.1, 8, 20.0
-OUTLIER = 2.5
-"""Standard deviations beyond which a run counts less, the further the less."""
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """Runs of one component, grouped: all arrays have one entry per group (`numbers` one row).
-
-    `weight` is how many runs a group stands for; the whole numbers say which groups share a machine, a node, ….
-    `squares` is the sum of the squared deviations of a group's runs from each other, over `degrees` of freedom.
-    """
-
-    log_seconds: Array
-    weight: Array
-    log_size: Array
-    machine: Indices
-    node: Indices
-    version: Indices
-    key: Indices
-    numbers: Array
-    is_censored: Indices
-    degrees: Array
-    squares: Array
-
-    def chosen(self, which: Indices) -> Points:
-        """Some of the groups."""
-        return Points(*(getattr(self, name)[which] for name in Points.__slots__))
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What is known of the machines of the points (or queries): log factor, variance of what is known of this machine
-    alone, and place in `corrections`, per entry."""
-
-    factor: Array
-    variance: Array
-    place: Indices
-    corrections: Corrections
-
-    @classmethod
-    def of(cls, corrections: Corrections, kinds: Sequence[tuple[Machine, MachineSpeeds]]) -> Terms:
-        """Of machines with these speeds."""
-        return cls(*corrections.of(kinds), corrections)
-
-    @classmethod
-    def none(cls, count: int) -> Terms:
-        """Where machines do not matter."""
-        return cls(np.zeros(count), np.zeros(count), np.full(count, -1), NO_CORRECTIONS)
-
-    def chosen(self, which: Indices) -> Terms:
-        """Of some of the points."""
-        return Terms(self.factor[which], self.variance[which], self.place[which], self.corrections)
+FEWEST_JUDGED, OUTLIER = 4, 2.5
+"""With fewer groups none is looked at twice; so many standard deviations away runs count less, the further the less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """A fitted component: the surviving hypotheses (entries of the grid), and what prediction needs of them.
 
-    `places` are theirs in `grid_weights`, `columns` the kinds of growth that were weighed.
+    `places` are theirs in `grid_weights`, `columns` the kinds of growth that were weighed; `suspicion` is the
+    probability that a point is strange.
     """
 
     points: Points
@@ -124,6 +90,7 @@ class Fit:
     places: Indices
     grid_weights: Array
     growth_weights: Array
+    suspicion: Array
 
     def varying(self, log_size: Array) -> Array:
         """Logarithm of the part of these sizes that varies between runs, as far as the runs show which that is."""
@@ -146,8 +113,15 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
     if points.is_censored.any():
         points = _filled(points, terms, grid_prior, growth_prior)
     found = _fit(points, terms, grid_prior, growth_prior)
-    if len(points.weight) < 4:
+    if len(points.weight) < FEWEST_JUDGED:
         return found
+    for _ in range(MOST_STRANGE):
+        strange = int(np.argmax(found.suspicion))
+        if found.suspicion[strange] < 0.5:
+            break
+        excess = np.where(np.arange(len(points.excess)) == strange, STRANGE_SPREAD**2, points.excess)
+        points = replace(points, excess=excess)
+        found = _fit(points, terms, grid_prior, growth_prior)
     best = int(np.argmax(found.weights.sum(axis=1)))
     column = int(np.argmax(found.weights[best]))
     inverse = found.inverse[best]
@@ -177,10 +151,10 @@ def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, A
     alone = LEVEL_SPREAD**2 + terms.variance + own + VERSION_SPREAD**2 + INPUT_SPREAD**2
     alone = alone + NUMBER_SPREAD**2 * (queries.numbers**2).sum(axis=1)
     squares = GRID[list(fitted.hypotheses)] ** 2
-    parts = np.stack([key, machine, node, key * machine])
-    rigid = base + np.tensordot(squares[:, [1, 2, 3, 5]], parts, axes=1)
+    parts = np.stack([key, machine, node, key * machine, _alike(fitted.scale, queries, points)])
+    rigid = base + np.tensordot(squares[:, RIGID], parts, axes=1)
     cross = rigid + squares[:, 4, None, None] * (query_centred[:, None] * centred)
-    total = alone + squares[:, [1, 2, 3, 5]].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
+    total = alone + squares[:, RIGID].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
     variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
     beyond = fitted.beyond(queries.log_size)
     sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None] + (BEYOND_SPREAD * beyond) ** 2)
@@ -269,6 +243,8 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
     noise = GRID[entries, 0] ** 2
     evidences -= 0.5 * (points.degrees.sum() * np.log(noise) + points.squares.sum() / noise)[:, None]
     logs = evidences + np.log(grid_prior)[:, None] + np.log(growth_prior)[None, :]
+    may_be = (points.excess == 0) & (points.weight < MOST_RUNS_OF_ONE)
+    suspected = suspicion(logs, inverse, solved, may_be if len(may_be) <= MOST_WEIGHED else np.zeros_like(may_be))
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
     by_grid = weights.sum(axis=1)
@@ -290,6 +266,7 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
         growth_weights=np.bincount(
             columns % len(PRIOR), weights.sum(axis=0), len(PRIOR) if scale.is_known else 1
         ).astype(float),
+        suspicion=suspected,
     )
 
 
@@ -317,8 +294,14 @@ def _covariances(points: Points, terms: Terms, usual_factor: float, entries: Ind
         + VERSION_SPREAD**2 * _same(points.version, points.version)
         + INPUT_SPREAD**2 * key * _same_size(points, points)
         + NUMBER_SPREAD**2 * (points.numbers @ points.numbers.T)
+        + np.diag(points.excess)
     )
-    parts = np.stack([np.diag(1 / points.weight), key, machine, node, np.outer(centred, centred), machine * key])
+    noise, followed, alike = (
+        np.diag(1 / points.weight),
+        np.outer(centred, centred),
+        _alike(Scale.of(points.log_size), points, points),
+    )
+    parts = np.stack([noise, key, machine, node, followed, machine * key, alike])
     found: Array = base + np.tensordot(GRID[entries] ** 2, parts, axes=1)
     return found
 
@@ -352,24 +335,21 @@ def _same(left: Indices, right: Indices) -> Array:
     return same
 
 
+def _alike(scale: Scale, left: Points, right: Points) -> Array:
+    """How alike what the law of growth leaves over is for inputs of these sizes; what is unknown is as usual."""
+    usual = scale.usual if scale.is_known else 0.0
+    one, other = np.nan_to_num(left.log_size, nan=usual), np.nan_to_num(right.log_size, nan=usual)
+    found: Array = np.exp(-np.abs(one[:, None] - other[None, :]) / ALIKE)
+    return found
+
+
 def _same_size(left: Points, right: Points) -> Array:
     return _same(np.nan_to_num(left.log_size, nan=-1.0), np.nan_to_num(right.log_size, nan=-1.0))
 
 
 def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | None = None) -> Points:
-    return Points(
-        points.log_seconds if log_seconds is None else log_seconds,
-        points.weight if weight is None else weight,
-        points.log_size,
-        points.machine,
-        points.node,
-        points.version,
-        points.key,
-        points.numbers,
-        points.is_censored,
-        points.degrees,
-        points.squares,
-    )
+    seconds = points.log_seconds if log_seconds is None else log_seconds
+    return replace(points, log_seconds=seconds, weight=points.weight if weight is None else weight)
 
 
-__all__ = ["GRID", "GRID_PRIOR", "Fit", "Points", "Terms", "evidence", "fit", "predict"]
+__all__ = ["GRID", "GRID_PRIOR", "Fit", "evidence", "fit", "predict"]

@@ -105,6 +105,26 @@ def test_an_outlier_among_runs_that_are_all_different_counts_little() -> None:
     assert only(history, sized(40)).p50 == pytest.approx(120, rel=0.25)
 
 
+@pytest.mark.parametrize("strange", range(4))
+def test_one_strange_run_of_six_hardly_moves_what_is_said_of_larger_inputs(strange: int) -> None:
+    runs = {1: 13.5, 2: 15.8, 4: 22.4, 8: 34.2, 16: 57.5, 32: 107.0}
+    alike, odd = HistoryEstimator(), HistoryEstimator()
+    for number, (megabytes, seconds) in enumerate(runs.items()):
+        alike.observe([an_observation(sized(megabytes), SLOW, seconds)])
+        odd.observe([an_observation(sized(megabytes), SLOW, seconds * (4 if number == strange else 1))])
+    expected, found = only(alike, sized(128)), only(odd, sized(128))
+    assert found.p50 == pytest.approx(expected.p50, rel=0.1)
+    assert width(found) < 1.3 * width(expected)
+
+
+def test_the_largest_runs_say_most_of_still_larger_inputs() -> None:
+    steady, bent = HistoryEstimator(), HistoryEstimator()
+    for megabytes in (1, 2, 4, 8, 16, 32, 64):
+        steady.observe([an_observation(sized(megabytes), SLOW, 4.0 * megabytes)])
+        bent.observe([an_observation(sized(megabytes), SLOW, 4.0 * megabytes * (1 if megabytes > 8 else 2))])
+    assert only(bent, sized(512)).p50 == pytest.approx(only(steady, sized(512)).p50, rel=0.25)
+
+
 def test_the_band_narrows_with_runs_that_agree_and_widens_with_runs_that_do_not() -> None:
     one, many = only(taught(20)), only(taught(*[20.0] * 20))
     wild = only(taught(*[5.0, 20.0, 80.0] * 7, spread_over_nodes=True))

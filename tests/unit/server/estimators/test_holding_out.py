@@ -11,7 +11,7 @@ from server.domain.node import Node
 from server.estimators.chain import ChainEstimator
 from server.estimators.holding_out import ELSEWHERE, KNOWN, LARGER, UNLIKE, Block, factors, kinds_of
 from server.estimators.interface import Observation, Profile
-from server.estimators.regression import Points
+from server.estimators.points import Points
 from server.testing.contracts.estimator import an_observation
 from server.testing.contracts.placement_requests import a_node
 
@@ -31,6 +31,7 @@ def points(machines: list[int], keys: list[int], sizes: list[float]) -> Points:
         np.array(keys),
         np.zeros((len(machines), 0)),
         zeros > 0,
+        zeros,
         zeros,
         zeros,
     )
