@@ -58,6 +58,12 @@ class GoneError(PlatformError):
     code = "platform-gone"
 
 
+class ThereAlreadyError(PlatformError):
+    """What was to be made is there: somebody else made it, or we did, and did not hear of it."""
+
+    code = "platform-there-already"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """How we show who we are: a token file (read anew each time), fixed headers, a cookie among them."""
@@ -143,16 +149,26 @@ class KfpClient:
         return Health(_version(text), bool(told.get("multi_user")), text)
 
     async def experiment(self, name: str, namespace: str, headers: Headers | None = None) -> str:
-        """The id of the experiment of this name; made if there is none."""
+        """The id of the experiment of this name; made if there is none, also where others make it at the same time."""
+        found = await self._experiment_id(name, namespace, headers)
+        if found is not None:
+            return found
+        body = {"display_name": name, **({"namespace": namespace} if namespace else {})}
+        try:
+            return str((await self._call("POST", "/experiments", body=body, headers=headers))["experiment_id"])
+        except ThereAlreadyError:
+            found = await self._experiment_id(name, namespace, headers)
+            if found is None:
+                raise
+            return found
+
+    async def _experiment_id(self, name: str, namespace: str, headers: Headers | None) -> str | None:
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         params = {"filter": json.dumps({"predicates": [predicate]}), "page_size": "1"}
         if namespace:
             params["namespace"] = namespace
         told = await self._call("GET", "/experiments", params=params, headers=headers)
-        for one in told.get("experiments") or []:
-            return str(one["experiment_id"])
-        body = {"display_name": name, **({"namespace": namespace} if namespace else {})}
-        return str((await self._call("POST", "/experiments", body=body, headers=headers))["experiment_id"])
+        return next((str(one["experiment_id"]) for one in told.get("experiments") or []), None)
 
     async def create(self, body: Mapping[str, Any], headers: Headers | None = None) -> KfpRun:
         """Begin a run. Raises UnsureError when no clear answer came."""
@@ -268,6 +284,8 @@ class KfpClient:
             return GoneError(f"Kubeflow does not know it: {said or path}")
         if status in (401, 403):
             return RefusedError(status, said, is_callers=is_callers)
+        if status == 409:
+            return ThereAlreadyError(f"Kubeflow has it already: {method} {path}: {said}")
         return PlatformError(f"Kubeflow refused: {method} {path}: {status} {said}")
 
 

@@ -35,6 +35,10 @@ class MissingError(Exception):
     """There is no such thing (404)."""
 
 
+class DuplicateError(Exception):
+    """There is one of that name (409)."""
+
+
 def application(double: KubeflowDouble) -> Starlette:
     """The API over one double."""
     table: list[tuple[str, str, Handler]] = [
@@ -98,6 +102,8 @@ def _guarded(double: KubeflowDouble, handler: Handler) -> Callable[[Request], Aw
             return _error(403, str(error))
         except MissingError as error:
             return _error(404, str(error))
+        except DuplicateError as error:
+            return _error(409, str(error))
         except (BadRequestError, ValueError) as error:
             return _error(400, f"InvalidInputError: {error}")
 
@@ -168,7 +174,14 @@ async def _list_experiments(double: KubeflowDouble, request: Request) -> Any:
 
 async def _create_experiment(double: KubeflowDouble, request: Request) -> Any:
     body = json.loads(await request.body())
-    return double.experiment(body["display_name"], body.get("namespace", "")).json()
+    name, namespace = body["display_name"], body.get("namespace", "")
+    if any((one.display_name, one.namespace) == (name, namespace) for one in double.experiments.values()):
+        raise DuplicateError(f"AlreadyExistsError: an experiment of the name {name} is there already")
+    made = double.experiment(name, namespace)
+    if double.lost_experiments:
+        double.lost_experiments -= 1
+        raise LostAnswerError
+    return made.json()
 
 
 def _record(double: KubeflowDouble, request: Request) -> RunRecord:
