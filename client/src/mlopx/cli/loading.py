@@ -37,16 +37,20 @@ def load_pipeline(file: Path, name: str | None = None) -> PipelineSpec | Foreign
         raise UsageError(f"there is no file {file}")
     if file.suffix in FOREIGN_ENDINGS:
         return read_foreign(file)
-    if file.suffix == ".json":
+    try:
         content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    if file.suffix == ".json":
         return read_foreign(file) if _is_foreign(content) else parse_spec(content)
-    command = [sys.executable, "-m", "mlopx.cli.loading", str(file), name or ""]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-m", "mlopx.cli.loading", str(file), name or ""]
+    result = subprocess.run(command, capture_output=True, check=False)
     try:
         answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     except (ValueError, IndexError):
+        said = result.stderr.decode(errors="replace").rstrip()[-3000:]
         raise DefinitionError(
-            f"{file} could not be loaded:\n{result.stderr.rstrip()[-3000:]}",
+            f"{file} could not be loaded: its process ended with {result.returncode}" + (f":\n{said}" if said else ""),
             hint=f"does `python {file} --dry-run` work?",
         ) from None
     if "error" in answer:
@@ -66,10 +70,15 @@ def _is_foreign(content: bytes) -> bool:
 
 
 def _main(path: str, name: str) -> None:
-    """In the other process: load the file and print its pipeline's spec, or what is wrong, as JSON."""
+    """In the other process: load the file and print its pipeline's spec, or what is wrong, as JSON.
+
+    The folders of the file and of the caller are searched for modules only now, after ours are loaded: what lies there
+    may be called as they are.
+    """
     import importlib.util
     import os
 
+    from mlopx.cli.unloadable import why
     from mlopx.dsl import Pipeline
     from mlopx.errors import MlopxError
 
@@ -77,13 +86,18 @@ def _main(path: str, name: str) -> None:
     os.dup2(2, 1)
     answer: dict[str, Any]
     try:
-        sys.path.insert(0, str(Path(path).resolve().parent))
+        sys.path[:0] = [str(Path(path).resolve().parent), str(Path.cwd())]
         spec = importlib.util.spec_from_file_location("mlopx_definition", path)
         if spec is None or spec.loader is None:
             raise UsageError(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules["mlopx_definition"] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            if isinstance(error, MlopxError):
+                raise
+            raise why(error, path) from error
         found = [
             one
             for one in vars(module).values()
@@ -134,8 +148,13 @@ def _choose(found: list[Any], name: str, path: str) -> Any:
         outermost = [one for one in unique if not _is_nested(one, unique)]
         if len(outermost) == 1:
             return outermost[0]
-    names = ", ".join(one.name for one in unique) or "none"
-    raise UsageError(f"{path} defines these pipelines: {names}", hint="say which with --pipeline NAME")
+    if not unique:
+        raise UsageError(f"{path} defines no pipeline", hint="decorate the function that makes it with @pipeline")
+    names = ", ".join(one.name for one in unique)
+    hint = "say which with --pipeline NAME"
+    if name:
+        raise UsageError(f"{path} defines no pipeline {name!r}, but these: {names}", hint=hint)
+    raise UsageError(f"{path} defines these pipelines: {names}", hint=hint)
 
 
 def _is_nested(one: Any, others: list[Any]) -> bool:

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from mlopx.errors import UsageError
 
-COMMAND = "from server.cli import main; main()"
+COMMAND = "import sys; sys.path[:] = {path!r}; from server.cli import main; main()"
+"""Looks for modules where this command found them: the folder it is called in may have a `server` of its own."""
 
 
 def submit(
@@ -36,7 +37,8 @@ def submit(
     for name, value in values.items():
         words += [name, str(value)] if value is not None else []
     words += [name for name, is_on in flags.items() if is_on]
-    ended = subprocess.run([sys.executable, "-c", COMMAND, "submit", *words], check=False)
+    program = COMMAND.format(path=sys.path)
+    ended = subprocess.run([sys.executable, "-P", "-c", program, "submit", *words], check=False)
     raise SystemExit(ended.returncode)
 
 

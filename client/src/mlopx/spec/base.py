@@ -18,7 +18,7 @@ TaskPath = Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=400
 """Task name behind the names of the nested pipelines it lies in, joined by `/`."""
 
 PortName = Annotated[str, StringConstraints(pattern=PORT_PATTERN)]
-"""Name of a component's input or output: a Python identifier."""
+"""Name of a component's input or output: a Python identifier of ASCII letters, digits and underscores."""
 
 JsonValue = Any
 """Anything JSON can say; checked when a document is parsed."""

@@ -36,7 +36,7 @@ def problems(spec: PipelineSpec) -> list[str]:
         return found
     for name, parameter in spec.parameters.items():
         if spec.foreign is None and re.fullmatch(PORT_PATTERN, name) is None:
-            found.append(f"parameters.{name}: is no Python identifier")
+            found.append(f"parameters.{name}: is no name of letters a to z, digits and _")
         if parameter.optional and parameter.default is not None and not fits(parameter.default, parameter.type):
             found.append(f"parameters.{name}: the default {parameter.default!r} is not of type {parameter.type}")
     for name, component in spec.components.items():
