@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -15,6 +11,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from server.api import views
 from server.api.access import Parts
+from server.api.archiving import tar_of
 from server.api.problems import responses
 from server.api.routes.runs import task_key
 from server.domain.errors import ConflictError, NotFoundError
@@ -118,7 +115,8 @@ async def artifact_content(request: Request, run_id: str, parts: Parts, task: Ta
             f"artifact {port!r} of task {task} is not kept any more", hint="retry the run to make it anew"
         )
     if path.is_dir():
-        return StreamingResponse(_tar(path), media_type="application/x-tar")
+        named = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(port, safe='')}.tar"}
+        return StreamingResponse(tar_of(path), media_type="application/x-tar", headers=named)
     return FileResponse(path, media_type="application/octet-stream", filename=port)
 
 
@@ -169,15 +167,3 @@ def _reference(run: Run, artifact: Artifact) -> dict[str, Any]:
 
 def _download(run: Run, task: str, port: str) -> str:
     return f"/api/v1/runs/{run.id}/artifacts/content?task={quote(task, safe='')}&port={quote(port, safe='')}"
-
-
-def _tar(folder: Path) -> Iterator[bytes]:
-    """A tar archive of a folder, file by file."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w|") as archive:
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, arcname=str(path.relative_to(folder)), recursive=False)
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()

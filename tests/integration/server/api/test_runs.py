@@ -139,6 +139,7 @@ async def test_artifacts_are_listed_and_can_be_fetched(two_tasks: dict[str, Any]
     assert (content.content, content.headers["content-type"]) == (b"hello world", "application/octet-stream")
     packed = await api.http.get(folder["download"])
     assert packed.headers["content-type"] == "application/x-tar"
+    assert packed.headers["content-disposition"].endswith(f"''{folder['port']}.tar")
     with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
         assert sorted(archive.getnames()) == ["a.txt", "deep", "deep/b.txt"]
         member = archive.extractfile("deep/b.txt")
