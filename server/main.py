@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.api.app import build_app
 from server.api.services import Services
 from server.bootstrap import running
-from server.domain.errors import ConfigurationError
+from server.domain.errors import MlopxError
 from server.logs import log_as
 from server.settings import Settings, load
 from server.ui.pages import add_dashboard
@@ -61,7 +61,7 @@ def before_the_end(act: Callable[[], None]) -> Iterator[None]:
 
 
 class Advice:
-    """Has the web server say a sentence, not a traceback, when the settings cannot work."""
+    """Has the web server say a sentence, not a traceback, when it cannot start: bad settings, a full disk."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -80,7 +80,9 @@ class Advice:
 
         try:
             await self._app(scope, receive, held)
-        except ConfigurationError as error:
+        except (MlopxError, OSError) as error:
+            if not any(message["type"] == "lifespan.startup.failed" for message in failures):
+                raise
             failures[0]["message"] = f"MLOpX cannot start: {error}"
         finally:
             for message in failures:

@@ -38,9 +38,14 @@ def sole_user(state: Path) -> Iterator[None]:
                 f"another server (process {lock.read().strip() or 'unknown'}) already uses {state}",
                 hint="stop it, or give this one a STATE_DIR of its own; several servers share PostgreSQL, not SQLite",
             ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        try:
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        except OSError as error:
+            raise ConfigurationError(
+                f"nothing can be written into the state folder {state}: {error.strerror}", hint="free some space there"
+            ) from error
         yield
 
 

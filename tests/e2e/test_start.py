@@ -49,6 +49,27 @@ def test_what_cannot_work_is_said_in_a_sentence(
     assert "hush" not in ended.stderr
 
 
+@pytest.mark.parametrize("most_bytes", [0, 40_000])
+def test_a_disk_without_room_is_said_in_a_sentence(project_root: Path, tmp_path: Path, most_bytes: int) -> None:
+    """No file of the process may grow beyond some bytes: as on a full disk, the lock's or the database's cannot."""
+    program = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}));"
+        "from uvicorn import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "server.main:app", "--port", "0"],
+        cwd=project_root,
+        env={**os.environ, "STATE_DIR": str(tmp_path / "state"), "PLACER": "fifo_greedy"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "MLOpX cannot start: " in ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr
+
+
 def test_a_second_server_on_the_same_folder_is_refused(server: Any) -> None:
     state = str(server.folder / "state")
     ended = start(server.root, "--port", "0", STATE_DIR=state)
