@@ -50,8 +50,8 @@ class SqlRunStore(RunStoreInterface):
             self._engine.dispose()
             raise ConfigurationError(
                 f"the database {make_url(url).render_as_string()} cannot be opened: {getattr(error, 'orig', error)}",
-                hint="check DATABASE_URL and the room on its disk; put a copy back if the file is damaged, or move it away: the"
-                " server then begins anew and knows nothing of before",
+                hint="check DATABASE_URL and the room on its disk; if the file is damaged, put a copy back, or move it"
+                " away: the server then begins anew and knows nothing of before",
             ) from error
         self._writer = Writer(self._engine)
         self.schedules = SqlSchedules(self._reading, self._writer)
