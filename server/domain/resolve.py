@@ -6,7 +6,7 @@ failed).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlopx.spec import (
     Collect,
     Const,
     Item,
+    LoopScope,
     OneOf,
     OutputRef,
     Param,
@@ -148,16 +149,30 @@ class Reader:
 
     def _item(self, value: Item) -> Data:
         depth = self.around.index(value.loop)
-        expansion = self.run.expansions[loop_key(value.loop, self.iteration[:depth])]
-        items = expansion.items
-        if items is None:
-            raise NeverError(expansion.reason)
-        item = items[self.iteration[depth]]
+        items, index = self._items(value.loop, depth), self.iteration[depth]
+        if index >= len(items):
+            raise BadValueError(f"loop {value.loop!r} has {len(items)} items, and so no iteration {index}")
+        item = items[index]
         if value.key is None:
             return item
         if not isinstance(item, dict) or value.key not in item:
             raise BadValueError(f"loop {value.loop!r}: item {item!r} has no entry {value.key!r}")
         return item[value.key]
+
+    def _items(self, loop: str, depth: int) -> Sequence[Any]:
+        """A loop's items: as it was expanded; where the platform expands loops itself (Kubeflow), as they read."""
+        expansion = self.run.expansions.get(loop_key(loop, self.iteration[:depth]))
+        if expansion is not None:
+            if expansion.items is None:
+                raise NeverError(expansion.reason)
+            return expansion.items
+        scope = self.run.graph.spec.scopes[loop]
+        if not isinstance(scope, LoopScope):
+            raise TypeError(f"scope {loop!r} is no loop")
+        items = Reader(self.run, self.around[:depth], self.iteration[:depth]).read(scope.items)
+        if not isinstance(items, list | tuple):
+            raise BadValueError(f"loop {loop!r} runs over {type(items).__name__}, which is not a list")
+        return items
 
     def holds(self, clause: Clause) -> bool:
         """Whether a comparison is true. Raises as `read` does."""
