@@ -179,7 +179,7 @@ async def test_a_python_file_of_kubeflows_sdk_is_compiled_and_submitted(beside: 
     assert {task["key"] for task in run["tasks"]} == {"part/say", "say"}
     assert [one.parameters for one in ground.double.runs.values()] == [{"text": "hello"}]
     assert wrong.returncode == 2
-    assert "defines these pipelines: part, whole" in wrong.stderr
+    assert "defines no pipeline 'nothing', but these: part, whole" in wrong.stderr
 
 
 async def test_a_compiled_pipeline_is_scheduled_by_the_command(beside: Any, compiled: Path) -> None:
