@@ -23,6 +23,8 @@ MARK = "MLOPX_AGENT"
 """Environment variable of a zygote, and so of all that descends from it: which agent it belongs to."""
 FAILED_TO_START = 111
 """Exit status of a child that could not even begin."""
+RESULT_UNWRITTEN = 112
+"""Exit status of a task that ran, and whose result could not be written: on a full disk, say."""
 TASKS_DIE_FIRST = "500"
 """oom_score_adj of tasks: when the machine itself runs out of memory, a task goes before the server."""
 
@@ -75,7 +77,11 @@ def _run_here(launch: dict[str, Any], run: Main) -> int:
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = [launch["runtime"]]
     _renew(launch["threads"])
-    status = run([launch["runtime"], launch["manifest"]])
+    try:
+        status = run([launch["runtime"], launch["manifest"]])
+    except OSError as error:  # what the user's code raises is in the result
+        os.write(2, f"the result could not be written: {error}\n".encode())
+        status = RESULT_UNWRITTEN
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

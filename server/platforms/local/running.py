@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.platforms.local.child import FAILED_TO_START
+from server.platforms.local.child import FAILED_TO_START, RESULT_UNWRITTEN
 from server.platforms.local.log_file import LogFile
 from server.platforms.local.processes import proportional_bytes, resident_bytes
 
@@ -98,6 +98,8 @@ def _error(task: Running, status: int) -> dict[str, Any]:
         hint = "if nobody did that, the machine may have run out of memory" if status == -signal.SIGKILL else ""
     elif status == FAILED_TO_START:
         text, hint = "the task's process could not be set up", "its log says what failed"
+    elif status == RESULT_UNWRITTEN:
+        text, hint = "the task ran, but its result could not be written", "free some space on the disk, and retry"
     else:
         text, hint = f"the process ended with exit code {code} before the task was done", ""
     return {"kind": "exit-code", "message": text, "hint": hint or "its log may say why", "exit_code": code}

@@ -18,6 +18,9 @@ from server.testing.local_ground import Ground, Opener
 
 INT = {"outputs": {"result": {"kind": "parameter", "type": "int"}}}
 TEXT = {"outputs": {"result": {"kind": "parameter", "type": "str"}}}
+FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); return 1"
+"""No file of the process can grow: as on a full disk."""
+
 DATASET = {"outputs": {"data": {"kind": "artifact", "type": "Dataset"}}}
 
 
@@ -57,6 +60,7 @@ async def test_binding_twice_runs_once(ground: Opener) -> None:
         ("import os; os._exit(137)", "exit-code", "exit code 137"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "exit-code", "SIGSEGV"),
         ("raise SystemExit(7)", "exit-code", "exit(7)"),
+        (FULL_DISK, "exit-code", "the task ran, but its result could not be written"),
         ("return 'text'", "output", "must be of type int"),
         ("return None", "output", "nothing (None)"),
     ],
