@@ -104,6 +104,11 @@ def translate(error: Exception) -> Exception:
             "the disk is full: nothing was stored",
             hint="free some space; the server goes on by itself, and what it accepted before is safe",
         )
+    if "malformed" in words or "not a database" in words:
+        return UnavailableError(
+            f"the database is damaged: {getattr(error, 'orig', error)}",
+            hint="stop the server, and put a copy of the file back; `sqlite3 FILE .recover` saves what can be read",
+        )
     if isinstance(error, DBAPIError) and (
         error.connection_invalidated or "locked" in words or "connection" in words or "readonly" in words
     ):
