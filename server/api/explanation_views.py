@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,9 +32,20 @@ def run_explanation(found: RunExplanation) -> dict[str, Any]:
         "strategy": found.strategy,
         "snapshot_age_seconds": _age(found.at, found.snapshot_at),
         "counts": dict(found.counts or {}),
-        "warnings": [warning for task in found.tasks for warning in task.warnings],
+        "warnings": _warnings(found.tasks),
         "tasks": [task_line(task) for task in found.tasks],
     }
+
+
+def _warnings(tasks: Sequence[TaskExplanation]) -> list[str]:
+    """What should be changed about the tasks; iterations of which the same is to be said, as one."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for task in tasks:
+        for warning in task.warnings:
+            alike.setdefault((task.key.path, warning.removeprefix(str(task.key))), []).append(warning)
+    return [
+        same[0] if len(same) == 1 else f"{path} ({len(same)} iterations){said}" for (path, said), same in alike.items()
+    ]
 
 
 def task_line(found: TaskExplanation) -> dict[str, Any]:

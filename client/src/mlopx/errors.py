@@ -43,6 +43,10 @@ class DefinitionError(MlopxError):
     exit_code = 2
 
 
+class UnknownAttributeError(DefinitionError, AttributeError):
+    """A definition asks a task, a component or a handle for something it does not have."""
+
+
 class SpecError(MlopxError):
     """A document is not a valid `PipelineSpec`, or is of a version this library cannot read."""
 

@@ -18,7 +18,10 @@ LIMIT_SECONDS = 600.0
 NICENESS = 15
 LARGEST_SENTENCE = 500
 FRESH_SECONDS = 600.0
-"""An answer serves so long."""
+"""An answer serves so long,"""
+
+PROBLEM_FRESH_SECONDS = 30.0
+"""but that there is none only so long: what is missing (runs that ended, say) may come soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Replays:
         if self._job is not None and self._job[1].done():
             asked, job = self._job
             self._done[asked], self._job = (self._monotonic(), job.result()), None
-        self._done = {one: kept for one, kept in self._done.items() if self._monotonic() - kept[0] < FRESH_SECONDS}
+        self._done = {one: kept for one, kept in self._done.items() if self._monotonic() - kept[0] < _fresh(kept[1])}
         if question in self._done:
             return self._done[question][1]
         if self._job is None:
@@ -82,6 +85,10 @@ class Replays:
             first = error.decode(errors="replace").strip().partition("\n")[0].removeprefix("error: ")
             return Simulated(None, first[:LARGEST_SENTENCE] or f"the replay ended with code {process.returncode}")
         return Simulated(json.loads(out))
+
+
+def _fresh(found: Simulated) -> float:
+    return FRESH_SECONDS if found.document is not None else PROBLEM_FRESH_SECONDS
 
 
 __all__ = ["Replays", "Simulated"]

@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 RunName = Annotated[str, typer.Argument(help="Run id, a unique beginning of one, or `latest`.")]
+Latest = Annotated[str, typer.Argument(help="Run id, a unique beginning of one, or `latest`, as by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Param = Annotated[list[str] | None, typer.Option("-p", "--param", help="Parameter NAME=VALUE.")]
 
@@ -111,7 +112,7 @@ def runs(
 
 
 @app.command()
-def show(run: RunName, json: Json = False) -> None:
+def show(run: Latest = "latest", json: Json = False) -> None:
     """Show a run: its tasks, where they ran, and what went wrong."""
     from mlopx.cli import views
 
@@ -121,7 +122,8 @@ def show(run: RunName, json: Json = False) -> None:
 
 @app.command()
 def watch(
-    run: RunName, json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as it happens.")] = False
+    run: Latest = "latest",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as it happens.")] = False,
 ) -> None:
     """Follow a run live, with what runs where."""
     from mlopx.cli import watching
@@ -146,7 +148,7 @@ def logs(
 
 
 @app.command()
-def events(run: RunName, json: Json = False) -> None:
+def events(run: Latest = "latest", json: Json = False) -> None:
     """Tell a run's story."""
     from mlopx.cli import views
 
@@ -156,7 +158,7 @@ def events(run: RunName, json: Json = False) -> None:
 
 @app.command()
 def explain(
-    run: RunName,
+    run: Latest = "latest",
     task: Annotated[str | None, typer.Argument(help="The task, as `mlopx show` names it; all by default.")] = None,
     json: Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from mlopx.cli.output import console, show, span, state, table
 from mlopx.remote import Client
 
 MOST_ROWS = 40
-MOST_WARNINGS = 5
+MOST_WARNINGS = 3
 MARKS = {"free": "free now", "busy": "busy", "not-there-yet": "can be added", "never": "cannot"}
 
 
@@ -48,24 +48,31 @@ def _run(found: Mapping[str, Any]) -> None:
     _say(found["sentence"])
     if found["why_no_eta"]:
         _say(found["why_no_eta"], indent="  ")
-    _warn(found)
     tasks = sorted(found["tasks"], key=lambda one: one["state"] not in ("running", "ready", "placed", "queued"))
     rows = [(one["task"], state(one["state"]), one["node"] or "-", _short(one)) for one in tasks[:MOST_ROWS]]
     out.print()
     out.print(table(("task", "state", "node", "why"), rows))
     if len(tasks) > MOST_ROWS:
         sys.stdout.write(f"... and {len(tasks) - MOST_ROWS} more\n")
+    if found["warnings"]:
+        sys.stdout.write("\n")
+    _warn(found)
     sys.stdout.write(f"\none task with all evidence: mlopx explain {found['run_id']} TASK\n")
 
 
 def _warn(found: Mapping[str, Any]) -> None:
-    for warning in found.get("warnings", ())[:MOST_WARNINGS]:
-        _say(f"warning: {warning}", indent="  ")
+    warnings = found.get("warnings", ())
+    for warning in warnings[:MOST_WARNINGS]:
+        _say(f"warning: {warning}")
+    if len(warnings) > MOST_WARNINGS:
+        _say(f"... and {len(warnings) - MOST_WARNINGS} more warnings, with --json")
 
 
 def _short(task: Mapping[str, Any]) -> str:
-    """The sentence without what stands in the other columns."""
+    """The sentence without what stands in the other columns; of a task that is over, only how it came to its node."""
     text = str(task["sentence"]).removeprefix(f"{task['task']} ").removesuffix(".")
+    if task["state"] == "succeeded":
+        text = text.partition(". ")[0].removeprefix(f"ran on {task['node']} ")
     return text if len(text) <= 100 else text[:99] + "…"
 
 
@@ -105,7 +112,7 @@ def _decision(decision: Mapping[str, Any]) -> None:
     sys.stdout.write(f"\nthe decision: {decision['strategy']}{version}, cycle {decision['cycle']}\n")
     _say(f"its reason: {decision['reason']}", indent="  ")
     if decision["fallback_from"]:
-        _say(f"it stood in for {decision['fallback_from']}, which failed", indent="  ")
+        _say(f"it stood in for {decision['fallback_from']}, which gave no answer", indent="  ")
     sys.stdout.write(f"  the picture of the nodes was {span(decision['snapshot_age_seconds'])} old\n")
     if decision["estimate"]:
         sys.stdout.write(f"  the run time is predicted {decision['estimate']['source']}\n")

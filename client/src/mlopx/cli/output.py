@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,9 +28,9 @@ COLOURS = {
 
 
 def console() -> Console:
-    """Where tables go; no colours in a pipe or with NO_COLOR."""
-    is_terminal = sys.stdout.isatty()
-    return Console(highlight=False, soft_wrap=not is_terminal, width=None if is_terminal else 200)
+    """Where tables go; no colours in a pipe or with NO_COLOR. A pipe is as wide as `COLUMNS` says, else 200."""
+    is_bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, soft_wrap=not is_bounded, width=None if is_bounded else 200)
 
 
 def show(document: Any) -> None:

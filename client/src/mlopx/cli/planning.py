@@ -18,6 +18,7 @@ from mlopx.remote import Client
 from mlopx.remote.runs import pipeline_body
 
 MOST_LANES = 6
+MOST_TASKS = 25
 WIDEST = 100
 
 
@@ -73,6 +74,7 @@ def _draw(found: Mapping[str, Any]) -> None:
     _say(found["sentence"], width)
     if found["bars"]:
         sys.stdout.write("\n" + chart(found, width) + "\n")
+    _tasks(found)
     if found["bottleneck"]:
         _say(f"bottleneck  {found['bottleneck']}", width)
     if found["critical_path"]:
@@ -92,6 +94,38 @@ def _draw(found: Mapping[str, Any]) -> None:
         out.print(table(("run", "pipeline", "ends"), rows, right=("ends",)))
     for text in found["assumptions"]:
         _say(f"assumed: {text}", width)
+
+
+def _tasks(found: Mapping[str, Any]) -> None:
+    """When each task starts and ends, as bands of seconds from now: of the pipeline, or of all that waits and runs."""
+    at = datetime.fromisoformat(found["at"])
+    bars = [one for one in found["bars"] if one["is_new"] or not found["subject"]]
+    bars.sort(key=lambda one: str(one["starts"]["p50"]))
+    rows = [
+        (one["task"] if one["is_new"] else f"{one['task']} of {one['run_id']}", one["node"], *_bands(one, at))
+        for one in bars[:MOST_TASKS]
+    ]
+    if rows:
+        sys.stdout.write("\nfrom now, in eight cases of ten (~ where run times are guessed)\n")
+        console().print(table(("task", "node", "starts", "done"), rows, right=("starts", "done")))
+    if len(bars) > MOST_TASKS:
+        _say(f"... and {len(bars) - MOST_TASKS} more tasks, with --json", WIDEST)
+    for one in found["unplaced"][:MOST_TASKS]:
+        whose = "" if one["run_id"] == found["subject"] else f" of {one['run_id']}"
+        _say(f"not placed: {one['task']}{whose}: {one['reason']}", min(console().width, WIDEST))
+    if rows or found["unplaced"]:
+        sys.stdout.write("\n")
+
+
+def _bands(bar: Mapping[str, Any], at: datetime) -> tuple[str, str]:
+    starts, ends = ([max(_since(at, bar[name][edge]), 0.0) for edge in ("p10", "p90")] for name in ("starts", "ends"))
+    begun = "runs" if bar["is_running"] else "now" if starts[1] < 0.1 else _range(*starts)
+    return begun, ("" if bar["is_from_history"] else "~ ") + _range(*ends)
+
+
+def _range(low: float, high: float) -> str:
+    first, second = span(low), span(high)
+    return first if first == second else f"{first} - {second}"
 
 
 def chart(found: Mapping[str, Any], width: int) -> str:

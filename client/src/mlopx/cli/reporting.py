@@ -15,6 +15,7 @@ from mlopx.remote import Client
 POLL_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 600.0
 MONTH_DAYS = 30
+HOURS = (("node_hours", "node-hours"), ("gpu_hours", "GPU-hours"))
 
 
 def report(client: Client, since: str | None, *, is_month: bool, is_waiting: bool, as_json: bool) -> None:
@@ -72,7 +73,7 @@ def _measured(one: Mapping[str, Any], currency: str) -> None:
     sys.stdout.write("\n")
     heads = ("placed", "left out", "turnaround")
     console().print(table(("pipeline", *heads), lines, right=heads))
-    _slower(one, "runs took longer than their pipeline does when left out")
+    _slower(one, "took longer than their pipeline does when left out")
 
 
 def _simulated(one: Mapping[str, Any], currency: str) -> None:
@@ -82,12 +83,12 @@ def _simulated(one: Mapping[str, Any], currency: str) -> None:
     )
     for text in one["warnings"]:
         _say(f"warning: {text}")
-    _slower(one, "runs would have been quicker without it")
+    _slower(one, "would have been quicker without it")
 
 
 def _slower(one: Mapping[str, Any], what: str) -> None:
     worst = ", ".join(f"{each['run_id']} ({each['factor']:.1f} times)" for each in one["slower"][:3])
-    _say(f"{one['slower_runs']} {what}" + (f": {worst}" if worst else ""))
+    _say(f"{one['slower_runs']} run{'' if one['slower_runs'] == 1 else 's'} {what}" + (f": {worst}" if worst else ""))
 
 
 def _used(found: Mapping[str, Any], currency: str) -> str:
@@ -95,7 +96,7 @@ def _used(found: Mapping[str, Any], currency: str) -> str:
     if found.get("turnaround_seconds") is not None:
         sign = "-" if found["turnaround_seconds"] < 0 else ""
         parts.append(f"{sign}{span(abs(found['turnaround_seconds']))} of turnaround")
-    parts += [f"{found['node_hours']:.2f} node-hours", f"{found['gpu_hours']:.2f} GPU-hours"]
+    parts += [f"{round(found[name], 2) + 0.0:.2f} {said}" for name, said in HOURS]
     if found["money"] is not None:
         parts.append(f"{found['money']:.2f} {currency}".strip())
     return ", ".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from mlopx.dsl import types
 from mlopx.dsl.build import current_build
@@ -14,6 +14,7 @@ from mlopx.dsl.needs import resources
 from mlopx.dsl.quantities import seconds
 from mlopx.dsl.source import FunctionSource, read_source
 from mlopx.dsl.task import TaskHandle
+from mlopx.dsl.unknown import unknown_attribute
 from mlopx.dsl.where import here
 from mlopx.errors import DefinitionError
 from mlopx.spec import (
@@ -54,6 +55,15 @@ class Component:
         self.spec, self.defaults, self.function = spec, defaults, function
         self.__name__, self.__doc__ = spec.name, spec.description
         self.order = tuple(spec.inputs)
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            is_tasks = hasattr(TaskHandle, name)
+            hint = f"call it first: {self.spec.name}(...).{name}" if is_tasks else None
+            raise unknown_attribute(f"component {self.spec.name!r}", name, self, hint=hint)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         build = current_build()

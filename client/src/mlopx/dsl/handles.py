@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from mlopx.dsl.unknown import unknown_attribute
 from mlopx.dsl.where import here
 from mlopx.errors import DefinitionError
 from mlopx.spec import Clause, Collect, Const, Item, OneOf, OutputRef, Param, RunFact, Value, VolumePath
@@ -39,6 +40,14 @@ class Handle:
 
     def __ge__(self, other: object) -> Comparison:
         return Comparison(self, ">=", other)
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            hint = "what is in a value, only the run will know: pass it to a task as an argument and look there"
+            raise unknown_attribute("a value of the run", name, self, hint=hint)
 
     def is_in(self, choices: list[Any]) -> Comparison:
         """A condition: the value is one of `choices`."""

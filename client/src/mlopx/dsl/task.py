@@ -6,13 +6,14 @@ Every method returns the task itself, so they chain: `train(...).request(cpu=2).
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlopx.dsl.build import Build, TaskDraft
 from mlopx.dsl.handles import Handle, value_of
 from mlopx.dsl.hints import workload
 from mlopx.dsl.needs import Volume, VolumeHandle, resources
 from mlopx.dsl.quantities import seconds
+from mlopx.dsl.unknown import unknown_attribute
 from mlopx.dsl.where import here
 from mlopx.errors import DefinitionError
 from mlopx.spec import (
@@ -83,6 +84,15 @@ class TaskHandle:
         draft.path = build.free_path(spec.name)
         build.tasks[draft.path] = draft
         return handle
+
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            is_output = name in self._draft.component.outputs
+            hint = f"an output is read from .outputs[{name!r}]" if is_output else None
+            raise unknown_attribute(f"task {self.path!r}", name, self, hint=hint)
 
     @property
     def path(self) -> str:
@@ -322,6 +332,17 @@ class Nested:
 
     def __init__(self, name: str, paths: tuple[str, ...], returned: Any) -> None:
         self.name, self.paths, self._returned = name, paths, returned
+
+    if not TYPE_CHECKING:  # likewise
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            is_output = isinstance(self._returned, dict) and name in self._returned
+            hint = f"an output is read from .outputs[{name!r}]" if is_output else None
+            if hasattr(TaskHandle, name):
+                hint = "that is said of single tasks, inside the nested pipeline"
+            raise unknown_attribute(f"nested pipeline {self.name!r}", name, self, hint=hint)
 
     @property
     def output(self) -> Handle:

@@ -33,8 +33,13 @@ export function clock(text: string | null | undefined): string {
 
 export function ago(text: string | null, now: number): string {
   const at = ms(text);
-  return at === null ? "–" : `${span((now - at) / 1000)} ago`;
+  return at === null ? "–" : `${about((now - at) / 1000)} ago`;
 }
+
+/** A span without what changes every second once it is long. */
+const about = (seconds: number): string => span(seconds).replace(/ (min|h) \d\d (s|min)$/, " $1");
+
+export const many = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** A band of instants as spans from now. */
 export function expected(band: Band | null | undefined, now: number): string {

@@ -7,8 +7,10 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 MakeSpec = Callable[..., dict[str, Any]]
@@ -51,7 +53,7 @@ async def test_explaining_a_waiting_task_says_what_every_node_lacks(
     assert "no end is predicted" in whole
     assert "too little nvidia.com/gpu (asks 1, the node has 0)" in text
     assert "position in the queue: " in text
-    assert "starts in" in queue
+    assert "no start is predicted until every task of a run has run here once" in queue
 
 
 async def test_the_queue_reads_well_in_eighty_columns(api: Any, listening: Any, make_spec: MakeSpec) -> None:
@@ -67,6 +69,43 @@ async def test_the_queue_reads_well_in_eighty_columns(api: Any, listening: Any, 
     said = lines[head + 1].lstrip()  # in line where runs of other tests wait for one, too
     assert said.startswith("waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu")
     assert f"  -  {run['id']}: 1 task waits for earlier ones" in lines
+
+
+async def test_a_plan_says_when_each_task_starts_and_ends_in_eighty_columns(
+    api: Any, listening: Any, two_tasks: dict[str, Any], two_task_spec: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "churn.json"
+    file.write_text(json.dumps(two_task_spec))
+    async with listening(api) as url:
+        text = await mlopx(url, "plan", str(file))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= 80
+    head = lines.index(next(line for line in lines if line.startswith("task ")))
+    assert lines[head].split() == ["task", "node", "starts", "done"]
+    assert re.match(r"greet +(quick|slow) +.*\d s", lines[head + 1])
+    assert re.match(r"train +(quick|slow) +(now|[\d.]+ s.*) +~? ?[\d.]+ s", lines[head + 2])
+
+
+async def test_a_plan_names_what_cannot_be_placed(
+    api: Any, listening: Any, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    file = tmp_path / "big.json"
+    file.write_text(json.dumps(make_spec(task={"resources": {"cpu_millicores": 64000}})))
+    async with listening(api) as url:
+        text = await mlopx(url, "plan", str(file))
+    assert "not placed: greet: no node can run it" in text
+
+
+async def test_the_latest_run_is_meant_where_none_is_named(api: Any, listening: Any, make_spec: MakeSpec) -> None:
+    run = await api.ended((await api.run(make_spec(task={"cache": False})))["id"])
+    async with listening(api) as url:
+        shown = await mlopx(url, "show")
+        watched = await mlopx(url, "watch")
+        explained = await mlopx(url, "explain")
+    assert run["id"] in shown.splitlines()[0]
+    assert run["id"] in watched
+    assert explained.rstrip().endswith(f"mlopx explain {run['id']} TASK")
+    assert max(len(line) for line in (shown + explained).splitlines()) <= 80
 
 
 async def test_a_watched_run_is_told_as_json_lines(api: Any, listening: Any, make_spec: MakeSpec) -> None:

@@ -78,7 +78,7 @@ def test_data_events_and_tasks_are_told(page: Any, runs: dict[str, str]) -> None
         page.get_by_role("button", name=re.compile("Model, ")).first.click()
     assert Path(download.value.path()).read_text() == "4"
     page.goto(f"#/runs/{runs['again']}/events")
-    page.get_by_text("task-started").first.wait_for()
+    page.get_by_text("task started").first.wait_for()
     page.goto(f"#/runs/{runs['failed']}/tasks")
     page.get_by_text(re.compile(r"a failed on (quick|slow) after .*bad luck")).wait_for()
 
@@ -95,6 +95,48 @@ def test_the_decision_page_begins_with_the_sentence_and_shows_the_evidence(page:
     said = page.get_by_role("region", name="What each node says now")
     said.get_by_text("too little nvidia.com/gpu (asks 1, the node has 0)").first.wait_for()
     assert said.get_by_text("can be added").is_visible()
+
+
+def test_several_remarks_are_folded_and_one_is_not(page: Any, server: Any, runs: dict[str, str]) -> None:
+    path = f"/api/v1/runs/{runs['done']}/explain"
+    found = server.http.get(path).json()
+    found["warnings"] = [f"{task} asks for 8.0 GiB of memory" for task in ("load", "train (3 iterations)")]
+    page.route(f"**{path}", lambda route: route.fulfill(json=found))
+    page.goto(f"#/runs/{runs['done']}")
+    page.get_by_text("2 remarks on what its tasks ask for").wait_for()
+    assert not page.get_by_text("train (3 iterations) asks for").is_visible()
+    page.get_by_text("2 remarks on what its tasks ask for").click()
+    assert page.get_by_text("train (3 iterations) asks for 8.0 GiB of memory.").is_visible()
+    found["warnings"] = found["warnings"][:1]
+    page.reload()
+    page.get_by_text("load asks for 8.0 GiB of memory.").wait_for()
+    assert page.get_by_text("remarks on what").count() == 0
+
+
+def test_a_list_leaves_out_columns_for_which_there_is_no_room(page: Any, runs: dict[str, str]) -> None:
+    page.goto("#/runs")
+    heads = page.get_by_role("table", name="Runs").get_by_role("columnheader")
+    heads.filter(has_text="turnaround").wait_for()
+    for address, kept in (("#/runs", {"compare", "run", "state"}), (f"#/runs/{runs['done']}/tasks", {"task", "state"})):
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.goto(address)
+        until(page, "document.querySelector('.list.slim') !== null")
+        until(page, "document.querySelector('.list').scrollWidth <= document.querySelector('.list').clientWidth")
+        assert kept <= set(page.get_by_role("columnheader").all_text_contents())
+    page.goto("#/runs")
+    row = page.get_by_role("row").filter(has_text=runs["running"])
+    row.get_by_text(re.compile("^in .*|not known yet")).wait_for()
+    page.goto(f"#/runs/{runs['done']}/tasks?task=load")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_role("complementary", name="Task load").wait_for()
+    until(page, "document.querySelector('.list').scrollWidth <= document.querySelector('.list').clientWidth")
+
+
+def test_events_are_told_in_words(page: Any, runs: dict[str, str]) -> None:
+    page.goto(f"#/runs/{runs['done']}/events")
+    page.get_by_text("dispatched → running").wait_for()
+    told = page.get_by_role("row").filter(has_text="task placed").first.inner_text()
+    assert re.search(r"planned start at \d\d:\d\d:\d\d", told), told
 
 
 def test_nodes_show_what_they_have_and_what_runs_there(page: Any, runs: dict[str, str]) -> None:
@@ -116,6 +158,9 @@ def test_what_if_compares_a_change_with_how_it_is(page: Any, runs: dict[str, str
     table = page.get_by_role("table").first
     assert "with the change" in table.inner_text()
     assert page.get_by_role("region", name="Critical path").get_by_text("load").is_visible()
+    page.get_by_text("when each task starts and ends").click()
+    times = page.get_by_role("region", name="When each task starts and ends").get_by_role("row")
+    assert re.search(r"(quick|slow).* s – .* s", times.filter(has_text="load").inner_text(), re.DOTALL)
     page.get_by_label("Without node").select_option("quick")
     page.get_by_role("button", name="Do not add quick").click()
     assert page.get_by_role("button", name="Keep quick").is_visible()
@@ -280,6 +325,26 @@ def test_what_was_saved_is_labelled_as_measured_or_simulated(page: Any, runs: di
     assert ("HOLDOUT=10%" in card.inner_text()) is (kind == "simulated")
     card.get_by_text("runs made slower").last.click()
     card.get_by_role("link", name=runs["done"]).wait_for()
+
+
+def test_why_nothing_can_be_said_of_savings_is_said_once(page: Any, runs: dict[str, str]) -> None:
+    problem = "3 runs that ended are on record; a replay needs 5"
+    report = {
+        "kind": "none",
+        "status": "ready",
+        "sentence": f"nothing can be said: no runs are left out (HOLDOUT), and there is no simulation: {problem}",
+        "strategy": "online",
+        "baseline": "fifo_greedy",
+        "currency": "",
+        "problem": problem,
+        "measured": None,
+        "simulated": None,
+    }
+    page.route(re.compile(r"/api/v1/report"), lambda route: route.fulfill(json=report))
+    page.goto("#/")
+    card = page.get_by_role("region", name="What it saved")
+    card.get_by_text("Nothing can be said").wait_for()
+    assert card.inner_text().count(problem) == 1
 
 
 def test_two_strategies_plan_the_same_queue_side_by_side(page: Any, runs: dict[str, str]) -> None:

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Candidate, RunEvent, TaskExplained, Verdict } from "../api";
 import { call, Problem, runPath } from "../api";
 import { useNow, useQuery } from "../live";
-import { Broken, Card, Copy, Fact, Shown, State } from "../parts/basics";
+import { Broken, Card, Copy, Fact, Key, Remarks, Shown, State } from "../parts/basics";
 import { useWidth } from "../parts/gantt";
 import { link, type Route } from "../route";
 import { clock, expected, span } from "../words";
@@ -22,7 +22,7 @@ export function Decision({ route }: { route: Route }): JSX.Element {
           <header class="page-head">
             <div class="title"><h1>{key}</h1><State name={task.state} /><span class="grow" /><a class="button" href={link(["runs", id, "logs"], { task: key })}>Logs</a></div>
             <p class="sentence large" aria-live="polite">{task.sentence}</p>
-            {task.warnings.map((text) => <p key={text} class="reason">{text}.</p>)}
+            <Remarks texts={task.warnings} />
             <dl class="facts">
               <Fact name="node">{task.node ?? "–"}</Fact>
               {task.position !== null && <Fact name="position">{task.position}</Fact>}
@@ -69,9 +69,9 @@ function Record({ task }: { task: TaskExplained }): JSX.Element {
           <Fact name="its reason">{decision.reason}</Fact>
           <Fact name="cycle">{decision.cycle}</Fact>
           <Fact name="picture of the nodes">{span(decision.snapshot_age_seconds)} old</Fact>
-          {decision.margin_seconds !== null && <Fact name="runner-up">{decision.runner_up}, {span(Math.abs(decision.margin_seconds))} {decision.margin_seconds >= 0 ? "later" : "sooner"}</Fact>}
+          {decision.margin_seconds !== null && <Fact name="runner-up">{decision.runner_up}, {Math.abs(decision.margin_seconds) < 0.05 ? "as soon" : `${span(Math.abs(decision.margin_seconds))} ${decision.margin_seconds >= 0 ? "later" : "sooner"}`}</Fact>}
           {decision.estimate && <Fact name="estimate">{span(decision.estimate.p50)} <span class="quiet">({span(decision.estimate.p10)} – {span(decision.estimate.p90)}, {decision.estimate.source})</span></Fact>}
-          {decision.fallback_from && <Fact name="stood in for">{decision.fallback_from}, which failed</Fact>}
+          {decision.fallback_from && <Fact name="stood in for">{decision.fallback_from}, which gave no answer</Fact>}
         </dl>
       </Card>
       {decision.candidates.length > 0 && <Card title="Candidates" wide aside={<span class="quiet">seconds from the decision</span>}><Candidates found={decision.candidates} /></Card>}
@@ -99,12 +99,13 @@ function Candidates({ found }: { found: Candidate[] }): JSX.Element {
                 <text class="cand-name" x={10} y={y - 4}>{one.node}{one.option !== "default" ? ` / ${one.option}` : ""}{one.is_chosen ? " — chosen" : ""}</text>
                 <rect class="cand-wait" x={x(0)} y={y + 3} width={x(start) - x(0)} height={8} />
                 <rect class={`cand-run${one.is_chosen ? " mine" : ""}`} x={x(start)} y={y} width={Math.max(x(start + one.seconds_p50) - x(start), 2)} height={14} rx={3} />
+                <line class="cand-case" x1={x(start + one.seconds_p10)} x2={x(start + one.seconds_p90)} y1={y + 7} y2={y + 7} />
                 <line class="cand-band" x1={x(start + one.seconds_p10)} x2={x(start + one.seconds_p90)} y1={y + 7} y2={y + 7} />
               </g>);
           })}
         </svg>
       </div>
-      <p class="legend" aria-hidden="true"><span class="key wait" /> until it has room <span class="key solid" /> run time, median <span class="key line" /> its band, 10 % to 90 %</p>
+      <p class="legend" aria-hidden="true"><Key look="wait">until it has room</Key><Key look="solid">run time, median</Key><Key look="line">its band, 10 % to 90 %</Key></p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Candidates"><table>
         <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">against it</th><th scope="col" class="num">score</th></tr></thead>
         <tbody>{found.map((one) => (
@@ -140,6 +141,7 @@ function Hindsight({ task }: { task: TaskExplained }): JSX.Element {
           <circle class={seen.is_inside_band ? "actual inside" : "actual"} cx={x(seen.actual_seconds)} cy={23} r={7} />
         </svg>
       </div>
+      <p class="legend" aria-hidden="true"><Key look="wait">predicted band, 10 % to 90 %</Key><Key look="line">predicted median</Key><Key look={seen.is_inside_band ? "point inside" : "point"}>actual</Key></p>
       <dl class="facts">
         <Fact name="predicted">{span(seen.predicted_p50)} <span class="quiet">({span(seen.predicted_p10)} – {span(seen.predicted_p90)})</span></Fact>
         <Fact name="actual">{span(seen.actual_seconds)}, {seen.is_inside_band ? "inside the band" : "outside the band"}</Fact>

@@ -2,10 +2,10 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Amounts, NodeView, Stretch } from "../api";
 import { useNow, useQuery } from "../live";
-import { Broken, Card, Copy, Empty, Fact, Limited, Meter, Shown } from "../parts/basics";
+import { Broken, Card, Copy, Empty, Fact, Key, Limited, Meter, Shown } from "../parts/basics";
 import { useWidth } from "../parts/gantt";
 import { link } from "../route";
-import { size, span } from "../words";
+import { many, size, span } from "../words";
 import { Problem } from "../api";
 
 const RANGES: [string, number][] = [["5 min", 300], ["1 h", 3600], ["6 h", 21600], ["1 day", 86400]];
@@ -72,6 +72,7 @@ function Heat({ nodes, stretches, now, past }: { nodes: NodeView[]; stretches: S
           </g>))}
         <text class="tick" text-anchor="start" x={left} y={nodes.length * (tall + 3) + 15}>{span(past).replace(" 00 s", "").replace(" 00 min", "")} ago</text><text class="tick" text-anchor="end" x={width - 2} y={nodes.length * (tall + 3) + 15}>now</text>
       </svg>
+      <p class="legend" aria-hidden="true"><Key look="heat-low">idle</Key><Key look="heat-high">{many(Math.round(most * 10) / 10, "task")} at a time</Key></p>
     </div>
   );
 }

@@ -3,11 +3,11 @@ import { useState } from "preact/hooks";
 import type { Explained, NodeView, QueueEntry, Run, Stretch } from "../api";
 import { runPath } from "../api";
 import { useNow, useQuery } from "../live";
-import { Card, Copy, Empty, Meter, Shown, State } from "../parts/basics";
+import { Card, Copy, Empty, Key, Meter, Shown, State } from "../parts/basics";
 import { NowChart } from "../parts/cluster";
 import { Saved } from "../parts/saved";
 import { link } from "../route";
-import { ago, clock, expected, isOver, size, span } from "../words";
+import { ago, clock, expected, isOver, many, size, span } from "../words";
 
 interface Status { placer: string; platform: string; runs: Record<string, number>; pipelines: string[]; version: string }
 
@@ -43,7 +43,7 @@ export function Overview(): JSX.Element {
           ? <Empty>No nodes. The server's cluster is empty{Object.values(problems).map((text) => `: ${text}`)}.</Empty>
           : <>
             <NowChart nodes={found} stretches={lately.data?.stretches ?? []} queue={queue.data?.tasks ?? []} at={now} past={past} />
-            <p class="legend"><span class="key solid" /> ran or runs <span class="key thin" /> when it may end <span class="key dashed" /> planned next; one colour per run</p>
+            <p class="legend"><Key look="solid">ran or runs</Key><Key look="thin">when it may end</Key><Key look="dashed">planned next</Key><span>one colour per run</span></p>
           </>}
         </Shown>
       </Card>
@@ -51,7 +51,7 @@ export function Overview(): JSX.Element {
         <Card title="Running now" aside={<a href="#/nodes">All nodes</a>}>
           <Shown query={lately}>{({ stretches }) => <RunningNow stretches={stretches.filter((one) => !one.ended_at && one.started_at)} now={now} />}</Shown>
         </Card>
-        <Card title="Waiting" aside={<span class="quiet">{queue.data?.tasks.length ? `${queue.data.tasks.length} tasks` : ""}</span>}>
+        <Card title="Waiting" aside={<span class="quiet">{queue.data?.tasks.length ? many(queue.data.tasks.length, "task") : ""}</span>}>
           <Shown query={queue}>{({ tasks }) => <Queue tasks={tasks} now={now} />}</Shown>
         </Card></div>
         <Card title="Runs" aside={<a href="#/runs">All runs</a>}>
@@ -86,7 +86,7 @@ function Tiles({ status, queue, nodes }: { status: Status; queue: QueueEntry[]; 
         <span class="what">CPUs promised: {used / 1000} of {has / 1000}</span><Meter value={has ? used / has : 0} label="CPUs promised" /></a>
       <a class="tile" href="#/nodes"><span class="number">{memory ? Math.round((taken / memory) * 100) : 0}<small> %</small></span>
         <span class="what">memory promised: {size(taken)} of {size(memory)}</span><Meter value={memory ? taken / memory : 0} label="Memory promised" /></a>
-      <a class="tile" href="#/strategies"><span class="number word">{status.placer}</span><span class="what">strategy; {ready} tasks ready to be placed</span></a>
+      <a class="tile" href="#/strategies"><span class="number word">{status.placer}</span><span class="what">strategy; {many(ready, "task")} ready to be placed</span></a>
     </div>
   );
 }

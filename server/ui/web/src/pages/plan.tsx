@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { call, type NodeView, type Placer, type Plan, type PlanOutcome, Problem, type Run, runPath } from "../api";
+import { type Band, call, type NodeView, type Placer, type Plan, type PlanOutcome, Problem, type Run, runPath } from "../api";
 import { useQuery } from "../live";
-import { Broken, Card, Empty, Fact } from "../parts/basics";
+import { Broken, Card, Empty, Fact, Key, Limited, Loading } from "../parts/basics";
 import { type Bar, Gantt } from "../parts/gantt";
 import { link, type Route } from "../route";
 import { hue, size, span } from "../words";
@@ -78,6 +78,7 @@ export function PlanPage({ route }: { route: Route }): JSX.Element {
         {(add.length > 0 || remove.length > 0) && <p class="chips">{add.map((name, index) => <button key={`+${index}`} type="button" class="small" onClick={() => setAdd(add.filter((_, other) => other !== index))} aria-label={`Do not add ${name}`}>+ {name} ✕</button>)}{remove.map((name) => <button key={`-${name}`} type="button" class="small" onClick={() => setRemove(remove.filter((one) => one !== name))} aria-label={`Keep ${name}`}>− {name} ✕</button>)}</p>}
         {problem && <Broken problem={problem} retry={() => void ask()} />}
       </Card>
+      {busy && !plan && <Card wide label="Being planned"><p class="quiet">The strategy plans the queue, for ten seconds at most.</p><Loading /></Card>}
       {plan && !problem && <Answer plan={plan} />}
     </>
   );
@@ -106,7 +107,8 @@ function Answer({ plan }: { plan: Plan }): JSX.Element {
       {bars.length === 0 ? <Empty>Nothing to draw: nothing waits and nothing runs. Choose a pipeline above.</Empty> : (
         <Card title="Predicted, by node" wide aside={<span class="quiet">seconds from now</span>}>
           <Gantt lanes={nodes.map((node) => ({ id: node, label: node, bars: bars.filter((one) => one.node === node).map((one) => one.bar) }))} from={at} to={to} now={null} origin={at} label="Predicted timeline by node" />
-          <p class="legend"><span class="key mine" /> this pipeline <span class="key thin" /> when it may end <span class="key dashed" /> its run time is a guess</p>
+          <p class="legend"><Key look="mine">this pipeline</Key><Key look="thin">when it may end</Key><Key look="dashed">its run time is a guess</Key></p>
+          <details><summary>when each task starts and ends</summary><Times plan={plan} /></details>
         </Card>)}
       <div class="columns">
         {plan.critical_path.length > 0 && <Card title="Critical path"><ol class="path">{plan.critical_path.map((step) => <li key={step.run_id + step.task}><strong>{step.task}</strong> on {step.node} <span class="quiet">{span(step.start_seconds)} → {span(step.finish_seconds)}{step.why === "room" ? " · started when room came free" : step.why === "data" ? " · started when its data was there" : ""}</span></li>)}</ol></Card>}
@@ -115,6 +117,20 @@ function Answer({ plan }: { plan: Plan }): JSX.Element {
         {plan.assumptions.length > 0 && <Card title="Assumed"><ul>{plan.assumptions.map((text) => <li key={text}>{text}</li>)}</ul></Card>}
       </div>
     </>
+  );
+}
+
+/** The bars in words: bands that hold eight cases of ten. */
+function Times({ plan }: { plan: Plan }): JSX.Element {
+  const at = Date.parse(plan.at);
+  const band = (one: Band): string => [one.p10, one.p90].map((edge) => span((Date.parse(edge) - at) / 1000)).join(" – ");
+  const own = plan.subject ? plan.bars.filter((bar) => bar.is_new) : plan.bars;
+  return (
+    <Limited items={[...own].sort((a, b) => Date.parse(a.starts.p50) - Date.parse(b.starts.p50))} most={40}>{(items) => (
+      <div class="scroll" tabIndex={0} role="region" aria-label="When each task starts and ends"><table>
+        <thead><tr><th scope="col">task</th><th scope="col">node</th><th scope="col" class="num">starts in</th><th scope="col" class="num">done in</th></tr></thead>
+        <tbody>{items.map((bar) => <tr key={bar.run_id + bar.task}><th scope="row">{bar.task}{!bar.is_new && <span class="quiet"> of {bar.run_id}</span>}</th><td>{bar.node}</td><td class="num">{bar.is_running ? "runs" : band(bar.starts)}</td><td class="num">{band(bar.ends)}{!bar.is_from_history && <span class="quiet"> a guess</span>}</td></tr>)}</tbody>
+      </table></div>)}</Limited>
   );
 }
 

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call, type Artifact, type Attempt, type Detail, type Explained, headers, Problem, type RunEvent, runPath, type Task, type TaskLine } from "../api";
 import { useNow, useQuery } from "../live";
-import { Broken, Card, Copy, Empty, Fact, Limited, Shown, State } from "../parts/basics";
+import { Broken, Card, Copy, Empty, Fact, Key, Limited, Remarks, Shown, State } from "../parts/basics";
 import { type Bar, Gantt, type Lane } from "../parts/gantt";
 import { Graph, startLayout } from "../parts/graph";
 import { type Column, List } from "../parts/list";
@@ -72,7 +72,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
       {problem && <Broken problem={problem} />}
       <p class="sentence" aria-live="polite">{why?.sentence ?? ""}</p>
       {why?.why_no_eta && <p class="quiet">{why.why_no_eta}.</p>}
-      {why?.warnings.map((text) => <p key={text} class="reason">{text}.</p>)}
+      <Remarks texts={why?.warnings ?? []} />
       {run.offer && !over && !run.replaced_by && <Offered offer={run.offer} accept={() => void act("replace")} />}
       {run.problems.map((text) => <p key={text} class="reason bad">{text}</p>)}
       <dl class="facts">
@@ -173,10 +173,10 @@ function Timeline({ run, why, route }: { run: Detail; why?: Explained; route: Ro
       <div class="tools"><div class="choices" role="group" aria-label="Rows">
         {["task", "node"].map((one) => <button key={one} type="button" class="small" aria-pressed={by === one} onClick={() => replaceQuery(route, { by: one })}>by {one}</button>)}
       </div><p class="legend">
-        {has((bar) => bar.planned) && <><span class="key dashed" /> as planned</>} <span class="key solid" /> as it went
-        {has((bar) => bar.before?.some((one) => one.kind === "queue")) && <> <span class="key b-queue" /> queued</>}
-        {has((bar) => bar.before?.some((one) => one.kind === "pull")) && <> <span class="key b-pull" /> image pulled</>}
-        {has((bar) => bar.likely) && <> <span class="key thin" /> when it may end</>}
+        {has((bar) => bar.planned) && <Key look="dashed">as planned</Key>}<Key look="solid">as it went</Key>
+        {has((bar) => bar.before?.some((one) => one.kind === "queue")) && <Key look="b-queue">queued</Key>}
+        {has((bar) => bar.before?.some((one) => one.kind === "pull")) && <Key look="b-pull">image pulled</Key>}
+        {has((bar) => bar.likely) && <Key look="thin">when it may end</Key>}
       </p></div>
       <Gantt lanes={lanes} from={from} to={endOf(all, from, over ? 0 : now)} now={over ? null : now} origin={from} label={`Timeline of ${run.id} by ${by}`} dense={lanes.length > 60} />
     </>
@@ -191,11 +191,11 @@ function Tasks({ run, why, choose, selected, route }: { run: Detail; why?: Expla
   const states = [...new Set(run.tasks.map((task) => task.state))];
   const last = (task: Task): Attempt | undefined => task.attempts[task.attempts.length - 1];
   const columns: Column<Task>[] = [
-    { name: "task", width: "minmax(150px, 2fr)", title: (task) => task.key, cell: (task) => <button type="button" class="plain strong" onClick={() => choose(task.key)}>{task.key}</button> },
+    { name: "task", width: "minmax(90px, 2fr)", title: (task) => task.key, cell: (task) => <button type="button" class="plain strong" onClick={() => choose(task.key)}>{task.key}</button> },
     { name: "state", width: "116px", cell: (task) => <State name={task.state} /> },
-    { name: "node", width: "minmax(80px, 1fr)", title: (task) => task.node ?? "", cell: (task) => task.node ?? "–" },
-    { name: "run time", width: "86px", isNumber: true, cell: (task) => span(last(task)?.run_seconds ?? (task.state === "running" && last(task)?.started_at ? (now - Date.parse(last(task)!.started_at!)) / 1000 : null)) },
-    { name: "why", width: "minmax(220px, 4fr)", title: (task) => lines.get(task.key)?.sentence ?? "", cell: (task) => <span class="clamped">{lines.get(task.key)?.sentence}</span> },
+    { name: "node", width: "minmax(56px, 1fr)", title: (task) => task.node ?? "", cell: (task) => task.node ?? "–" },
+    { name: "run time", width: "86px", isNumber: true, isExtra: true, cell: (task) => span(last(task)?.run_seconds ?? (task.state === "running" && last(task)?.started_at ? (now - Date.parse(last(task)!.started_at!)) / 1000 : null)) },
+    { name: "why", width: "minmax(220px, 4fr)", isExtra: true, title: (task) => lines.get(task.key)?.sentence ?? "", cell: (task) => <span class="clamped">{lines.get(task.key)?.sentence}</span> },
   ];
   return (
     <>
@@ -355,12 +355,14 @@ function Artifacts({ run, items }: { run: Detail; items: { task: Task; port: str
 
 function Events({ id }: { id: string }): JSX.Element {
   const found = useQuery<{ events: RunEvent[] }>(`${runPath(id)}/events?limit=1000`, (event) => event.run_id === id);
-  const told = (event: RunEvent): string => Object.entries(event.data).filter(([name, value]) => value !== null && value !== "" && typeof value !== "object" && name !== "decision_id").map(([name, value]) => `${name} ${shown(value)}`).join(", ");
+  const told = (event: RunEvent): string => event.kind === "run-state-changed" && !event.data.error ? `${event.data.before} → ${event.data.after}`
+    : Object.entries(event.data).filter(([name, value]) => value !== null && value !== "" && typeof value !== "object" && name !== "decision_id")
+      .map(([name, value]) => name.endsWith("_at") ? `${name.slice(0, -3).replaceAll("_", " ")} at ${clock(String(value))}` : `${name.replaceAll("_", " ")} ${shown(value)}`).join(", ");
   const columns: Column<RunEvent>[] = [
-    { name: "at", width: "92px", title: (event) => event.at, cell: (event) => clock(event.at) },
-    { name: "event", width: "150px", cell: (event) => event.kind },
-    { name: "task", width: "minmax(120px, 1fr)", title: (event) => event.task ?? "", cell: (event) => <>{event.task ?? ""}{event.attempt && event.attempt > 1 ? <span class="quiet"> attempt {event.attempt}</span> : null}</> },
-    { name: "what", width: "minmax(240px, 3fr)", title: told, cell: (event) => <span class="clamped">{told(event).slice(0, 300)}</span> },
+    { name: "at", width: "64px", title: (event) => event.at, cell: (event) => clock(event.at) },
+    { name: "event", width: "minmax(96px, 150px)", title: (event) => told(event) || event.kind, cell: (event) => event.kind.replaceAll("-", " ") },
+    { name: "task", width: "minmax(90px, 1fr)", title: (event) => event.task ?? "", cell: (event) => <>{event.task ?? ""}{event.attempt && event.attempt > 1 ? <span class="quiet"> attempt {event.attempt}</span> : null}</> },
+    { name: "what", width: "minmax(240px, 3fr)", isExtra: true, title: told, cell: (event) => <span class="clamped">{told(event).slice(0, 300)}</span> },
   ];
   return <Shown query={found}>{({ events }) => events.length === 0 ? <Empty>Nothing has happened yet.</Empty> : <>
     <List label="Events" rows={events} columns={columns} id={(event) => String(event.id)} tall={48} />

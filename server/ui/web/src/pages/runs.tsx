@@ -87,14 +87,15 @@ export function Runs({ route }: { route: Route }): JSX.Element {
 
 function Found({ runs, chosen, pick }: { runs: Run[]; chosen: string[]; pick: (id: string) => void }): JSX.Element {
   const now = useNow(5000);
+  const done = (run: Run): JSX.Element => isOver(run.state) ? <span class="quiet">{ago(run.finished_at, now)}</span> : run.ends ? <strong>{expected(run.ends, now)}</strong> : <span class="quiet">not known yet</span>;
   const columns: Column<Run>[] = [
     { name: "compare", width: "34px", isHidden: true, cell: (run) => <input type="checkbox" aria-label={`Compare ${run.id}`} checked={chosen.includes(run.id)} onChange={() => pick(run.id)} /> },
-    { name: "run", width: "minmax(220px, 3fr)", title: (run) => run.error || run.id, cell: (run) => <><a class="strong" href={link(["runs", run.id])}>{run.id}</a>{run.project !== "default" && <span class="quiet"> {run.project}</span>}{run.error && <span class="quiet"> {run.error}</span>}</> },
-    { name: "state", width: "130px", cell: (run) => <State name={run.state} /> },
-    { name: "submitted", width: "130px", title: (run) => clock(run.submitted_at), cell: (run) => ago(run.submitted_at, now) },
-    { name: "waited", width: "100px", isNumber: true, cell: (run) => span(run.waiting_seconds ?? (isOver(run.state) ? null : (now - Date.parse(run.submitted_at)) / 1000)) },
-    { name: "done", width: "150px", isNumber: true, title: (run) => isOver(run.state) ? clock(run.finished_at) : run.ends ? `${clock(run.ends.p10)} to ${clock(run.ends.p90)}, in eight cases of ten` : "no end is predicted yet: its page says why", cell: (run) => isOver(run.state) ? <span class="quiet">{ago(run.finished_at, now)}</span> : run.ends ? <strong>{expected(run.ends, now)}</strong> : <span class="quiet">not known yet</span> },
-    { name: "turnaround", width: "120px", isNumber: true, cell: (run) => run.turnaround_seconds === null ? <span class="quiet">{span((now - Date.parse(run.submitted_at)) / 1000)} so far</span> : span(run.turnaround_seconds) },
+    { name: "run", width: "minmax(120px, 3fr)", title: (run) => run.error || run.id, cell: (run) => <><a class="strong" href={link(["runs", run.id])}>{run.id}</a>{run.project !== "default" && <span class="quiet"> {run.project}</span>}{run.error && <span class="quiet"> {run.error}</span>}</> },
+    { name: "state", width: "112px", cell: (run, isSlim) => <><State name={run.state} />{isSlim && <div class="reason">{done(run)}</div>}</> },
+    { name: "submitted", width: "110px", isExtra: true, title: (run) => clock(run.submitted_at), cell: (run) => ago(run.submitted_at, now) },
+    { name: "waited", width: "90px", isNumber: true, isExtra: true, cell: (run) => span(run.waiting_seconds ?? (isOver(run.state) ? null : (now - Date.parse(run.submitted_at)) / 1000)) },
+    { name: "done", width: "150px", isNumber: true, isExtra: true, title: (run) => isOver(run.state) ? clock(run.finished_at) : run.ends ? `${clock(run.ends.p10)} to ${clock(run.ends.p90)}, in eight cases of ten` : "no end is predicted yet: its page says why", cell: done },
+    { name: "turnaround", width: "120px", isNumber: true, isExtra: true, cell: (run) => run.turnaround_seconds === null ? <span class="quiet">{span((now - Date.parse(run.submitted_at)) / 1000)} so far</span> : span(run.turnaround_seconds) },
   ];
   return <List label="Runs" rows={runs} columns={columns} id={(run) => run.id} />;
 }

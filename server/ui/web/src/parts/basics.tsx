@@ -46,6 +46,17 @@ export function Shown<T>({ query, children, name }: { query: Query<T>; children:
   return <>{name && <h1>{name}</h1>}{query.problem ? <Broken problem={query.problem} retry={query.refresh} /> : <Loading />}</>;
 }
 
+/** One entry of a chart's legend. */
+export function Key({ look, children }: { look: string; children: ComponentChildren }): JSX.Element {
+  return <span class="entry"><span class={`key ${look}`} />{children}</span>;
+}
+
+/** What should be changed about a pipeline: one remark as it is, several folded. */
+export function Remarks({ texts }: { texts: string[] }): JSX.Element | null {
+  if (texts.length < 2) return <>{texts.map((text) => <p key={text} class="reason">{text}.</p>)}</>;
+  return <details class="remarks"><summary>{texts.length} remarks on what its tasks ask for</summary><ul>{texts.map((text) => <li key={text} class="reason">{text}.</li>)}</ul></details>;
+}
+
 export function Fact({ name, children }: { name: string; children: ComponentChildren }): JSX.Element {
   return <div class="fact"><dt>{name}</dt><dd>{children}</dd></div>;
 }

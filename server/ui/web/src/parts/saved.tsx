@@ -15,7 +15,7 @@ interface Report {
 }
 
 const DAYS = 30;
-const hours = (value: number | null): string => value === null ? "–" : `${value.toFixed(Math.abs(value) < 10 ? 2 : 0)} h`;
+const hours = (value: number | null): string => value === null ? "–" : `${value.toFixed(Math.abs(value) < 10 ? 2 : 0).replace(/^-(0[.0]*)$/, "$1")} h`;
 const signed = (value: number | null): string => value === null ? "–" : `${value < 0 ? "−" : ""}${span(Math.abs(value))}`;
 
 /** Nothing where the server does not report. */
@@ -27,7 +27,7 @@ export function Saved(): JSX.Element | null {
   return (
     <Card title="What it saved" wide aside={<span class={`verdict v-${data.measured ? "free" : "not-there-yet"}`}>{label}, last {DAYS} days</span>}>
       <p class="sentence">{capital(data.sentence)}{/[.!]$/.test(data.sentence) ? "" : "."}</p>
-      {data.problem && <p class="reason">{data.problem}</p>}
+      {data.problem && !data.sentence.includes(data.problem) && <p class="reason">{data.problem}</p>}
       {found && <dl class="facts">
         <Fact name="turnaround, all runs together">{signed(found.saved.turnaround_seconds)}</Fact>
         <Fact name="node-hours">{hours(found.saved.node_hours)}</Fact>

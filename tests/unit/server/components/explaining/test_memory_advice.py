@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from server.api.explanation_views import run_explanation
 from server.components.explaining.memory_advice import MIB, memory_warnings, proposed
+from server.components.explaining.values import RunExplanation, TaskExplanation
 from server.domain.placement import Estimates, TaskOption, WaitingTask
+from server.domain.run import TaskKey
+from server.domain.states import RunState, TaskState
 from server.testing.contracts.placement_requests import a_node, a_run, a_task, amounts, some_estimates
 
 GIB = 2**30
@@ -61,3 +66,23 @@ def test_every_option_is_looked_at_until_one_is_chosen() -> None:
 def test_proposals_have_headroom_and_are_round() -> None:
     assert proposed(100 * MIB) == 128 * MIB
     assert proposed(GIB) % (64 * MIB) == 0
+
+
+def test_what_is_to_be_said_of_several_iterations_is_said_once() -> None:
+    def told(key: str, *warnings: str) -> TaskExplanation:
+        return TaskExplanation(TaskKey.parse(key), TaskState.SUCCEEDED, "", warnings=warnings)
+
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    tasks = (
+        told("load", "load asks for much"),
+        told("fit.0", "fit.0 asks for much"),
+        told("fit.1", "fit.1 asks for much"),
+        told("fit.2", "fit.2 asks for too little"),
+        told("judge"),
+    )
+    found = RunExplanation("r", "churn", RunState.RUNNING, now, now, "online", "", tasks)
+    assert run_explanation(found)["warnings"] == [
+        "load asks for much",
+        "fit (2 iterations) asks for much",
+        "fit.2 asks for too little",
+    ]
