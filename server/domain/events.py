@@ -88,22 +88,25 @@ class TaskStarted(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSucceeded(TaskEvent):
-    """The attempt ended well. `from_cache`: nothing ran, an earlier task's outputs stand for it."""
+    """The attempt ended well. `from_cache`: nothing ran, an earlier task's outputs stand for it. `inputs_at` is when
+    its inputs had been fetched, where the platform tells."""
 
     kind: ClassVar[str] = "task-succeeded"
     outputs: Mapping[str, Output] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
     from_cache: bool = False
     reused_from: str | None = None
+    inputs_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFailed(TaskEvent):
-    """The attempt ended badly."""
+    """The attempt ended badly; `inputs_at` as in `TaskSucceeded`."""
 
     kind: ClassVar[str] = "task-failed"
     error: TaskError
     peak_memory_bytes: int | None = None
+    inputs_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,8 @@ class Attempt:
     """One try of a task. `node` is what was decided, `actual_node` what really happened; `alternatives` are the next
     best nodes, where a platform takes wishes.
 
-    On a cluster it is queued until `scheduled_at`, its image is pulled until `started_at`, and then it runs.
+    On a cluster it is queued until `scheduled_at`, its image is pulled until `started_at`, its inputs are fetched until
+    `inputs_at`, and then its program runs. The run time counts from `started_at`: it needs its inputs on any node.
     """
 
     number: int
@@ -89,6 +90,7 @@ class Attempt:
     queued_at: datetime | None = None
     scheduled_at: datetime | None = None
     started_at: datetime | None = None
+    inputs_at: datetime | None = None
     finished_at: datetime | None = None
     error: TaskError | None = None
     peak_memory_bytes: int | None = None
@@ -114,6 +116,13 @@ class Attempt:
         if self.scheduled_at is None or self.started_at is None:
             return None
         return (self.started_at - self.scheduled_at).total_seconds()
+
+    @property
+    def transfer_seconds(self) -> float | None:
+        """How long it took to fetch the inputs, where the platform told."""
+        if self.started_at is None or self.inputs_at is None:
+            return None
+        return (self.inputs_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,18 @@ def _succeeded(run: Run, event: happened.TaskSucceeded) -> Result | None:
     if task is None:
         return None
     task = replace(task, outputs=dict(event.outputs), from_cache=event.from_cache)
-    return _ended(run, task, TaskState.SUCCEEDED, event.at, peak_memory_bytes=event.peak_memory_bytes)
+    inputs_at = _fetched(task, event)
+    return _ended(
+        run, task, TaskState.SUCCEEDED, event.at, peak_memory_bytes=event.peak_memory_bytes, inputs_at=inputs_at
+    )
+
+
+def _fetched(task: TaskRun, event: happened.TaskSucceeded | happened.TaskFailed) -> datetime | None:
+    """When the inputs were there, between the start and the end; clocks that do not agree tell nothing."""
+    started_at = task.current.started_at
+    if event.inputs_at is None or started_at is None or event.inputs_at > event.at:
+        return None
+    return max(event.inputs_at, started_at)
 
 
 def _failed(run: Run, event: happened.TaskFailed) -> Result | None:
@@ -143,6 +154,7 @@ def _failed(run: Run, event: happened.TaskFailed) -> Result | None:
     if task is None:
         return None
     changes: dict[str, Any] = {"error": event.error, "peak_memory_bytes": event.peak_memory_bytes}
+    changes["inputs_at"] = _fetched(task, event)
     retry = run.graph.task(event.key.path).retry
     is_final = retry is None or task.retries_used >= retry.max_retries or event.error.kind in ("refused", "definition")
     if is_final or run.cancel_requested_at is not None or run.options.binding is Binding.AT_SUBMISSION:

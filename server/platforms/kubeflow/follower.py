@@ -186,13 +186,22 @@ class Follower:
         if sight.phase == "succeeded":
             at = told.move(TaskState.SUCCEEDED, sight.finished_at or now, self.since)
             outputs = with_artifacts(note.outputs, sight.artifacts)
-            return happened.TaskSucceeded(at=at, key=key, attempt=told.attempt, outputs=outputs, peak_memory_bytes=peak)
+            return happened.TaskSucceeded(
+                at=at,
+                key=key,
+                attempt=told.attempt,
+                outputs=outputs,
+                peak_memory_bytes=peak,
+                inputs_at=note.inputs_at,
+            )
         if self.is_stopping:
             at = told.move(TaskState.CANCELLED, sight.finished_at or now, self.since)
             return happened.TaskCancelled(at=at, key=key, attempt=told.attempt, reason="the run was stopped")
         at = told.move(TaskState.FAILED, sight.finished_at or now, self.since)
         error = _error(sight, note)
-        return happened.TaskFailed(at=at, key=key, attempt=told.attempt, error=error, peak_memory_bytes=peak)
+        return happened.TaskFailed(
+            at=at, key=key, attempt=told.attempt, error=error, peak_memory_bytes=peak, inputs_at=note.inputs_at
+        )
 
 
 def _error(sight: TaskSight, note: Note) -> TaskError:

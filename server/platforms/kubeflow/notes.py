@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from server.domain.run import Artifact, Output, TaskError
@@ -15,11 +16,12 @@ from server.domain.run import Artifact, Output, TaskError
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What was left."""
+    """What was left. `inputs_at` is when the program began: the launcher had fetched its inputs by then."""
 
     outputs: Mapping[str, Output] = field(default_factory=dict)
     error: TaskError | None = None
     peak_memory_bytes: int | None = None
+    inputs_at: datetime | None = None
 
 
 def read_note(text: str) -> Note:
@@ -30,8 +32,9 @@ def read_note(text: str) -> Note:
         document = json.loads(text)
         outputs = {str(name): _output(one) for name, one in (document.get("outputs") or {}).items()}
         peak = document.get("peak_memory_bytes")
-        return Note(outputs, _error(document.get("error")), peak if isinstance(peak, int) else None)
-    except (ValueError, TypeError, AttributeError, KeyError):
+        inputs_at = _instant(document.get("inputs_at"))
+        return Note(outputs, _error(document.get("error")), peak if isinstance(peak, int) else None, inputs_at)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError):
         return Note()
 
 
@@ -46,6 +49,10 @@ def _output(one: Mapping[str, Any]) -> Output:
         metadata=one.get("metadata") or {},
     )
     return Output(artifact=artifact)
+
+
+def _instant(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None
 
 
 def _error(told: Mapping[str, Any] | None) -> TaskError | None:

@@ -211,6 +211,7 @@ class Execution:
         while path_of_task(path) in self._world.holding:
             await asyncio.sleep(0.01)
         self._world.started.append((self._record.id, path))
+        await asyncio.sleep(self._world.fetch_seconds)
         job = Job(
             component=component,
             container=container,

@@ -17,7 +17,8 @@ class World:
     """The double's surroundings.
 
     `holding` names tasks that start and do not end while they are in it; `quota_message` keeps pods from being made
-    while it is set; `outputs` and `started` are what really happened, for tests to compare.
+    while it is set; `fetch_seconds` is how long the launcher fetches inputs. `outputs` and `started` are what really
+    happened, for tests to compare.
     """
 
     pods: Pods
@@ -30,6 +31,7 @@ class World:
     started: list[tuple[str, str]] = field(default_factory=list)
     holding: set[str] = field(default_factory=set)
     quota_message: str = ""
+    fetch_seconds: float = 0.0
     has_driver_pods: bool = True
 
     async def quota(self, waits: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zlib
 
 PREFIXES = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/", "oci://": "/oci/"}
@@ -19,6 +20,7 @@ STATES = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELLED": "cancelled"
 
 def pod(arguments):
     """`PAYLOAD EXECUTOR_INPUT RUN TASK`: run the task; exit 0 if it succeeded and 1 if not."""
+    began = time.time()  # noqa: TID251 - runs alone in a pod; the launcher has fetched the inputs by now
     packed, given, run_id, task = arguments
     payload, given = json.loads(zlib.decompress(base64.b64decode(packed))), json.loads(given)
     install(payload.get("packages") or [])
@@ -33,7 +35,7 @@ def pod(arguments):
     result = run(manifest)
     if result["state"] == "succeeded":
         hand_over(given["outputs"], artifacts, manifest["outputs"], result["outputs"])
-    leave_note(result)
+    leave_note(result, began)
     sys.stdout.flush()
     sys.exit(0 if result["state"] == "succeeded" else 1)
 
@@ -145,10 +147,11 @@ def ours(metadata):
     return found
 
 
-def leave_note(result):
+def leave_note(result, began):
     """Leave the result in the container's termination message, as much of it as Kubernetes keeps."""
     path = os.environ.get("MLOPX_TERMINATION_LOG", "/dev/termination-log")
     note = {key: result.get(key) for key in ("outputs", "error", "peak_memory_bytes")}
+    note["inputs_at"] = round(began, 3)
     if note["error"]:
         note["error"] = {key: str(value)[-1500:] for key, value in note["error"].items()}
     for left_out in (None, "outputs", "error"):

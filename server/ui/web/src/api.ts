@@ -9,7 +9,7 @@ export interface Run {
 }
 export interface Attempt {
   number: number; state: string; node: string | null; actual_node: string | null; option: string | null;
-  ready_at: string | null; placed_at: string | null; queued_at: string | null; scheduled_at: string | null; started_at: string | null;
+  ready_at: string | null; placed_at: string | null; queued_at: string | null; scheduled_at: string | null; started_at: string | null; inputs_at: string | null;
   finished_at: string | null; run_seconds: number | null; planned_start_at: string | null;
   planned_finish_at: string | null; peak_memory_bytes: number | null;
   error: { kind: string; message: string; traceback: string; hint: string } | null;

@@ -62,6 +62,31 @@ def test_the_timeline_has_a_bar_per_task_and_a_lane_per_node(page: Any, runs: di
     assert set(page.eval_on_selector_all("[data-lane]", "all => all.map(one => one.dataset.lane)")) <= {"quick", "slow"}
 
 
+def test_the_timeline_tells_queue_pull_and_transfer_apart_or_says_why_not(
+    page: Any, server: Any, runs: dict[str, str]
+) -> None:
+    page.goto(f"#/runs/{runs['done']}/gantt")
+    page.get_by_text("Inputs are read where they lie: nothing is transferred before a task runs.").wait_for()
+    path = f"/api/v1/runs/{runs['done']}"
+    found = server.http.get(path).json()
+    attempt = next(task for task in found["tasks"] if task["key"] == "load")["attempts"][0]
+    start = datetime.fromisoformat(attempt["started_at"])
+    attempt["placed_at"] = (start - timedelta(seconds=3)).isoformat()
+    attempt["scheduled_at"] = (start - timedelta(seconds=2)).isoformat()
+    attempt["inputs_at"] = (start + timedelta(seconds=1)).isoformat()
+    attempt["finished_at"] = (start + timedelta(seconds=4)).isoformat()
+    page.route(f"**{path}", lambda route: route.fulfill(json=found))
+    page.reload()
+    page.get_by_text("inputs fetched").first.wait_for()
+    bar = page.get_by_role("link", name=re.compile("^load on "))
+    assert "queued 1.0 s, image pulled in 2.0 s, inputs fetched in 1.0 s, ran 4.0 s" in str(
+        bar.get_attribute("aria-label")
+    )
+    lane = page.locator("[data-lane='load']")
+    assert [lane.locator(f".b-{kind}").count() for kind in ("queue", "pull", "fetch")] == [1, 1, 1]
+    assert page.get_by_text("Inputs are read where they lie").count() == 0
+
+
 def test_logs_follow_a_running_task(page: Any, runs: dict[str, str]) -> None:
     page.goto(f"#/runs/{runs['running']}/logs")
     log = page.get_by_role("log")

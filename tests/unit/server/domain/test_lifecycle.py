@@ -435,3 +435,20 @@ def test_an_error_without_a_name_is_still_one(play: Play, steps: Any) -> None:
     it.task(happened.TaskFailed, "step", error=TaskError("exit-code", ""))
     assert it.run.state is RunState.FAILED
     assert "step" in it.run.error
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [(None, None), (0.5, 0.5), (-2.0, 0.0), (1.5, None)], ids=["untold", "told", "early", "late"]
+)
+def test_inputs_are_there_between_start_and_end(play: Play, steps: Any, told: float | None, kept: float | None) -> None:
+    step = steps["step"]
+
+    @pipeline
+    def short():
+        step()
+
+    it = play(short)
+    it.start("step")
+    inputs_at = None if told is None else it.at + timedelta(seconds=told)
+    it.task(happened.TaskFailed, "step", error=TaskError("exit-code", ""), inputs_at=inputs_at)
+    assert it.run.tasks[TaskKey("step")].current.transfer_seconds == kept

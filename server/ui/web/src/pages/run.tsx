@@ -111,13 +111,24 @@ function counted(tasks: Task[]): string {
   return states.map((state) => `${count(state)} ${state}`).join(", ") || "none yet";
 }
 
-/** What a task did between its placement and its start: queued at the platform, then its image pulled, where told. */
-function stagesOf(attempt: Attempt): { kind: string; from: number; to: number; text: string }[] {
-  const [placed, scheduled, started] = [ms(attempt.placed_at ?? attempt.ready_at), ms(attempt.scheduled_at), ms(attempt.started_at)];
-  if (placed === null || started === null || started <= placed) return [];
-  const stage = (kind: string, from: number, to: number): { kind: string; from: number; to: number; text: string } => ({ kind, from, to, text: `${kind === "queue" ? "queued" : "image pulled in"} ${span((to - from) / 1000)}` });
-  if (scheduled === null || scheduled < placed) return [stage("queue", placed, started)];
-  return [stage("queue", placed, scheduled), stage("pull", scheduled, started)].filter((one) => one.to > one.from);
+interface Stage { kind: string; from: number; to: number; text: string }
+const STAGES: Record<string, string> = { queue: "queued", pull: "image pulled in", fetch: "inputs fetched in" };
+
+/** What came before a task's program ran: queued at the platform, then its image pulled, then its inputs fetched, where told. */
+function stagesOf(attempt: Attempt): Stage[] {
+  const [placed, scheduled, started, fetched] = [ms(attempt.placed_at ?? attempt.ready_at), ms(attempt.scheduled_at), ms(attempt.started_at), ms(attempt.inputs_at)];
+  if (started === null) return [];
+  const stage = (kind: string, from: number, to: number): Stage => ({ kind, from, to, text: `${STAGES[kind]} ${span((to - from) / 1000)}` });
+  const isTold = placed !== null && scheduled !== null && scheduled >= placed;
+  const before = placed === null ? [] : isTold ? [stage("queue", placed, scheduled), stage("pull", scheduled, started)] : [stage("queue", placed, started)];
+  return [...before, ...(fetched === null ? [] : [stage("fetch", started, fetched)])].filter((one) => one.to > one.from);
+}
+
+/** What the chart does not tell apart, and why. */
+function untold(run: Detail): string {
+  if (run.tasks.some((task) => task.attempts.some((attempt) => attempt.inputs_at))) return "";
+  if (run.binding === "when_ready") return "Inputs are read where they lie: nothing is transferred before a task runs.";
+  return "Fetching inputs is part of the run time: these pods do not tell when it was done.";
 }
 
 function barOf(run: Detail, task: Task, attempt: Attempt, line: TaskLine | undefined, now: number, byNode: boolean): Bar | null {
@@ -133,7 +144,7 @@ function barOf(run: Detail, task: Task, attempt: Attempt, line: TaskLine | undef
   const said = `${task.key} on ${node}: ${attempt.state}, ${before.map((one) => `${one.text}, `).join("")}${end === null ? "running for" : "ran"} ${span(((end ?? now) - start) / 1000)}`
     + (planned ? `; planned ${span((planned[1] - planned[0]) / 1000)}` : "") + (ends ? `; done ${expected(line?.ends, now)}` : "");
   return {
-    id: `${task.key}:${attempt.number}`, start, end, label: byNode ? task.key : node, title: said, href, tone: `t-${attempt.state}`,
+    id: `${task.key}:${attempt.number}`, start: ms(attempt.inputs_at) ?? start, end, label: byNode ? task.key : node, title: said, href, tone: `t-${attempt.state}`,
     planned, likely: ends, before, lane: node,
   };
 }
@@ -176,8 +187,10 @@ function Timeline({ run, why, route }: { run: Detail; why?: Explained; route: Ro
         {has((bar) => bar.planned) && <Key look="dashed">as planned</Key>}<Key look="solid">as it went</Key>
         {has((bar) => bar.before?.some((one) => one.kind === "queue")) && <Key look="b-queue">queued</Key>}
         {has((bar) => bar.before?.some((one) => one.kind === "pull")) && <Key look="b-pull">image pulled</Key>}
+        {has((bar) => bar.before?.some((one) => one.kind === "fetch")) && <Key look="b-fetch">inputs fetched</Key>}
         {has((bar) => bar.likely) && <Key look="thin">when it may end</Key>}
       </p></div>
+      {has((bar) => !bar.isPlan) && untold(run) && <p class="quiet">{untold(run)}</p>}
       <Gantt lanes={lanes} from={from} to={endOf(all, from, over ? 0 : now)} now={over ? null : now} origin={from} label={`Timeline of ${run.id} by ${by}`} dense={lanes.length > 60} />
     </>
   );

@@ -9,6 +9,7 @@ import pytest
 
 from mlopx import component, pipeline
 from server.components.pipeline_manager import Submission
+from server.connecting import translate
 from server.domain.states import TaskState
 
 
@@ -28,6 +29,19 @@ def diamond():
     top = step(a=1, b=1).named("top")
     left, right = step(a=top.output, b=1).named("left"), step(a=top.output, b=2).named("right")
     step(a=left.output, b=right.output).named("bottom")
+
+
+@component
+def carry(value: int) -> int:
+    if value > 1:
+        raise ValueError("on purpose")
+    return value
+
+
+@pipeline
+def carrying():
+    carry(value=1).named("good")
+    carry(value=2).named("bad")
 
 
 @pipeline
@@ -55,6 +69,7 @@ async def test_a_run_walks_to_its_end_with_nodes_times_and_outputs(make: Any) ->
         assert attempt.run_seconds is not None
         assert attempt.queue_seconds is not None
         assert attempt.pull_seconds is not None
+        assert attempt.transfer_seconds is None, "what this compiler makes leaves no note"
     [record] = ground.double.runs.values()
     assert run.platform_run_id == record.id
     assert record.display_name == f"diamond mlopx/{run.id}"
@@ -226,3 +241,15 @@ async def test_a_task_that_no_node_can_run_goes_along_without_a_node_and_says_so
     tasks = {key.path: task for key, task in run.tasks.items()}
     assert "no node can run it" in tasks["train"].hold or "unschedulable" in tasks["train"].hold
     assert tasks["other"].current.node is not None
+
+
+async def test_the_time_in_which_inputs_are_fetched_is_told_apart(make: Any) -> None:
+    async with make() as ground:
+        ground.double.world.fetch_seconds = 1.5
+        async with ground.house(translate=translate) as house:
+            run = await house.ended((await house.submit(carrying)).id)
+    assert {str(key): str(task.state) for key, task in run.tasks.items()} == {"good": "succeeded", "bad": "failed"}
+    for task in run.tasks.values():
+        attempt = task.current
+        assert attempt.started_at <= attempt.inputs_at <= attempt.finished_at
+        assert 1.5 <= attempt.transfer_seconds <= attempt.run_seconds
