@@ -20,7 +20,7 @@ from server.simulation.scenario import ServerTable
 from server.simulation.told import Telling
 
 SERVERS = ("fifo_greedy", "fifo_round_robin", "online", "srpt_eft")
-SCENARIOS = ("online", "original-a", "data-heavy")
+SCENARIOS = ("online", "data-heavy")
 ERRORS = ((0.0, 0.3), (0.3, 0.0), (0.3, 0.3))
 """Error of the estimates, and noise of the run times (standard deviations of the logarithm)."""
 
@@ -65,7 +65,10 @@ def main(arguments: Sequence[str]) -> None:
             if asked.json:
                 print(json.dumps(row), flush=True)
                 continue
-            shares = "".join(f"{100 * row[share]:>6.0f} %" for share in ("inside", "below", "above"))
+            shares = "".join(
+                f"{100 * row[share]:>6.0f} %" if row["forecasts"] else f"{'-':>8}"
+                for share in ("inside", "below", "above")
+            )
             print(
                 f"{name:<12}{row['placer']:<18}{row['error']:>6.1f}{row['noise']:>6.1f} {row['kind']:<13}"
                 f"{row['forecasts']:>10}{shares}",

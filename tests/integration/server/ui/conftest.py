@@ -51,12 +51,12 @@ GPU = {"accelerator": {"accelerator": "nvidia.com/gpu", "count": 1}}
 class Real:
     """A server process that can be killed and started again at the same address."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, cluster: str = CLUSTER, **settings: str) -> None:
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        (folder / "cluster.toml").write_text(CLUSTER)
+        (folder / "cluster.toml").write_text(cluster)
         self.environment = {
             **os.environ,
             "STATE_DIR": str(folder / "state"),
