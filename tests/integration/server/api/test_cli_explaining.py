@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 MakeSpec = Callable[..., dict[str, Any]]
 
 
-async def mlopx(url: str, *arguments: str) -> str:
+async def told(url: str, *arguments: str) -> str:
     """What the command prints."""
     environment = {**os.environ, "MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1"}
     process = await asyncio.create_subprocess_exec(
@@ -31,8 +33,8 @@ async def test_explaining_a_task_begins_with_a_sentence_and_shows_the_candidates
     api: Any, listening: Any, two_tasks: dict[str, Any]
 ) -> None:
     async with listening(api) as url:
-        text = await mlopx(url, "explain", two_tasks["id"], "greet")
-        document = json.loads(await mlopx(url, "explain", two_tasks["id"], "greet", "--json"))
+        text = await told(url, "explain", two_tasks["id"], "greet")
+        document = json.loads(await told(url, "explain", two_tasks["id"], "greet", "--json"))
     assert text.startswith("greet ran on ")
     assert "the decision: fifo_greedy (version 1)" in text
     assert "chosen" in text
@@ -46,9 +48,9 @@ async def test_explaining_a_waiting_task_says_what_every_node_lacks(
     run = await api.run(make_spec(gpu=True))
     await api.held(run["id"])
     async with listening(api) as url:
-        whole = await mlopx(url, "explain", run["id"])
-        text = await mlopx(url, "explain", run["id"], "greet")
-        queue = await mlopx(url, "queue")
+        whole = await told(url, "explain", run["id"])
+        text = await told(url, "explain", run["id"], "greet")
+        queue = await told(url, "queue")
     assert "greet waits for a new node" in whole
     assert "no end is predicted" in whole
     assert "too little nvidia.com/gpu (asks 1, the node has 0)" in text
@@ -77,7 +79,7 @@ async def test_a_plan_says_when_each_task_starts_and_ends_in_eighty_columns(
     file = tmp_path / "churn.json"
     file.write_text(json.dumps(two_task_spec))
     async with listening(api) as url:
-        text = await mlopx(url, "plan", str(file))
+        text = await told(url, "plan", str(file))
     lines = [line.rstrip() for line in text.splitlines()]
     assert max(map(len, lines)) <= 80
     head = lines.index(next(line for line in lines if line.startswith("task ")))
@@ -86,22 +88,35 @@ async def test_a_plan_says_when_each_task_starts_and_ends_in_eighty_columns(
     assert re.match(r"train +(quick|slow) +(now|[\d.]+ s.*) +~? ?[\d.]+ s", lines[head + 2])
 
 
-async def test_a_plan_names_what_cannot_be_placed(
-    api: Any, listening: Any, make_spec: MakeSpec, tmp_path: Path
+def test_a_plan_names_what_is_not_placed(capsys: pytest.CaptureFixture[str]) -> None:
+    from mlopx.cli.planning import _tasks
+
+    held = {"run_id": "new", "task": "train", "reason": "waits for room that is held by others without a known end"}
+    other = {"run_id": "old", "task": "load", "reason": "no node can run it"}
+    at = "2026-01-31T12:00:00+00:00"
+    _tasks({"at": at, "bars": [], "subject": "new", "unplaced": [held, other]})
+    text = " ".join(capsys.readouterr().out.split())
+    assert "not placed: train: waits for room that is held by others" in text
+    assert "not placed: load of old: no node can run it" in text
+
+
+async def test_what_can_never_run_is_refused_with_what_each_node_lacks(
+    api: Any, listening: Any, make_spec: MakeSpec, mlopx: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "big.json"
     file.write_text(json.dumps(make_spec(task={"resources": {"cpu_millicores": 64000}})))
     async with listening(api) as url:
-        text = await mlopx(url, "plan", str(file))
-    assert "not placed: greet: no node can run it" in text
+        text = await mlopx(url, "plan", str(file), code=4)
+    assert "no node of the cluster could ever run this task" in text
+    assert "node quick: too little cpu (asks 64, the node has 2)" in text
 
 
 async def test_the_latest_run_is_meant_where_none_is_named(api: Any, listening: Any, make_spec: MakeSpec) -> None:
     run = await api.ended((await api.run(make_spec(task={"cache": False})))["id"])
     async with listening(api) as url:
-        shown = await mlopx(url, "show")
-        watched = await mlopx(url, "watch")
-        explained = await mlopx(url, "explain")
+        shown = await told(url, "show")
+        watched = await told(url, "watch")
+        explained = await told(url, "explain")
     assert run["id"] in shown.splitlines()[0]
     assert run["id"] in watched
     assert explained.rstrip().endswith(f"mlopx explain {run['id']} TASK")
@@ -111,7 +126,7 @@ async def test_the_latest_run_is_meant_where_none_is_named(api: Any, listening: 
 async def test_a_watched_run_is_told_as_json_lines(api: Any, listening: Any, make_spec: MakeSpec) -> None:
     run = await api.run(make_spec(task={"cache": False}))
     async with listening(api) as url:
-        lines = [json.loads(line) for line in (await mlopx(url, "watch", run["id"], "--json")).splitlines()]
+        lines = [json.loads(line) for line in (await told(url, "watch", run["id"], "--json")).splitlines()]
     assert lines[0]["kind"] == "run-submitted"
     assert "task-succeeded" in [line["kind"] for line in lines[:-1]]
     assert lines[-1]["run"]["state"] == "succeeded"
@@ -140,8 +155,8 @@ async def test_two_runs_are_compared(api: Any, listening: Any, make_spec: MakeSp
     other = make_spec(source="def greet(name: str) -> str:\n    return 'bye ' + name\n", task={"cache": False})
     second = await api.ended((await api.run(other, parameters={"name": "moon"}))["id"])
     async with listening(api) as url:
-        text = await mlopx(url, "compare", first["id"], second["id"])
-        document = json.loads(await mlopx(url, "compare", first["id"], second["id"], "--json"))
+        text = await told(url, "compare", first["id"], second["id"])
+        document = json.loads(await told(url, "compare", first["id"], second["id"], "--json"))
     assert "-    return 'hello ' + name" in text
     assert "+    return 'bye ' + name" in text
     assert document["parameters"] == [{"name": "name", "first": "world", "second": "moon", "differs": True}]
