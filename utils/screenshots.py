@@ -22,7 +22,7 @@ def main() -> int:
         print("Chromium is not installed (Debian: apt-get install chromium)")
         return 1
     subprocess.run([sys.executable, "-m", "server.placers.warming"], cwd=ROOT, check=True)
-    environment = {**os.environ, "MLOPX_PICTURES": str(ROOT / "images")}
+    environment = {**os.environ, "DASHBOARD_PICTURES": str(ROOT / "images")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", TEST]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

@@ -1,6 +1,6 @@
 """The pictures of the documents, taken while the examples run; each shows what the documents say of it.
 
-With `MLOPX_PICTURES` (a folder) all examples run, several times, and the pictures are kept there: that is how
+With `DASHBOARD_PICTURES` (a folder) all examples run, several times, and the pictures are kept there: that is how
 `utils/screenshots.py` takes those in `images/`. Without, one small example runs, and the pictures are thrown away.
 """
 
@@ -56,7 +56,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    kept = os.environ.get("MLOPX_PICTURES")
+    kept = os.environ.get("DASHBOARD_PICTURES")
     if kept:
         every = ("diamonds", "segments", "languages", "bikes", "digits")
         return Scene(every, 2, "diamonds", "fit.1", {"PLACER": "online", "SHADOW": "srpt_eft"}, Path(kept))
