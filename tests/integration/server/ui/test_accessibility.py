@@ -91,6 +91,36 @@ def test_everything_can_be_reached_and_used_with_the_keyboard(browser: Any, serv
     page.context.close()
 
 
+FOCUSED = """() => {
+  const at = document.activeElement, style = getComputedStyle(at);
+  const drawn = at.querySelector(":scope > .body, :scope > .bar");
+  const isSeen = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2)
+    || (drawn !== null && parseFloat(getComputedStyle(drawn).strokeWidth) >= 2.5);
+  return [at === document.body ? "" : at.outerHTML.slice(0, 120), isSeen];
+}"""
+STEPS = 30
+
+
+def test_on_every_page_the_focus_goes_on_and_can_be_seen(browser: Any, server: Any, runs: dict[str, str]) -> None:
+    page = opened(browser, server, viewport=WIDE)
+    unseen: dict[str, str] = {}
+    for address in PAGES:
+        visit(page, address.format(**runs))
+        page.locator("#main").focus()
+        reached = []
+        for _ in range(STEPS):
+            page.keyboard.press("Tab")
+            element, is_seen = page.evaluate(FOCUSED)
+            if not element:
+                break
+            if not is_seen:
+                unseen[address] = element
+            reached.append(element)
+        assert len(set(reached)) >= min(len(reached), 3), f"{address}: the focus does not go on"
+    page.context.close()
+    assert unseen == {}
+
+
 def test_the_colours_can_be_chosen_and_stay(browser: Any, server: Any, runs: dict[str, str]) -> None:
     page = opened(browser, server, color_scheme="light")
     visit(page, "#/strategies")
