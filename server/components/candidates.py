@@ -171,7 +171,7 @@ class Candidates:
         option = finish.argmin(axis=2)  # what ends later on the same node is left out
         best = finish.min(axis=2)
         order = np.argsort(best, axis=1, kind="stable")[:, : self.most]
-        who, rank = np.nonzero(np.take_along_axis(best, order, axis=1) < np.inf)
+        who, rank = np.nonzero(best[np.arange(len(rows))[:, None], order] < np.inf)
         column = order[who, rank]
         choice = option[who, column]
         start = offers.start[places[who, column], choice]
@@ -190,12 +190,11 @@ class Candidates:
         is_compared = np.ones(places.shape, np.bool_)
         if places.shape[1] <= MOST_NODES_COMPARED:
             return is_compared
-        half, first = MOST_NODES_COMPARED // 2, offers.can.argmax(axis=1)
-        usual = np.take_along_axis(seconds, first[places][:, :, None], axis=2)[:, :, 0]
-        free = self._free(offers)
+        half, free, each = MOST_NODES_COMPARED // 2, self._free(offers), np.arange(len(places))[:, None]
+        usual = seconds[each, np.arange(places.shape[1]), offers.can.argmax(axis=1)]
         is_compared[:] = False
-        np.put_along_axis(is_compared, np.argsort(usual, axis=1, kind="stable")[:, :half], True, axis=1)
-        np.put_along_axis(is_compared, free[np.argsort(usual[:, free], axis=1, kind="stable")[:, :half]], True, axis=1)
+        is_compared[each, np.argsort(usual, axis=1, kind="stable")[:, :half]] = True
+        is_compared[each, free[np.argsort(usual[:, free], axis=1, kind="stable")[:, :half]]] = True
         return is_compared
 
     def _free(self, offers: _Offers) -> Places:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
@@ -27,7 +26,7 @@ def plan_problems(request: PlacementRequest, plan: PlacementPlan, table: NeedsTa
 def _all_problems(
     request: PlacementRequest, plan: PlacementPlan, table: NeedsTable, tasks: dict[TaskRef, WaitingTask]
 ) -> Iterator[str]:
-    answers: Counter[int] = Counter()
+    answers: dict[int, int] = {}
     placed: list[tuple[Placement, WaitingTask]] = []
     given: tuple[Placement | Hold, ...] = (*plan.placements, *plan.holds)
     for answer in given:
@@ -35,33 +34,34 @@ def _all_problems(
         if task is None:
             yield f"task {name((answer.run_id, answer.key))} is not in the request"
             continue
-        answers[id(task)] += 1
+        answers[id(task)] = answers.get(id(task), 0) + 1
         if isinstance(answer, Placement):
             placed.append((answer, task))
-    if len(answers) < len(tasks) or answers.total() > len(tasks):
-        counts = {ref: answers[id(task)] for ref, task in tasks.items()}
+    if len(answers) < len(tasks) or sum(answers.values()) > len(tasks):
+        counts = {ref: answers.get(id(task), 0) for ref, task in tasks.items()}
         yield from (f"task {name(ref)} is answered {count} times" for ref, count in counts.items() if count > 1)
         yield from (f"task {name(ref)} is not answered" for ref, count in counts.items() if not count)
     for placement, task in placed:
-        yield from _placement_problems(placement, task, table)
+        for problem in _placement_problems(placement, task, table):
+            yield f"task {name(task.ref)} {problem}"
     yield from _overcommitted(request, placed, table)
 
 
 def _placement_problems(placement: Placement, task: WaitingTask, table: NeedsTable) -> Iterator[str]:
-    what = f"task {name(task.ref)}"
+    """What is wrong with one placement, to be said of its task."""
     if placement.node not in table.index:
-        yield f"{what} is placed on {placement.node!r}, which is not in the snapshot"
-    elif placement.option not in [option.name for option in task.options]:
-        yield f"{what} is placed with option {placement.option!r}, which it does not offer"
+        yield f"is placed on {placement.node!r}, which is not in the snapshot"
+    elif requests_of(task, placement.option) is None:
+        yield f"is placed with option {placement.option!r}, which it does not offer"
     elif not table.allows(task, placement.node, placement.option):
-        yield f"{what} is placed on {placement.node}, which cannot run it"
+        yield f"is placed on {placement.node}, which cannot run it"
     start, finish = placement.planned_start_at, placement.planned_finish_at
-    if any(at is not None and at.tzinfo is None for at in (start, finish)):
-        yield f"{what} has a planned time without a time zone"
+    if (start is not None and start.tzinfo is None) or (finish is not None and finish.tzinfo is None):
+        yield "has a planned time without a time zone"
     elif start is not None and finish is not None and finish < start:
-        yield f"{what} is planned to finish before it starts"
+        yield "is planned to finish before it starts"
     if placement.score is not None and not math.isfinite(placement.score):
-        yield f"{what} has the score {placement.score}"
+        yield f"has the score {placement.score}"
 
 
 def _overcommitted(
@@ -88,7 +88,10 @@ def _overcommitted(
 
 def requests_of(task: WaitingTask, option: str) -> Resources | None:
     """What the task requests with an option, None if it does not offer it."""
-    return next((choice.requests for choice in task.options if choice.name == option), None)
+    for choice in task.options:
+        if choice.name == option:
+            return choice.requests
+    return None
 
 
 def name(ref: TaskRef) -> str:

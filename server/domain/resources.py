@@ -55,7 +55,15 @@ class Resources:
 
     def fits_in(self, room: Resources) -> bool:
         """Whether this request fits into `room`. What is not requested is not compared."""
-        return not self.lacking_in(room)
+        if self.cpu_millicores > room.cpu_millicores and self.cpu_millicores > 0:
+            return False
+        if self.memory_bytes > room.memory_bytes and self.memory_bytes > 0:
+            return False
+        if self.pods > room.pods and self.pods > 0:
+            return False
+        return not self.accelerators or not any(
+            count > max(room.accelerator_count(kind), 0) for kind, count in self.accelerators
+        )
 
     def lacking_in(self, room: Resources) -> tuple[str, ...]:
         """Names of the amounts of which `room` has too little: cpu, memory, pods or an accelerator's kind."""

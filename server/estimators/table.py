@@ -29,19 +29,21 @@ def build_estimates(runs: Iterable[WaitingRun], nodes: Sequence[Node], estimator
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What one run's tasks ask for: (look-up key, identity of the profile, profile) each; no identity where nothing is
-    to be estimated, since the task is taken from the platform's cache."""
+    """What one run's tasks ask for: (look-up key, identity of the profile, task, option) each; no identity where
+    nothing is to be estimated, since the task is taken from the platform's cache."""
 
     run: WaitingRun
-    rows: tuple[tuple[tuple[str, TaskKey, str], Hashable, Profile], ...]
+    rows: tuple[tuple[tuple[str, TaskKey, str], Hashable, WaitingTask, TaskOption], ...]
 
 
 class EstimateTable:
-    """Builds tables of estimates, cycle after cycle; profiles are made again only for runs that changed."""
+    """Builds tables of estimates, cycle after cycle; what tasks ask for is worked out again only of runs that changed,
+    and a profile is made once for all that ask for the same."""
 
     def __init__(self, estimator: EstimatorInterface) -> None:
         self._estimator = estimator
         self._asked: dict[str, _Asked] = {}
+        self._rows: dict[int, tuple[Sequence[Estimate | None], tuple[Estimate, ...]]] = {}
 
     def of(self, runs: Iterable[WaitingRun], nodes: Sequence[Node]) -> Estimates:
         """Estimates for every option of every unbound task of the runs on every node."""
@@ -53,21 +55,27 @@ class EstimateTable:
         for run in runs:
             known = self._asked.get(run.run_id)
             asked[run.run_id] = known = known if known is not None and known.run is run else _asked(run)
-            for key, identity, profile in known.rows:
+            for key, identity, task, option in known.rows:
                 if identity is None:
                     reused.append(key)
                     continue
                 row = rows.get(identity)
                 if row is None:
                     row = rows[identity] = len(profiles)
-                    profiles.append(profile)
+                    profiles.append(profile_of_task(task, option))
                 profile_of[key] = row
         self._asked = asked
-        table = tuple(_known(row) for row in self._estimator.estimate(profiles, nodes)) if profiles else ()
+        table = self._table(self._estimator.estimate(profiles, nodes)) if profiles else ()
         if reused:
             profile_of.update(dict.fromkeys(reused, len(table)))
             table = (*table, (REUSED,) * len(nodes))
         return Estimates(profile_of, {node.name: column for column, node in enumerate(nodes)}, table)
+
+    def _table(self, rows: Sequence[Sequence[Estimate | None]]) -> tuple[tuple[Estimate, ...], ...]:
+        """The rows without gaps: the same values as in the cycle before where the estimator gives the same rows."""
+        found = {id(row): self._rows.get(id(row)) or (row, _known(row)) for row in rows}
+        self._rows = found
+        return tuple(found[id(row)][1] for row in rows)
 
 
 def _asked(run: WaitingRun) -> _Asked:
@@ -87,7 +95,7 @@ def _asked(run: WaitingRun) -> _Asked:
                 parameters,
             )
             identity = None if task.is_reused else identity
-            rows.append(((task.run_id, task.key, option.name), identity, profile_of_task(task, option)))
+            rows.append(((task.run_id, task.key, option.name), identity, task, option))
     return _Asked(run, tuple(rows))
 
 

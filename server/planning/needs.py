@@ -81,7 +81,8 @@ class NeedsTable:
 
     def allows(self, task: WaitingTask, node: str, option: str) -> bool:
         """Whether the task can run on the node with the option, whether or not it failed there before."""
-        return any(choice.name == option for choice in self.of(task).options.get(self.index[node], ()))
+        choices = self.of(task).options.get(self.index[node], ())
+        return option in [choice.name for choice in choices]
 
     def _ask(self, task: WaitingTask) -> Needs:
         answers: dict[Hashable, tuple[tuple[TaskOption, ...], str, int]] = {}

@@ -7,7 +7,7 @@ import time
 from server.domain.placement import TaskOption
 from server.estimators.chain import ChainEstimator
 from server.estimators.history import HistoryEstimator
-from server.estimators.table import build_estimates
+from server.estimators.table import EstimateTable, build_estimates
 from server.testing.contracts.estimator import FOREST
 from server.testing.contracts.placement_requests import a_node, a_run, a_task, amounts
 
@@ -42,6 +42,14 @@ def test_nothing_to_estimate_gives_an_empty_table() -> None:
     assert build_estimates([], [a_node("one")], ChainEstimator()).table == ()
     run = a_run("a", a_task("a"))
     assert build_estimates([run], [], ChainEstimator()).table == ((),)
+
+
+def test_rows_stay_the_same_values_while_nothing_is_learnt() -> None:
+    runs, nodes = [a_run("a", a_task("a", workload=dict(FOREST)), a_task("a", "other"))], [a_node("one"), a_node("two")]
+    table = EstimateTable(ChainEstimator())
+    before, after = table.of(runs, nodes).table, table.of(runs, nodes).table
+    assert [id(row) for row in after] == [id(row) for row in before]
+    assert table.of(runs, nodes[:1]).table == tuple(row[:1] for row in before)
 
 
 def test_ten_thousand_tasks_on_a_thousand_nodes_are_quick() -> None:
