@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.cold_start import cold_start
-from benchmarks.larger_elsewhere import splits, traces
+from benchmarks.hindsight import Asked, full_run_told, laws_told
+from benchmarks.larger_elsewhere import asked, splits, traces
 from benchmarks.measure import Measure, percentile
 from server.domain.node import Node
 from server.domain.placement import Estimate
@@ -51,8 +52,10 @@ def measure(folder: Path) -> Iterator[Measure]:
     if (data / "gavel").is_dir():
         yield from accelerators(data / "gavel" / "simulation_throughputs.json")
     if (data / "lotaru").is_dir():
-        pairs = [pair for chain, wanted in splits(traces(data / "lotaru")) for pair in _answered(chain, wanted)]
+        rows = traces(data / "lotaru")
+        pairs = [pair for chain, wanted in splits(rows) for pair in _answered(chain, wanted)]
         yield from _judged("workflow tasks, full size elsewhere", pairs, 0.15, 0.5, None)
+        yield from _bounds(asked(rows))
     yield from made_up_machines()
     yield from cold_start()
     yield from speed()
@@ -193,6 +196,17 @@ def _judged(
     yield Measure(f"{what}: median error", 100 * median(errors), "%", most=limits[0], baseline=base, baseline_name=name)
     yield Measure(f"{what}: 90th percentile", 100 * percentile(errors, 0.9), "%", most=limits[1])
     yield Measure(f"{what}: inside the 80 % band", 100 * inside, "%")
+
+
+def _bounds(questions: Sequence[Asked]) -> Iterator[Measure]:
+    """What is left for predictors that are told what they should foretell: no limits to keep, limits to what can be."""
+    told = {
+        "each component's best law of six and each machine's best factor": laws_told(questions),
+        "each full run on the known machine and each machine's best factor": full_run_told(questions),
+    }
+    for what, errors in told.items():
+        yield Measure(f"the same, told {what}: median error", 100 * median(errors), "%")
+        yield Measure(f"the same, told {what}: 90th percentile", 100 * percentile(errors, 0.9), "%")
 
 
 def _forest(task: str) -> Profile:

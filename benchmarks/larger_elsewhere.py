@@ -13,8 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.hindsight import Asked, Small
 from server.domain.node import Node
 from server.domain.resources import Resources
+from server.estimators.bands import SHORTEST_SECONDS
 from server.estimators.chain import ChainEstimator
 from server.estimators.interface import Observation, Profile
 from server.testing.contracts.estimator import an_observation
@@ -65,6 +67,28 @@ def splits(rows: Sequence[Row]) -> Iterator[tuple[ChainEstimator, Wanted]]:
         yield chain, wanted
 
 
+def asked(rows: Sequence[Row]) -> list[Asked]:
+    """The same questions as plain figures, for bounds: with the six runs, and the full run on the known machine where
+    there was one."""
+    small: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    full: dict[tuple[str, str], float] = {}
+    for row in rows:
+        component, size, seconds = _figures(row)
+        if row["Machine"] == LOCAL and row["Label"] == "test":
+            full[component, row["NumberSequences"]] = seconds
+        elif row["Machine"] == LOCAL and len(small[row["Label"], component]) < SIX:
+            small[row["Label"], component].append((size, seconds))
+    found = []
+    for label in ("train-1", "train-2"):
+        for row in rows:
+            if row["Label"] == "test" and row["Machine"] in SCORES and row["Machine"] != LOCAL:
+                component, size, seconds = _figures(row)
+                runs = Small(label, component, tuple(small[label, component]))
+                known = full.get((component, row["NumberSequences"]))
+                found.append(Asked(runs, row["Machine"], size, seconds, known))
+    return found
+
+
 def machines() -> dict[str, Node]:
     """The machines by name, with speeds relative to the one that is known."""
     core, disk, memory = SCORES[LOCAL]
@@ -77,9 +101,14 @@ def machines() -> dict[str, Node]:
     return found
 
 
+def _figures(row: Row) -> tuple[str, float, float]:
+    size, seconds = float(row["TaskInputSizeUncompressed"]), float(row["Realtime"]) / 1000
+    return f"{row['Workflow']}/{row['Task']}", size, max(seconds, SHORTEST_SECONDS)
+
+
 def _profile(row: Row) -> Profile:
-    name = f"{row['Workflow']}/{row['Task']}"
-    return Profile(name, "1", "default", 0, input_bytes=float(row["TaskInputSizeUncompressed"]))
+    component, size, _ = _figures(row)
+    return Profile(component, "1", "default", 0, input_bytes=size)
 
 
-__all__ = ["splits", "traces"]
+__all__ = ["asked", "splits", "traces"]
