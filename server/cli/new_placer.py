@@ -13,6 +13,7 @@ import typer
 from server.components.decision_unit import placers
 from server.domain.errors import ConfigurationError
 
+LONGEST_NAME = 63
 placer_app = typer.Typer(help="Write a placement strategy of your own.", no_args_is_help=True, rich_markup_mode=None)
 
 STRATEGY = Template('''\
@@ -120,6 +121,8 @@ def _class_name(name: str) -> str:
         raise ConfigurationError(
             f"{name!r} cannot be a strategy's name", hint="use lower-case words joined by underscores: shortest_first"
         )
+    if len(name) > LONGEST_NAME:
+        raise ConfigurationError(f"a strategy's name has at most {LONGEST_NAME} characters", hint="choose another name")
     if name in placers:
         raise ConfigurationError(f"the server has a strategy {name!r} already", hint="choose another name")
     return "".join(part.capitalize() for part in name.split("_"))

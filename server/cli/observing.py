@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from mlopx.spec import parse_seconds
-from server.domain.errors import ConfigurationError, MlopxError
+from server.cli.replaying import span_seconds
+from server.domain.errors import MlopxError
 from server.platforms.kubeflow.observer import Learned, read_observed
 from server.settings import Settings, load
 from server.stores.interface import FinishedAttempt
@@ -24,7 +24,7 @@ def learn(
     since: Annotated[str, typer.Option("--since", help="How far back: 30d, 12h.")] = "30d", json: Json = False
 ) -> None:
     """Learn from runs that ended in Kubeflow before this server was there. Reads only."""
-    seconds = _seconds(since)
+    seconds = span_seconds(since)
     learned = asyncio.run(_learn(load()[0], timedelta(seconds=seconds)))
     if json:
         document = {"runs": learned.runs, "tasks": learned.tasks, "runs_without_nodes": learned.without_nodes}
@@ -88,14 +88,6 @@ async def _sync(listing: Awaitable[None]) -> None:
         await listing
     except MlopxError as error:
         typer.echo(f"warning: {error.message}", err=True)
-
-
-def _seconds(text: str) -> float:
-    days = text.removesuffix("d")
-    try:
-        return float(days) * 86_400 if text.endswith("d") else float(parse_seconds(text))
-    except ValueError as error:
-        raise ConfigurationError(f"--since {text!r} is no span of time", hint="write it like 30d or 12h") from error
 
 
 __all__ = ["learn", "observed"]

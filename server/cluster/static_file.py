@@ -19,7 +19,6 @@ The local platform's cluster file may be given too: what only it understands is 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +29,7 @@ from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.domain.errors import ConfigurationError
 from server.domain.node import ARCHITECTURE_LABEL, HOSTNAME_LABEL, ZONE_LABEL, Node, Taint
 from server.domain.resources import Resources
+from server.domain.toml_text import parse_toml
 
 MODEL_LABEL = "nvidia.com/gpu.product"
 """The label that an accelerator's `model` becomes."""
@@ -63,11 +63,11 @@ class StaticFileNodes(NodeSourceInterface):
 def read_nodes(path: Path) -> tuple[Node, ...]:
     """The nodes of a file, groups last. Raises ConfigurationError naming the file, the table and the key."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"the cluster file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the cluster file {path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"the cluster file {path} {error}") from error
     return _Reader(path).nodes(document)
 
 

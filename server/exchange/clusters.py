@@ -18,13 +18,13 @@ A cluster file of the local platform is read too; what planning does not need is
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from mlopx.spec import parse_memory
+from server.domain.toml_text import parse_toml
 from server.exchange.document import Amount, Name, NetworkEntry, NodeEntry, Part
 from server.exchange.errors import UnreadableError
 from server.exchange.loading import said
@@ -70,11 +70,11 @@ class Cluster:
 def read_cluster(path: Path) -> Cluster:
     """Read a cluster file. Raises UnreadableError naming the file and the key."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(path.read_bytes())
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"{path}: is not TOML: {error}") from None
+    except ValueError as error:
+        raise UnreadableError(f"{path}: {error}") from None
     known = {key: value for key, value in document.items() if key not in TOP_PASSED_OVER}
     if isinstance(known.get("node"), list):
         known["node"] = [_known(node) for node in known["node"]]

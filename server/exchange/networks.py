@@ -14,13 +14,13 @@ What else a cluster file or a scenario holds is passed over; a scenario's words 
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.domain.network import NodeNetwork
+from server.domain.toml_text import parse_toml
 from server.exchange.document import Amount, Name, Part
 from server.exchange.errors import UnreadableError
 from server.exchange.loading import said
@@ -54,11 +54,11 @@ class _File(BaseModel):
 def read_network(path: Path) -> NodeNetwork | None:
     """Read a network; None where the file says that data is free. Raises UnreadableError naming the file and key."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(path.read_bytes())
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"{path}: is not TOML: {error}") from None
+    except ValueError as error:
+        raise UnreadableError(f"{path}: {error}") from None
     if "network" not in document:
         raise UnreadableError(f"{path}: there is no [network] in it, with bytes_per_second of the nodes' network cards")
     try:

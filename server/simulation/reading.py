@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from mlopx.spec import parse_memory
 from server.domain.node import ARCHITECTURE_LABEL, HOSTNAME_LABEL, Node
 from server.domain.resources import Resources
+from server.domain.toml_text import parse_toml
 from server.simulation.engine import Case, Loss
 from server.simulation.machines import Machine
 from server.simulation.pipeline_lines import read_pipelines
@@ -52,13 +52,13 @@ def find_scenario(name: str) -> Path:
 def read_scenario(path: Path) -> Scenario:
     """Read a scenario file. Raises ScenarioError naming the file and the key."""
     try:
-        return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Scenario.model_validate(parse_toml(path.read_bytes()))
     except OSError as error:
         raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: is not TOML: {error}") from None
     except ValidationError as error:
         raise ScenarioError(f"{path}: {sentence(error)}") from None
+    except ValueError as error:
+        raise ScenarioError(f"{path}: {error}") from None
 
 
 class CaseMaker:

@@ -12,7 +12,6 @@ gpu-2 = 3.1
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from server.domain.errors import ConfigurationError
 from server.domain.node import Node
 from server.domain.resources import Resources
+from server.domain.toml_text import parse_toml
 
 _TABLES = ("node_hour", "gpu_hour")
 
@@ -59,11 +59,11 @@ def node_share(requests: Resources, node: Node) -> float:
 def read_rates(path: Path) -> Rates:
     """Read the file. Raises ConfigurationError naming the file and the key."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"the rates file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the rates file {path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"the rates file {path} {error}") from error
     unknown = [key for key in document if key not in (*_TABLES, "currency")]
     if unknown:
         raise ConfigurationError(

@@ -13,7 +13,6 @@ accelerators = [{ kind = "nvidia.com/gpu", count = 1, memory = "16Gi" }]
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from mlopx.spec import parse_memory
 from server.domain.errors import ConfigurationError
 from server.domain.node import ARCHITECTURE_LABEL, HOSTNAME_LABEL, ZONE_LABEL, Node, Taint
 from server.domain.resources import Resources
+from server.domain.toml_text import parse_toml
 
 KNOWN = {
     "": {"node", "node_group", "volume", "agent", "allow_overcommit"},
@@ -77,11 +77,11 @@ class Cluster:
 def read_cluster(path: Path, usable_cores: float) -> Cluster:
     """Read a cluster file. Raises ConfigurationError naming the file, table and key."""
     try:
-        document = tomllib.loads(path.read_text())
+        document = parse_toml(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"the cluster file {path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the cluster file {path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"the cluster file {path} {error}") from error
     reader = _Reader(path)
     reader.require_known("", document)
     tables = {key: reader.tables("top level", document, key) for key in ("node", "node_group", "volume")}
