@@ -1,8 +1,7 @@
 // Tables of any length: only the rows in sight are in the page.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useState } from "preact/hooks";
-import { useWidth } from "./gantt";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** `isExtra`: left out where there is not room for all, and the list is slim. */
 export interface Column<T> { name: string; width: string; isHidden?: boolean; isNumber?: boolean; isExtra?: boolean; cell: (row: T, isSlim: boolean) => ComponentChildren; title?: (row: T) => string }
@@ -10,11 +9,23 @@ export interface Column<T> { name: string; width: string; isHidden?: boolean; is
 const ROOMY = 740; // pixels that a list needs for all of its columns
 const MORE = 8; // rows drawn beyond the edges, so that scrolling shows no holes
 
+/** Whether there is not room for all columns; drawn again only when that changes. */
+function useSlim(): [{ current: HTMLDivElement | null }, boolean] {
+  const frame = useRef<HTMLDivElement>(null);
+  const [isSlim, set] = useState(window.innerWidth < ROOMY);
+  useEffect(() => {
+    if (!frame.current) return;
+    const seen = new ResizeObserver(([entry]) => entry && set(entry.contentRect.width < ROOMY));
+    seen.observe(frame.current);
+    return () => seen.disconnect();
+  }, []);
+  return [frame, isSlim];
+}
+
 export function List<T>({ label, rows, columns, id, tall = 45, isChosen }: {
   label: string; rows: T[]; columns: Column<T>[]; id: (row: T) => string; tall?: number; isChosen?: (row: T) => boolean;
 }): JSX.Element {
-  const [frame, wide] = useWidth();
-  const isSlim = wide < ROOMY;
+  const [frame, isSlim] = useSlim();
   const shownColumns = isSlim ? columns.filter((one) => !one.isExtra) : columns;
   const [first, setFirst] = useState(0);
   const height = Math.min(rows.length * tall, Math.max(window.innerHeight - 300, 300));
