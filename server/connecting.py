@@ -48,6 +48,7 @@ from server.platforms.kubeflow.placing import PlacementMode
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
+from server.platforms.local.manifests import DATASETS_VOLUMES
 from server.platforms.local.platform import LocalPlatform
 from server.platforms.local.secret_files import read_secret
 from server.settings import Settings
@@ -95,7 +96,7 @@ def _local_platform(
         log.warning("%s", warning)
     volumes = dict(cluster.volumes)
     if settings.datasets_path.is_dir():
-        for name in ("datasets", "datasets-pvc"):
+        for name in DATASETS_VOLUMES:
             volumes.setdefault(name, settings.datasets_path.resolve())
     return LocalPlatform(
         cluster=cluster.with_volumes(volumes),

@@ -17,6 +17,9 @@ from server.domain.run import Artifact, TaskKey
 
 Secret = Callable[[str, str], str | None]
 
+DATASETS_VOLUMES = ("datasets", "datasets-pvc")
+"""Claims for which the folder with data sets stands, where no other does."""
+
 
 class ArtifactPlaces(Protocol):
     """What the platform needs of an artifact store: where outputs go, and where a uri lies on this machine."""
@@ -168,4 +171,8 @@ def volume_key(volume: Volume) -> str:
 
 def volume_hint(volume: Volume) -> str:
     """What to do about a volume without a folder."""
-    return f'add to the cluster file: [[volume]] name = "{volume_key(volume)}" and the folder'
+    key = volume_key(volume)
+    file = f'[[volume]] name = "{key}" and folder = "/its/folder" in the server\'s CLUSTER_FILE'
+    if key in DATASETS_VOLUMES:
+        return f"set DATASETS_PATH of the server to the folder with the data sets, or write {file}"
+    return f"write {file}"

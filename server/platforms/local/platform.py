@@ -110,12 +110,18 @@ class LocalPlatform(PlatformInterface):
                     f"task {path}: component {component.name} is a command in the image {component.image!r}; the local "
                     "platform runs Python functions, not containers"
                 )
-            found.extend(
-                f"task {path}: volume {volume.name} has no folder here; {volume_hint(volume)}"
-                for volume in task.volumes
-                if self._orders.folder_of(volume) is None
-            )
-        return found
+        return found + self._missing_volumes(spec)
+
+    def _missing_volumes(self, spec: PipelineSpec) -> list[str]:
+        """One sentence for each volume without a folder, with the tasks that use it."""
+        users: dict[str, list[str]] = {}
+        for path, task in spec.tasks.items():
+            for volume in task.volumes:
+                if self._orders.folder_of(volume) is None:
+                    users.setdefault(f"volume {volume.name} has no folder here: {volume_hint(volume)}", []).append(path)
+        return [
+            f"task{'' if len(paths) == 1 else 's'} {', '.join(paths)}: {missing}" for missing, paths in users.items()
+        ]
 
     async def reconcile(self, attempts: Mapping[str, tuple[str, TaskKey, int]]) -> None:
         known: set[str] = set()

@@ -141,3 +141,23 @@ async def test_the_command_draws_the_plan(fixed: Any, listening: Any, make_spec:
     assert text.startswith("hello would be done in ")
     assert "A = this plan" in text
     assert "critical path  greet@" in text
+
+
+async def test_a_volume_without_a_folder_is_told_with_what_to_set(
+    serve: Any, make_spec: MakeSpec, read_problem: Any, tmp_path: Path
+) -> None:
+    def mounted(claim: str) -> list[dict[str, Any]]:
+        return [{"name": claim, "mount_path": f"/mnt/{claim}", "source": {"kind": "pvc", "claim": claim}}]
+
+    spec = make_spec(task={"volumes": [*mounted("datasets"), *mounted("archive")]})
+    spec["tasks"]["again"] = {**spec["tasks"]["greet"], "volumes": mounted("datasets")}
+    async with serve(datasets_path=tmp_path / "nowhere") as api:
+        for path, status in (("/api/v1/plan", 422), ("/api/v1/runs", 422)):
+            problem = read_problem(await api.http.post(path, json={"spec": spec}), status)
+            assert problem["details"] == [
+                "tasks greet, again: volume datasets has no folder here: set DATASETS_PATH of the server to the folder"
+                ' with the data sets, or write [[volume]] name = "datasets" and folder = "/its/folder" in the server\'s'
+                " CLUSTER_FILE",
+                'task greet: volume archive has no folder here: write [[volume]] name = "archive" and folder ='
+                ' "/its/folder" in the server\'s CLUSTER_FILE',
+            ]
