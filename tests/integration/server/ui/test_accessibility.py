@@ -91,6 +91,33 @@ def test_everything_can_be_reached_and_used_with_the_keyboard(browser: Any, serv
     page.context.close()
 
 
+DOWN = {
+    "title": "Unavailable",
+    "status": 503,
+    "detail": "the database does not answer",
+    "hint": "see /readyz",
+    "details": [],
+}
+
+
+@pytest.mark.parametrize("state", ["error", "away"])
+def test_every_page_says_what_is_wrong(browser: Any, server: Any, runs: dict[str, str], state: str) -> None:
+    def answer(route: Any) -> None:
+        route.fulfill(status=503, json=DOWN) if state == "error" else route.abort()
+
+    said = "the database does not answer" if state == "error" else "The server does not answer."
+    page = opened(browser, server, viewport=WIDE)
+    page.route("**/api/**", answer)
+    found: dict[str, Any] = {}
+    for address in PAGES:
+        page.goto("about:blank")
+        page.goto(address.format(**runs))
+        page.get_by_role("alert").filter(has_text=said).first.wait_for()
+        found[address] = page.evaluate(AUDIT)
+    page.context.close()
+    assert {address: problems for address, problems in found.items() if problems} == {}
+
+
 FOCUSED = """() => {
   const at = document.activeElement, style = getComputedStyle(at);
   const drawn = at.querySelector(":scope > .body, :scope > .bar");
