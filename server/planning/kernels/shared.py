@@ -37,8 +37,9 @@ def fits(free: Floats, demand: Floats) -> bool:
 
 
 @part
-def earliest_window(lanes: Lanes, j: int, ready: float, takes: float, demand: Floats) -> float:
-    """The earliest start from `ready` on from which a demand fits for so long; infinite if there is none."""
+def earliest_window(lanes: Lanes, j: int, ready: float, takes: float, demand: Floats, latest: float) -> float:
+    """The earliest start from `ready` on from which a demand fits for so long; infinite if there is none that ends by
+    `latest`."""
     time, after = lanes.time, lanes.after
     b = lanes.head[j]
     while after[b] >= 0 and time[after[b]] <= ready:
@@ -50,6 +51,8 @@ def earliest_window(lanes: Lanes, j: int, ready: float, takes: float, demand: Fl
             if b < 0:
                 return np.inf
             start = time[b]
+            if start + takes > latest:
+                return np.inf
             continue
         if after[b] < 0 or time[after[b]] >= start + takes:
             return start
@@ -99,16 +102,33 @@ def choose_shared(ground: Ground, lanes: Lanes, plan: Plan, task: int) -> tuple[
     """The mode and node with the earliest finish, the first among equals: (node or -1, mode, start, seconds).
     `arrivals` goes before it."""
     best, where, how, when, long = np.inf, -1, 0, np.inf, np.inf
+    bound = lanes.ends
     for q in range(ground.first_mode[task], ground.first_mode[task + 1]):
         row, demand = ground.seconds[ground.row[q]], ground.demand[q]
-        for j in range(len(ground.opens)):
+        likely = end_bounds(lanes.arrival, ground.opens, lanes.ready_at, row, ground.column, bound)
+        for i in range(-min(len(bound), 1), len(bound)):
+            j = likely if i < 0 else i
+            if bound[j] > best or (bound[j] == best and (how != q or j >= where)):
+                continue
             takes = float(row[ground.column[j]])
-            ready = max(lanes.arrival[j], ground.opens[j])
-            if max(ready, lanes.ready_at[j]) + takes < best:
-                start = earliest_window(lanes, j, ready, takes, demand)
-                if start + takes < best:
-                    best, where, how, when, long = start + takes, j, q, start, takes
+            start = earliest_window(lanes, j, max(lanes.arrival[j], ground.opens[j]), takes, demand, best)
+            end = start + takes
+            if end < best or (end == best and how == q and j < where):
+                best, where, how, when, long = end, j, q, start, takes
     return where, how - ground.first_mode[task] if where >= 0 else 0, when, long
+
+
+@part
+def end_bounds(arrival: Floats, opens: Floats, ready_at: Floats, row: Floats, column: Ints, bound: Floats) -> int:
+    """Fill `bound` [m] with what no end on a node is before; returns the node where that is least, which is looked at
+    first: after it, few others can be better."""
+    likely = 0
+    for j in range(len(bound)):
+        bound[j] = max(max(arrival[j], opens[j]), ready_at[j]) + row[column[j]]
+    for j in range(len(bound)):
+        if bound[j] < bound[likely]:
+            likely = j
+    return likely
 
 
 @part
@@ -119,7 +139,7 @@ def choose_shared_on(ground: Ground, lanes: Lanes, plan: Plan, task: int, j: int
     for q in range(ground.first_mode[task], ground.first_mode[task + 1]):
         takes = float(ground.seconds[ground.row[q], ground.column[j]])
         if ready + takes < best:
-            start = earliest_window(lanes, j, ready, takes, ground.demand[q])
+            start = earliest_window(lanes, j, ready, takes, ground.demand[q], best)
             if start + takes < best:
                 best, how, when, long = start + takes, q, start, takes
     return (j if how >= 0 else -1), (how - ground.first_mode[task] if how >= 0 else 0), when, long
