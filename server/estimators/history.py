@@ -19,7 +19,7 @@ from server.domain.placement import Estimate
 from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS, Z90
 from server.estimators.classes import node_class
 from server.estimators.columns import Columns, Kind
-from server.estimators.holding_out import kinds_of
+from server.estimators.holding_out import few_accelerators, kinds_of
 from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.estimators.machines import Array, MachineSpeeds, MachineTable, machine_of
 from server.estimators.memory import PeakMemory, peak_memory
@@ -219,6 +219,11 @@ class HistoryEstimator(EstimatorInterface):
         widths = self._pool.widths
         kinds_asked = kinds_of(kept.fitted.points, queries, kept.fitted.varying)
         factor = np.array([kept.widening * widths.get(kind, 1.0) for kind in kinds_asked])
+        if profile.accelerators:
+            ran = set(zip(kept.fitted.points.machine.tolist(), kept.fitted.points.key.tolist(), strict=True))
+            asked = zip(queries.machine.tolist(), queries.key.tolist(), strict=True)
+            wider = few_accelerators(self._pool.accelerators)
+            factor *= np.array([1.0 if pair in ran else wider for pair in asked])
         return _estimates(middle, down * factor, up * factor, said, peak)
 
     def _fitted(self, key: ComponentKey, record: Record) -> _Kept:

@@ -34,6 +34,10 @@ NARROWEST, WIDEST = 0.5, 2.5
 MUCH_LARGER = 0.25
 """Logarithm of how much larger than the largest known inputs are that count as larger."""
 
+STUDENT = (1.47, 1.47, 1.28, 1.20, 1.15, 1.12, 1.10, 1.09, 1.08, 1.0)
+"""90th percentiles of Student's distribution over the normal one's, for two to ten kinds of accelerators and more: one
+degree of freedom less than kinds, two at least."""
+
 FEWEST_POINTS, MOST_POINTS, MOST_MACHINES, FOLDS = 4, 32, 2, 4
 
 
@@ -96,6 +100,16 @@ def _kind(is_machine_known: bool, is_key_known: bool, is_larger: bool) -> str:
     return LARGER if is_larger else KNOWN
 
 
+def few_accelerators(count: int) -> float:
+    """Factor on bands of what never ran on an accelerator, while only so many kinds of accelerators are known.
+
+    Kinds of work differ fourfold and more in how much a faster accelerator helps (Gavel's published rates), and so does
+    that from one pair of accelerators to the next: what two or three show is a sample of so few, and Student's
+    distribution says how much wider a band of 80 % must be then.
+    """
+    return STUDENT[min(max(count, 2), len(STUDENT) + 1) - 2]
+
+
 def factors(found: Iterable[Block]) -> Mapping[str, float]:
     """By kind of question, the factor on the width of bands that would have made them hold eight runs of ten.
 
@@ -141,4 +155,4 @@ def _largest(points: Points, there: Indices) -> Indices:
     return out
 
 
-__all__ = ["ELSEWHERE", "KNOWN", "LARGER", "Block", "blocks", "factors", "kinds_of"]
+__all__ = ["ELSEWHERE", "KNOWN", "LARGER", "Block", "blocks", "factors", "few_accelerators", "kinds_of"]

@@ -37,12 +37,13 @@ OTHERS = ((1, 2), (0, 2), (0, 1))
 @dataclass(frozen=True, slots=True)
 class Pool:
     """What is shared: corrections of the machines, weights of the grid and of growth, and by kind of question the
-    factor on the width of bands."""
+    factor on the width of bands; and how many kinds of accelerators runs were seen on."""
 
     corrections: Corrections
     grid: Array
     growth: Array
     widths: Mapping[str, float] = field(default_factory=dict)
+    accelerators: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def pooled(
         corrections = machines.corrections(_evidences(alone))
     said = [record.alone[1] for record in alone if record.alone is not None]
     grid, growth = _grid(said), _growth(said)
-    return Pool(corrections, grid, growth, _widths(alone, corrections, grid, growth, most_held_out))
+    widths = _widths(alone, corrections, grid, growth, most_held_out)
+    ran_on = {machine for record in alone for machine in record.indexed().machines}
+    return Pool(corrections, grid, growth, widths, sum(is_accelerated for _, is_accelerated in ran_on))
 
 
 def _widths(

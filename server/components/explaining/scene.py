@@ -24,10 +24,15 @@ FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
 """How an estimate's source begins when it stands on past runs."""
 
 GUESSED = "no end is predicted yet: a task of it has never run here, so its run time is a guess"
+VAGUE = "no end is predicted yet: past runs of a task of it say too little of how long this one takes"
 UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
 GROWING = "no end is predicted: it waits for a node that is not there yet"
 
 UNEXPANDED = "no end is predicted: how often a loop of it runs is not known yet"
+
+WIDEST_BAND, LEAST_SECONDS = 10.0, 60.0
+"""Where the long run times of a task's band are more than so many times the short ones, and by that much, past runs say
+too little: one run with equal inputs on the same node says enough, one with a fiftieth of the inputs does not."""
 
 NOT_BEGUN = Attempt(1)
 UNKNOWN = Estimate(60.0, 10.0, 360.0, "a guess")
@@ -89,7 +94,7 @@ def make_scene(
     silent = {run.run_id: UNPLANNED for run in views for task in run.tasks if task.ref not in planned}
     silent |= {run.id: UNEXPANDED for run in runs if paths_to_come(run)}
     silent |= {step.key[0]: GROWING for step in steps if step.node in virtual}
-    silent |= {step.key[0]: GUESSED for step, source in found if not is_from_history(source)}
+    silent |= {run: why for run, why in doubtful(found).items() if why == GUESSED or run not in silent}
     return Scene(
         now=now,
         snapshot=snapshot,
@@ -128,6 +133,17 @@ def estimate_of(task: WaitingTask, node: str, option: str, estimates: Estimates)
 def is_from_history(source: str) -> bool:
     """Whether an estimate stands on past runs, rather than on hints or on nothing."""
     return FROM_HISTORY.match(source) is not None
+
+
+def doubtful(found: Iterable[tuple[Step, str]]) -> dict[str, str]:
+    """Runs of whose end nothing should be said, by the estimates of their tasks and these estimates' sources: why."""
+    reasons: dict[str, str] = {}
+    for step, source in found:
+        if not is_from_history(source):
+            reasons[step.key[0]] = GUESSED
+        elif step.p90 > WIDEST_BAND * step.p10 and step.p90 - step.p10 > LEAST_SECONDS:
+            reasons.setdefault(step.key[0], VAGUE)
+    return reasons
 
 
 def steps_of(
@@ -191,6 +207,7 @@ __all__ = [
     "Scene",
     "attempts_of",
     "band_at",
+    "doubtful",
     "estimate_of",
     "groups_of",
     "is_from_history",

@@ -184,3 +184,14 @@ async def test_a_watched_run_shows_what_is_to_come(api: Any, make_spec: MakeSpec
     assert ". = expected" in text
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     await api.ended(run["id"])
+
+
+async def test_showing_a_run_warns_of_memory_that_nobody_uses(serve: Any, listening: Any, make_spec: MakeSpec) -> None:
+    sleepy = "def greet(name: str) -> str:\n    import time\n    time.sleep(0.8)\n    return name\n"
+    needs = {"memory_bytes": 960 << 20, "cpu_millicores": 100}
+    async with serve() as api:
+        run = await api.run(make_spec(source=sleepy, task={"cache": False, "resources": needs}))
+        await api.ended(run["id"])
+        async with listening(api) as url:
+            text = await mlopx(url, "show", run["id"])
+    assert "warning: greet asks for 960 MiB of memory and keeps others from it" in " ".join(text.split())

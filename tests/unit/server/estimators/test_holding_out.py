@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
@@ -9,13 +10,15 @@ import pytest
 
 from server.domain.node import Node
 from server.estimators.chain import ChainEstimator
-from server.estimators.holding_out import ELSEWHERE, KNOWN, LARGER, UNLIKE, Block, factors, kinds_of
+from server.estimators.history import HistoryEstimator
+from server.estimators.holding_out import ELSEWHERE, KNOWN, LARGER, UNLIKE, Block, factors, few_accelerators, kinds_of
 from server.estimators.interface import Observation, Profile
 from server.estimators.points import Points
 from server.testing.contracts.estimator import an_observation
 from server.testing.contracts.placement_requests import a_node
 
 MACHINES = [a_node(f"m{number}", labels={"worker_type": f"class-{number}"}) for number in range(4)]
+GPU_WORK = Profile("train", "1", "default", 1000, (("gpu", 1),))
 Asked = list[tuple[Profile, Node, float]]
 
 
@@ -107,3 +110,26 @@ def test_every_question_is_of_one_kind() -> None:
     known = points([0, 0, 1], [0, 1, 0], [10.0, 12.0, 10.0])
     asked = points([0, 1, 2, 1, 0], [0, 0, 0, 2, 0], [12.1, 12.1, 11.0, 10.0, float("nan")])
     assert kinds_of(known, asked, np.asarray) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, KNOWN]
+
+
+def test_the_fewer_kinds_of_accelerators_ran_the_wider_the_bands_on_another() -> None:
+    found = [few_accelerators(count) for count in range(1, 14)]
+    assert found == sorted(found, reverse=True)
+    assert found[2] == pytest.approx(1.47)
+    assert found[-1] == 1.0
+
+
+def test_bands_are_wider_where_work_never_ran_on_an_accelerator_and_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bands() -> list[float]:
+        history = HistoryEstimator()
+        for name, seconds in (("old", 40.0), ("new", 10.0)):
+            node = a_node(name, labels={"worker_type": name})
+            history.observe([an_observation(GPU_WORK, node, seconds * noise) for noise in (0.95, 1.0, 1.05)])
+        nodes = [a_node(name, labels={"worker_type": name}) for name in ("old", "newest")]
+        return [math.log(one.p90 / one.p10) for one in history.estimate([GPU_WORK], nodes)[0] if one is not None]
+
+    known, elsewhere = bands()
+    monkeypatch.setattr("server.estimators.history.few_accelerators", lambda count: 1.0)
+    known_before, elsewhere_before = bands()
+    assert known == pytest.approx(known_before)
+    assert elsewhere == pytest.approx(1.47 * elsewhere_before)
