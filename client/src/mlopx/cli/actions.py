@@ -43,7 +43,10 @@ def build_file(file: Path, pipeline: str | None, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
-        output.write_text(text)
+        try:
+            output.write_text(text)
+        except OSError as error:
+            raise UsageError(f"{output} cannot be written: {error.strerror}") from error
         sys.stdout.write(f"wrote {output}\n")
 
 

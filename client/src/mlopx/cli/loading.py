@@ -11,7 +11,7 @@ from typing import Any
 
 from mlopx.errors import DefinitionError, UsageError
 from mlopx.remote.foreign import ForeignPipeline, checked, compile_function, read_foreign
-from mlopx.spec import PipelineSpec, parse_spec
+from mlopx.spec import PipelineSpec, parse_spec, read_json
 
 FOREIGN_ENDINGS = (".yaml", ".yml")
 
@@ -63,7 +63,7 @@ def load_pipeline(file: Path, name: str | None = None) -> PipelineSpec | Foreign
 def _is_foreign(content: bytes) -> bool:
     """Whether JSON is a compiled Kubeflow pipeline."""
     try:
-        found = json.loads(content)
+        found = read_json(content)
     except ValueError:
         return False
     return isinstance(found, dict) and "kind" not in found and {"root", "schemaVersion"} <= set(found)

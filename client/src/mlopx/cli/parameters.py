@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mlopx.errors import UsageError
-from mlopx.spec import PipelineSpec, fits
+from mlopx.spec import PipelineSpec, fits, read_json
 
 
 def read_parameters(spec: PipelineSpec, pairs: Iterable[str], file: Path | None) -> dict[str, Any]:
@@ -29,10 +28,14 @@ def read_texts(pairs: Iterable[str], file: Path | None) -> dict[str, Any]:
     return {**(_from_file(file) if file is not None else {}), **dict(_split(pair) for pair in pairs)}
 
 
+MOST_SHOWN = 100
+"""Characters of a wrong value that are repeated."""
+
+
 def _split(pair: str) -> tuple[str, str]:
     name, separator, text = pair.partition("=")
     if not separator or not name:
-        raise UsageError(f"{pair!r} is not NAME=VALUE", hint="write -p lr=0.1")
+        raise UsageError(f"{pair[:MOST_SHOWN]!r} is not NAME=VALUE", hint="write -p lr=0.1")
     return name, text
 
 
@@ -41,17 +44,17 @@ def _typed(spec: PipelineSpec, name: str, text: str) -> Any:
     if parameter is None or parameter.type == "str":
         return text
     try:
-        value = json.loads(text.lower() if parameter.type == "bool" else text)
+        value = read_json(text.lower() if parameter.type == "bool" else text)
     except ValueError as error:
-        raise UsageError(f"parameter {name!r} expects {parameter.type}, not {text!r}") from error
+        raise UsageError(f"parameter {name!r} expects {parameter.type}, not {text[:MOST_SHOWN]!r}") from error
     if not fits(value, parameter.type):
-        raise UsageError(f"parameter {name!r} expects {parameter.type}, not {text!r}")
+        raise UsageError(f"parameter {name!r} expects {parameter.type}, not {text[:MOST_SHOWN]!r}")
     return value
 
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path.read_bytes())
     except OSError as error:
         raise UsageError(f"the parameter file {path} cannot be read: {error.strerror}") from error
     except ValueError as error:

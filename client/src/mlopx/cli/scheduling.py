@@ -51,15 +51,14 @@ def schedule(
     from mlopx.cli.actions import arguments_for
     from mlopx.cli.loading import load_pipeline
     from mlopx.remote import Client
-    from mlopx.remote.runs import pipeline_body
-    from mlopx.spec import parse_seconds
+    from mlopx.remote.runs import pipeline_body, span_seconds
 
     with advice():
         found = load_pipeline(file, pipeline)
         options = {
             "priority": priority,
             "project": project,
-            "deadline_seconds": parse_seconds(deadline) if deadline else None,
+            "deadline_seconds": span_seconds(deadline, "the deadline") if deadline else None,
             "is_caching": False if no_cache else None,
         }
         body = {
@@ -73,7 +72,7 @@ def schedule(
             "missed": missed,
             "most_missed": most_missed,
             "webhook": webhook,
-            "late_seconds": parse_seconds(late_after) if late_after else None,
+            "late_seconds": span_seconds(late_after, "--late-after") if late_after else None,
         }
         answer = Client().post("/api/v1/schedules", {key: value for key, value in body.items() if value is not None})
         _say(answer, f"schedule {answer['name']}: first at {_short(answer['next_at'])}", as_json=json)

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from mlopx.errors import ConnectionFailedError, ServerError
+from mlopx.errors import ConnectionFailedError, ServerError, UsageError
 from mlopx.remote.foreign import ForeignPipeline
 from mlopx.spec import FunctionCode, PipelineSpec, to_json
 
@@ -44,6 +44,12 @@ class Client:
         headers.update({name: value for name, key in FOR_KUBEFLOW.items() if (value := os.environ.get(key))})
         if "Kubeflow-Authorization" in headers:
             headers["Kubeflow-Authorization"] = f"Bearer {headers['Kubeflow-Authorization']}"
+        for name, value in headers.items():
+            if not (value.isascii() and value.isprintable()):
+                raise UsageError(
+                    f"the value for the header {name} holds a character that no header can carry",
+                    hint="is there a line end or an accent in MLOPX_TOKEN, MLOPX_KFP_TOKEN or MLOPX_KFP_COOKIE?",
+                )
         try:
             self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
         except httpx.InvalidURL as error:

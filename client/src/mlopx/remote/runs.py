@@ -104,6 +104,14 @@ class RunHandle:
         return self.client.download(link)[0]
 
 
+def span_seconds(span: float | str, what: str) -> float:
+    """Seconds of a span of time that somebody gave as `what`. Raises UsageError."""
+    try:
+        return parse_seconds(span)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from error
+
+
 def pipeline_body(pipeline: PipelineSpec | ForeignPipeline) -> dict[str, Any]:
     """A pipeline as requests in JSON carry it."""
     if isinstance(pipeline, ForeignPipeline):
@@ -141,7 +149,7 @@ def submit(
     if isinstance(deadline, datetime):
         options["deadline_at"] = deadline.astimezone(UTC).isoformat()
     elif deadline is not None:
-        options["deadline_seconds"] = parse_seconds(deadline)
+        options["deadline_seconds"] = span_seconds(deadline, "the deadline")
     if labels:
         options["labels"] = dict(labels)
     chosen = {name: value for name, value in options.items() if value is not None}
