@@ -13,6 +13,7 @@ from server.domain.resolve import BadValueError, NeverError, NotYetError, Reader
 from server.domain.resources import Resources
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import BOUND, TaskState
+from server.domain.turns import turn_of
 
 CHANCE = ("seed", "random_state")
 """Parts of the names of arguments that change nothing about the run time."""
@@ -165,6 +166,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
     component = run.graph.component(task.key.path)
     upstreams = list(_upstreams(run, task.key))
     sizes = {upstream.key: _output_bytes(upstream) for upstream in upstreams if upstream.state is TaskState.SUCCEEDED}
+    awaited = [*upstreams, *(turn_of(run, task.key) if task.state is TaskState.PENDING else ())]
     found = WaitingTask(
         run_id=run.id,
         key=task.key,
@@ -172,7 +174,9 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         component_digest=run.graph.component_digests[component.name],
         is_ready=task.state is TaskState.READY,
         options=raised(options_of(definition, component, defaults), task),
-        waits_for=tuple(one.key for one in upstreams if not one.state.is_end and is_placeable(run, one.key.path)),
+        waits_for=tuple(
+            dict.fromkeys(one.key for one in awaited if not one.state.is_end and is_placeable(run, one.key.path))
+        ),
         edge_bytes={key: size for key, size in sizes.items() if size},
         requirements=definition.requirements,
         node=definition.node,

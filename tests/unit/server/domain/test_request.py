@@ -70,3 +70,38 @@ def test_a_task_without_a_memory_request_keeps_to_none_after_running_out(play: C
     player.fail("train", kind="oom")
     (task,) = waiting_run(player.run, one_cpu_defaults).tasks
     assert task.options[0].requests.memory_bytes == 0
+
+
+def test_iterations_that_a_loops_width_keeps_back_wait_for_earlier_ones(play: Callable[..., Any]) -> None:
+    @pipeline
+    def narrow():
+        with Loop([1, 2, 3, 4, 5], width=2) as depth:
+            first = train(depth=depth, model="tree").named("first")
+            train(depth=first.output, model="tree").named("second")
+
+    def waits(player: Any) -> dict[str, list[str]]:
+        tasks = waiting_run(player.run, one_cpu_defaults).tasks
+        return {str(task.key): [str(key) for key in task.waits_for] for task in tasks}
+
+    player = play(narrow)
+    found = waits(player)
+    assert found["first.0"] == found["first.1"] == []
+    assert found["second.1"] == ["first.1"]
+    assert found["first.2"] == ["first.0", "second.0"]
+    assert found["second.3"] == ["first.3", "first.1", "second.1"]
+    assert found["first.4"] == ["first.2", "second.2"]
+    player.succeed("first.1")
+    player.succeed("second.1")
+    found = waits(player)
+    assert found["first.2"] == []
+    assert found["first.3"] == ["first.0", "second.0"]
+    assert found["first.4"] == ["first.2", "second.2"]
+
+
+def test_iterations_without_a_width_wait_for_no_other(play: Callable[..., Any]) -> None:
+    @pipeline
+    def wide():
+        with Loop([1, 2, 3]) as depth:
+            train(depth=depth, model="tree")
+
+    assert all(not task.waits_for for task in waiting_run(play(wide).run, one_cpu_defaults).tasks)
