@@ -36,6 +36,7 @@ Fetched = tuple[tuple[tuple[str, float], ...], tuple[DatasetUse, ...]]
 
 NOTHING: Fetched = ((), ())
 
+_IS_READY = attrgetter("is_ready")
 _Z_P90 = 1.2815515594
 _UNKNOWN_SPREAD = 1.0
 
@@ -289,13 +290,14 @@ def _held(request: PlacementRequest, table: NeedsTable, kinds: Sequence[str], en
 
 def _edges(request: PlacementRequest, ends: _Ends) -> tuple[Edges, Floats]:
     """Who waits for whom among the unbound, and when what waits for running tasks can start at the earliest."""
-    number = {task.ref: index for index, task in enumerate(request.tasks())}
     first, senders, sizes, release = [0], list[int](), list[float](), list[float]()
+    begin = 0
     for run in request.runs:
+        number = {} if all(map(_IS_READY, run.tasks)) else {task.key: begin + i for i, task in enumerate(run.tasks)}
         for task in run.tasks:
             earliest = 0.0 if task.is_ready else SOON_SECONDS
             for key in () if task.is_ready else task.waits_for:
-                upstream = number.get((run.run_id, key))
+                upstream = number.get(key)
                 if upstream is not None:
                     senders.append(upstream)
                     sizes.append(task.edge_bytes.get(key, 0.0))
@@ -303,6 +305,7 @@ def _edges(request: PlacementRequest, ends: _Ends) -> tuple[Edges, Floats]:
                     earliest = max(earliest, ends.of_bound((run.run_id, key)) or 0.0)
             first.append(len(senders))
             release.append(earliest)
+        begin += len(run.tasks)
     edges = Edges(np.array(first, np.int32), np.array(senders, np.int32), np.array(sizes, np.float64))
     return edges, np.array(release, np.float64)
 
