@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlopx.errors import MlopxError
 from mlopx.remote import Client
+from server.testing.processes import ServerProcess
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60.0
 ENDS = ("succeeded", "failed", "cancelled")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -59,44 +53,11 @@ class BenchServer:
 def serving(folder: Path, cluster: str, **settings: str) -> Iterator[BenchServer]:
     """A server over `folder` with these nodes (the text of a cluster.toml); it and its agents end with the block."""
     folder.mkdir(parents=True)
-    (folder / "cluster.toml").write_text(cluster, encoding="utf-8")
-    port = free_port()
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLOPX_")}
-    state = folder / "state"
-    ours = {"STATE_DIR": str(state), "CLUSTER_FILE": str(folder / "cluster.toml"), "AGENT_GRACE_SECONDS": "0"}
-    with open(folder / "server.log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "server.main:app", "--port", str(port), "--no-access-log"],
-            cwd=ROOT,
-            env={**clean, **ours, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+    server = ServerProcess(folder, cluster, **settings)
+    server.start()
+    assert server.process is not None
     try:
-        with Client(f"http://127.0.0.1:{port}") as client:
-            _wait_ready(client, process, folder / "server.log")
-            yield BenchServer(client.url, process.pid, state, client)
+        with Client(server.url) as client:
+            yield BenchServer(server.url, server.process.pid, folder / "state", client)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_ready(client: Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        with suppress(MlopxError):
-            client.get("/readyz")
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"the server did not start:\n{log.read_text()[-2000:]}")
+        server.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from mlopx.errors import MlopxError
 from mlopx.remote import Client
+from server.testing.processes import ServerProcess
 
 CLUSTER = """
 allow_overcommit = true
@@ -34,59 +33,14 @@ speed = 0.5
 memory = "1Gi"
 labels = { worker_type = "low" }
 """
-START_SECONDS = 30.0
 
 
-class Server:
-    """A server process over one state folder, which can be killed and started again."""
+class Server(ServerProcess):
+    """A server process with its agents, and what users do with it."""
 
-    def __init__(self, root: Path, folder: Path, **settings: str) -> None:
-        self.root, self.folder = root, folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        (folder / "cluster.toml").write_text(CLUSTER)
-        self.settings = {
-            "STATE_DIR": str(folder / "state"),
-            "CLUSTER_FILE": str(folder / "cluster.toml"),
-            "AGENT_GRACE_SECONDS": "20",
-            **settings,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, CLUSTER, **{"AGENT_GRACE_SECONDS": "20", **settings})
         self.client = Client(self.url)
-
-    def start(self, *, wait: bool = True) -> None:
-        """Start the process; `wait` until it is ready."""
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "server.main:app", "--port", str(self.port), "--no-access-log"],
-                cwd=self.root,
-                env={**os.environ, **self.settings},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        if wait:
-            self.wait_ready()
-
-    def wait_ready(self) -> None:
-        """Wait until it answers that it is ready."""
-        end = time.monotonic() + START_SECONDS
-        while True:
-            assert self.process is not None
-            assert self.process.poll() is None, self.log()
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1):
-                    self.client.get("/readyz")
-                    return
-            except (OSError, MlopxError):
-                assert time.monotonic() < end, self.log()
-                time.sleep(0.05)
-
-    def kill(self) -> None:
-        """End it without a warning, as a power cut would."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
 
     def kill_agents(self) -> None:
         """Kill the agents of all nodes."""
@@ -94,16 +48,6 @@ class Server:
         for pid in found:
             if str(self.folder) in command(pid):
                 os.kill(pid, signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it as an operator would."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
-
-    def log(self) -> str:
-        """What it said."""
-        return (self.folder / "server.log").read_text()
 
     def submit(self, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
         """Run a definition file as its user would."""
@@ -160,21 +104,14 @@ def command(pid: int) -> str:
         return ""
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
-def make_server(project_root: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Makes servers, each over a folder of its own."""
     made: list[Server] = []
 
     def make(name: str = "server", **settings: str) -> Server:
         (tmp_path / name).mkdir(exist_ok=True)
-        server = Server(project_root, tmp_path / name, **settings)
+        server = Server(tmp_path / name, **settings)
         made.append(server)
         return server
 

@@ -70,17 +70,17 @@ def test_a_disk_without_room_is_said_in_a_sentence(project_root: Path, tmp_path:
     assert "Traceback" not in ended.stderr, ended.stderr
 
 
-def test_a_second_server_on_the_same_folder_is_refused(server: Any) -> None:
+def test_a_second_server_on_the_same_folder_is_refused(project_root: Path, server: Any) -> None:
     state = str(server.folder / "state")
-    ended = start(server.root, "--port", "0", STATE_DIR=state)
+    ended = start(project_root, "--port", "0", STATE_DIR=state)
     assert ended.returncode != 0
     assert f"another server (process {server.process.pid}) already uses {state}" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert server.client.get("/readyz")
 
 
-def test_a_port_that_is_taken_is_said(server: Any, tmp_path: Path) -> None:
-    ended = start(server.root, "--port", str(server.port), STATE_DIR=str(tmp_path / "other"), AGENT_GRACE_SECONDS="0")
+def test_a_port_that_is_taken_is_said(project_root: Path, server: Any, tmp_path: Path) -> None:
+    ended = start(project_root, "--port", str(server.port), STATE_DIR=str(tmp_path / "other"), AGENT_GRACE_SECONDS="0")
     assert ended.returncode != 0
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -24,6 +24,7 @@ from server.cli.app import app
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import queries
 from server.domain.errors import UnavailableError
+from server.testing.processes import free_port
 
 pytestmark = pytest.mark.needs("prometheus", "prometheus-node-exporter")
 
@@ -65,12 +66,6 @@ class Endpoint:
 class Ground:
     url: str
     endpoint: Endpoint
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def serve(endpoint: Endpoint) -> ThreadingHTTPServer:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from server.testing.processes import ServerProcess
 
 CLUSTER = """
 allow_overcommit = true
@@ -44,49 +41,16 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 90.0
+WAIT_SECONDS = 90.0
 GPU = {"accelerator": {"accelerator": "nvidia.com/gpu", "count": 1}}
 
 
-class Real:
-    """A server process that can be killed and started again at the same address."""
+class Real(ServerProcess):
+    """A server process, and how to fill it with runs."""
 
     def __init__(self, folder: Path, *, cluster: str = CLUSTER, **settings: str) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        (folder / "cluster.toml").write_text(cluster)
-        self.environment = {
-            **os.environ,
-            "STATE_DIR": str(folder / "state"),
-            "CLUSTER_FILE": str(folder / "cluster.toml"),
-            "AGENT_GRACE_SECONDS": "0",
-            "PLACER": "fifo_greedy",
-            **settings,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder, cluster, **{"PLACER": "fifo_greedy", **settings})
         self.http = httpx.Client(base_url=self.url, timeout=20)
-
-    def start(self) -> None:
-        """Start, and wait until it answers."""
-        command = [sys.executable, "-m", "uvicorn", "server.main:app", "--port", str(self.port), "--log-level", "error"]
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            try:
-                if self.http.get("/healthz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise AssertionError((self.folder / "server.log").read_text())
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
 
     def submit(self, spec: dict[str, Any], **more: Any) -> str:
         """Start a run; its id."""
@@ -96,7 +60,7 @@ class Real:
 
     def wait(self, run_id: str, *states: str) -> None:
         """Until the run is in one of the states."""
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + WAIT_SECONDS
         while self.http.get(f"/api/v1/runs/{run_id}").json()["state"] not in states:
             assert time.monotonic() < until, self.http.get(f"/api/v1/runs/{run_id}").text
             time.sleep(0.05)
