@@ -27,7 +27,7 @@ from server.domain.events import (
 )
 from server.domain.network import NodeNetwork
 from server.domain.node import Snapshot
-from server.domain.placement import Estimates, PlacementRequest, WaitingRun, WaitingTask
+from server.domain.placement import Estimates, PlacementRequest, Promise, WaitingRun, WaitingTask
 from server.domain.run import Run
 from server.domain.states import Binding, RunState
 
@@ -110,6 +110,7 @@ def question(
     *,
     settings: CycleSettings,
     history: Mapping[str, int],
+    promised: Sequence[Promise] = (),
 ) -> PlacementRequest:
     """The request of one cycle. The seed changes from cycle to cycle, reproducibly."""
     return PlacementRequest(
@@ -123,6 +124,7 @@ def question(
         time_limit_seconds=settings.time_limit_seconds,
         history=history,
         network=settings.network,
+        promised=tuple(promised),
     )
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from server.domain.node import Occupancy
-from server.domain.placement import WaitingRun
+from server.domain.placement import Promise, WaitingRun
+from server.domain.promised import Outlook, outlook
 from server.domain.request import Confining, Defaults, requests_of, version_of, waiting_run
-from server.domain.run import Run
+from server.domain.run import Run, TaskKey
 from server.domain.underway import underway
 
 
@@ -21,6 +23,7 @@ class _Seen:
     version: int
     view: WaitingRun | None = None
     held: tuple[Occupancy, ...] | None = None
+    outlook: Outlook | None = None
 
 
 class LiveView:
@@ -51,6 +54,16 @@ class LiveView:
             found.extend(seen.held)
         return found
 
+    def promised(self, runs: Iterable[Run], now: datetime) -> list[Promise]:
+        """What runs that were handed over whole will take later on."""
+        found: list[Promise] = []
+        for run in runs:
+            seen = self._of(run)
+            if seen.outlook is None:
+                seen.outlook = _outlook(run, self._defaults)
+            found.extend(seen.outlook.promises(now))
+        return found
+
     def keep_only(self, run_ids: Iterable[str]) -> None:
         """Forget runs that are not among these, once they are many."""
         live = set(run_ids)
@@ -65,9 +78,16 @@ class LiveView:
         return seen
 
 
+def _outlook(run: Run, defaults: Defaults) -> Outlook:
+    return outlook(run, lambda key, attempt: requests_of(run, key, attempt.option, defaults), _reused(run, defaults))
+
+
+def _reused(run: Run, defaults: Defaults) -> frozenset[TaskKey]:
+    return defaults.foresee(run) if isinstance(defaults, Confining) else frozenset()
+
+
 def _occupancies(run: Run, defaults: Defaults) -> Iterable[Occupancy]:
-    reused = defaults.foresee(run) if isinstance(defaults, Confining) else frozenset()
-    for key, attempt in underway(run, reused):
+    for key, attempt in underway(run, _reused(run, defaults)):
         node = attempt.actual_node or attempt.node
         if node is not None:
             requests = requests_of(run, key, attempt.option, defaults)

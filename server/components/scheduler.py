@@ -203,6 +203,7 @@ class Scheduler:
             estimates,
             settings=self._settings,
             history=self._node_manager.assignments(),
+            promised=self._live_view.promised(live.values(), now),
         )
         left_out = frozenset(run.run_id for run in runs if live[run.run_id].options.is_holdout)
         answer = await decide_for_both(request, left_out, self._decision_unit, self._platforms_rule)

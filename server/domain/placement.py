@@ -151,6 +151,21 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """Room on a node that a task of a run that was handed over whole will take, from about `begins_at` to `ends_at`.
+
+    Its node is decided, and nothing of it is held yet.
+    """
+
+    node: str
+    requests: Resources
+    run_id: str
+    key: TaskKey
+    begins_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementRequest:
     """Everything a strategy may look at. Given the same request, a strategy gives the same plan.
 
@@ -165,6 +180,7 @@ class PlacementRequest:
         time_limit_seconds: how long the answer may take.
         history: tasks assigned so far, by node name, over the server's life.
         network: what fetching outputs and data sets costs, where that is known; data counts as free without it.
+        promised: what runs that were handed over whole will take later on.
     """
 
     cycle: int
@@ -177,6 +193,7 @@ class PlacementRequest:
     time_limit_seconds: float = 5.0
     history: Mapping[str, int] = field(default_factory=dict)
     network: NodeNetwork | None = None
+    promised: tuple[Promise, ...] = ()
 
     def tasks(self) -> list[WaitingTask]:
         """All unbound tasks, runs in submission order, tasks in graph order."""

@@ -86,6 +86,19 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Promised:
+    """What will be taken whatever is planned: `demand[k]` on `node[k]`, from `since[k]` to `until[k]` seconds from now.
+
+    Who plans around it looks for room beside it; bounds, proofs and replays leave it aside, and so are optimistic.
+    """
+
+    node: Ints
+    demand: Floats
+    since: Floats
+    until: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Runs:
     """The pipelines that the tasks belong to, numbered from 0.
 
@@ -133,6 +146,7 @@ class Problem:
         opens: [m] seconds until a node is there; 0 for those that are.
         held: what runs already.
         runs: the pipelines.
+        promised: what will be taken later; None where nothing will.
         spread: [p, c] standard deviation of log run time; None where estimates are taken as certain.
         price: [m] money per second that a task runs there; None where no node has one.
         task_names, node_names: for people; empty where nobody will read them.
@@ -151,6 +165,7 @@ class Problem:
     opens: Floats
     held: Held
     runs: Runs
+    promised: Promised | None = None
     spread: Floats | None = None
     price: Floats | None = None
     task_names: tuple[str, ...] = field(default=())
@@ -222,6 +237,7 @@ __all__ = [
     "Ints",
     "Network",
     "Problem",
+    "Promised",
     "Runs",
     "Sharing",
     "exclusive_problem",

@@ -175,17 +175,23 @@ class Queue:
 
     @cached_property
     def _empty(self) -> Any:
-        """The nodes with what is held on them; what is held for ever never comes back."""
+        """The nodes with what is held on them, which never comes back if it is held for ever, and what is promised."""
         demand, capacity, amounts = self._amounts
         held = self.problem.held
-        chosen = np.flatnonzero(np.isfinite(held.until) & (held.until > 0))
-        chosen = chosen[np.lexsort((held.until[chosen], held.node[chosen]))]
-        node, until = held.node[chosen], held.until[chosen]
-        nodes, count = len(capacity), len(chosen)
+        comes_back = np.isfinite(held.until) & (held.until > 0)
+        node, until, returns = held.node[comes_back], held.until[comes_back], amounts[comes_back]
+        if (promised := self.problem.promised) is not None:
+            taken = _floats(promised.demand[:, self._resources])
+            node = np.concatenate([node, promised.node, promised.node])
+            until = np.concatenate([until, promised.since, promised.until])
+            returns = np.concatenate([returns, -taken, taken])
+        in_order = np.lexsort((until, node))
+        node, until, returns = node[in_order], until[in_order], returns[in_order]
+        nodes, count = len(capacity), len(node)
         base = np.array(capacity)
         is_held = held.until > 0
         np.subtract.at(base, held.node[is_held], amounts[is_held])
-        returned = np.concatenate([np.zeros((1, demand.shape[1])), np.cumsum(amounts[chosen], axis=0)])
+        returned = np.concatenate([np.zeros((1, demand.shape[1])), np.cumsum(returns, axis=0)])
         begins = np.searchsorted(node, np.arange(nodes))
         after = np.full(nodes + count, -1, np.int32)
         is_last = np.append(node[1:] != node[:-1], True) if count else np.zeros(0, bool)

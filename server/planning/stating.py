@@ -19,7 +19,7 @@ from server.domain.packing import PackedTable, StackedTable
 from server.domain.placement import Estimates, PlacementRequest, TaskOption, TaskRef, WaitingRun, WaitingTask
 from server.domain.resources import Resources
 from server.planning.needs import Needs, NeedsTable
-from server.planning.problem import NEVER, Edges, Floats, Held, Ints, Network, Problem, Runs, no_edges
+from server.planning.problem import NEVER, Edges, Floats, Held, Ints, Network, Problem, Promised, Runs, no_edges
 from server.planning.remaining import rest_of
 
 UNKNOWN_SECONDS = 60.0
@@ -98,6 +98,7 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
         opens=_opens(request),
         held=_held(request, table, kinds, ends),
         runs=_runs(request),
+        promised=_promised(request, table, kinds),
         spread=spread,
         price=_prices(request),
         node_names=tuple(node.name for node in request.snapshot.nodes),
@@ -286,6 +287,16 @@ def _held(request: PlacementRequest, table: NeedsTable, kinds: Sequence[str], en
         np.array(demand, np.float64).reshape(len(node), len(kinds) + 3),
         np.array(until, np.float64),
     )
+
+
+def _promised(request: PlacementRequest, table: NeedsTable, kinds: Sequence[str]) -> Promised | None:
+    chosen = [(table.index[one.node], one) for one in request.promised if one.node in table.index]
+    if not chosen:
+        return None
+    spans = [[max((at - request.now).total_seconds(), 0.0) for at in (one.begins_at, one.ends_at)] for _, one in chosen]
+    since, until = np.array(spans, np.float64).T
+    demand = np.array([amounts(one.requests, kinds) for _, one in chosen], np.float64)
+    return Promised(np.array([node for node, _ in chosen], np.int32), demand, since, until)
 
 
 def _edges(request: PlacementRequest, ends: _Ends) -> tuple[Edges, Floats]:

@@ -136,6 +136,7 @@ class Decider:
             self._estimates.of(runs, snapshot.nodes),
             settings=self._settings,
             history=self.assignments,
+            promised=self.view.promised(self._ledger.runs.values(), self._agenda.now),
         )
         outcome = self.unit.decide_now(request)
         self.cycle_seconds.append(outcome.seconds)

@@ -190,6 +190,7 @@ class Planner:
             await asyncio.to_thread(self._estimate, runs, snapshot.nodes),
             settings=replace(self._settings, objective=changes.objective or self._settings.objective),
             history=self._node_manager.assignments(),
+            promised=LiveView(self._defaults).promised(moment.live, moment.now),
         )
 
     def _with_bound(self, live: list[Run], runs: tuple[WaitingRun, ...]) -> list[WaitingRun]:

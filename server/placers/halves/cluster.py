@@ -58,11 +58,21 @@ class Cluster:
                 rest = seconds_left(occupancy.expected_end_at, request.now)
                 unknown = UNKNOWN_SECONDS if occupancy.run_id is not None else NEVER
                 self.timelines[index].hold(occupancy.requests, unknown if rest is None else rest)
+        self._promise(request)
         columns = request.estimates.column_of
         self._columns = [columns.get(node.name) for node in self.nodes]
         self._medians: dict[int | None, list[float]] = {}
         self._full_at: dict[int, float] = {}
         self._turn = 0
+
+    def _promise(self, request: PlacementRequest) -> None:
+        for promise in sorted(request.promised, key=lambda promise: promise.begins_at):
+            index = self.table.index.get(promise.node)
+            if index is not None and not self.nodes[index].is_virtual:
+                start, end = (
+                    max((at - request.now).total_seconds(), 0.0) for at in (promise.begins_at, promise.ends_at)
+                )
+                self.timelines[index].promise(promise.requests, start, end)
 
     def needs(self, task: WaitingTask) -> Needs:
         """Which nodes can run the task."""

@@ -18,7 +18,18 @@ NEVER = math.inf
 class NodeTimeline:
     """One node. `opens_at`: seconds until it is there (0 for a real one, its start-up time for a virtual one)."""
 
-    __slots__ = ("_count", "_ended", "_ends", "_free", "_frontier", "_head", "_next_end", "_next_release", "_releases")
+    __slots__ = (
+        "_count",
+        "_ended",
+        "_ends",
+        "_free",
+        "_frontier",
+        "_head",
+        "_next_end",
+        "_next_release",
+        "_promised",
+        "_releases",
+    )
 
     def __init__(self, free: Resources, opens_at: float = 0.0) -> None:
         self._free = free
@@ -29,10 +40,18 @@ class NodeTimeline:
         self._ended = 0
         self._count = 0
         self._next_end = self._next_release = NEVER
+        self._promised: list[tuple[float, Resources]] = []
 
     def hold(self, requests: Resources, until: float) -> None:
         """Something runs already (its room is not in `free`) and gives its room back at `until`."""
         self._add(requests, until)
+
+    def promise(self, requests: Resources, start: float, end: float) -> None:
+        """Something decided will take room from `start` to `end`; it is on the node, waiting, until then. To be told
+        before anything is asked, in order of start."""
+        self._promised.append((start, requests))
+        self._add(requests, end)
+        self._next_release = min(self._next_release, self._promised[0][0])
 
     def tasks_at(self, at: float) -> int:
         """How many tasks are on the node at that time, running or waiting for it."""
@@ -69,11 +88,14 @@ class NodeTimeline:
         """When a task that is ready at `at` could start; `NEVER` if its room will not come back."""
         start = max(at, self._frontier)
         self._release(start)
-        free, position = self._free, self._head
+        free, position, coming = self._free, self._head, 0
         while not _fits(requests, free):
             if position == len(self._releases):
                 return NEVER
             end, _, released = self._releases[position]
+            if coming < len(self._promised) and self._promised[coming][0] < end:
+                free, coming = free - self._promised[coming][1], coming + 1
+                continue
             free, start, position = free + released, max(start, end), position + 1
         return start
 
@@ -92,10 +114,18 @@ class NodeTimeline:
         self._next_end = min(self._next_end, end)
 
     def _release(self, until: float) -> None:
+        """Give back what ends by then, and take what was promised from a time by then on."""
+        taken = 0
+        while taken < len(self._promised) and self._promised[taken][0] <= until:
+            self._free = self._free - self._promised[taken][1]
+            taken += 1
+        if taken:
+            del self._promised[:taken]
         while self._head < len(self._releases) and self._releases[self._head][0] <= until:
             self._free = self._free + self._releases[self._head][2]
             self._head += 1
-        self._next_release = self._releases[self._head][0] if self._head < len(self._releases) else NEVER
+        released = self._releases[self._head][0] if self._head < len(self._releases) else NEVER
+        self._next_release = min(released, self._promised[0][0]) if self._promised else released
 
 
 def _fits(requests: Resources, free: Resources) -> bool:

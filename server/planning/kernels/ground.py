@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.planning.problem import Edges, Floats, Ints, Network, Problem, Sharing
+from server.planning.problem import Edges, Floats, Ints, Network, Problem, Promised, Sharing
 
 DENSE_LIMIT = 4_000_000
 """Entries up to which a matrix of tasks x nodes may be made for a problem that is not one already."""
@@ -42,6 +42,10 @@ class Ground(NamedTuple):
     input_first: Ints
     input_node: Ints
     input_bytes: Floats
+    promised_node: Ints
+    promised_demand: Floats
+    promised_since: Floats
+    promised_until: Floats
 
 
 class Lanes(NamedTuple):
@@ -85,6 +89,7 @@ def ground(problem: Problem) -> Ground:
     is_shared, seconds, row, is_plain = _seconds(problem)
     edges, inputs, network = problem.edges, problem.inputs, problem.network
     kind, rate = _rates(network)
+    promised = problem.promised or _nothing_promised(problem)
     return Ground(
         seconds=seconds,
         row=row,
@@ -107,13 +112,17 @@ def ground(problem: Problem) -> Ground:
         input_first=_ints(inputs.first),
         input_node=_ints(inputs.task),
         input_bytes=_floats(inputs.bytes),
+        promised_node=_ints(promised.node),
+        promised_demand=_floats(promised.demand),
+        promised_since=_floats(promised.since),
+        promised_until=_floats(promised.until),
     )
 
 
 def lanes(ground: Ground, problem: Problem) -> Lanes:
     """Empty nodes; what is held is entered by the kernel `begin`."""
     tasks, nodes = len(ground.release), len(ground.opens)
-    held = len(problem.held.node)
+    held = len(problem.held.node) + len(ground.promised_node)
     room = nodes + 2 * (tasks + held) if ground.is_shared else 0
     resources = ground.capacity.shape[1]
     least = ground.demand.min(axis=0) if ground.is_shared and ground.demand.size else np.zeros(resources)
@@ -166,7 +175,7 @@ def dense_seconds(problem: Problem) -> tuple[Floats, Ints]:
 def _seconds(problem: Problem) -> tuple[bool, Floats, Ints, bool]:
     tasks, nodes = problem.task_count, problem.node_count
     is_plain = problem.seconds.shape[1] == nodes and bool((problem.column_of_node == np.arange(nodes)).all())
-    is_shared = not problem.is_exclusive or not _held_fills(problem)
+    is_shared = not problem.is_exclusive or not _held_fills(problem) or problem.promised is not None
     fits_everywhere = bool(
         (problem.demand.max(axis=0, initial=0) <= problem.capacity.min(axis=0, initial=np.inf)).all()
     )
@@ -175,6 +184,10 @@ def _seconds(problem: Problem) -> tuple[bool, Floats, Ints, bool]:
     if tasks * nodes > DENSE_LIMIT:
         return True, _seconds_as_given(problem.seconds), _ints(problem.row_of_mode), is_plain
     return False, dense_seconds(problem)[0], np.arange(tasks, dtype=np.int32), True
+
+
+def _nothing_promised(problem: Problem) -> Promised:
+    return Promised(np.zeros(0, np.int32), np.zeros((0, problem.capacity.shape[1])), np.zeros(0), np.zeros(0))
 
 
 def _held_fills(problem: Problem) -> bool:

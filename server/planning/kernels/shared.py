@@ -12,7 +12,7 @@ from server.planning.problem import Floats, Ints
 
 @part
 def begin_shared(ground: Ground, lanes: Lanes, held_node: Ints, held_demand: Floats, held_until: Floats) -> None:
-    """Empty nodes with what is held on them."""
+    """Empty nodes with what is held on them, and what is promised of them."""
     nodes = len(ground.opens)
     for j in range(nodes):
         lanes.head[j] = j
@@ -23,6 +23,15 @@ def begin_shared(ground: Ground, lanes: Lanes, held_node: Ints, held_demand: Flo
     for k in range(len(held_node)):
         if held_until[k] > 0:
             occupy(lanes, held_node[k], 0.0, held_until[k], held_demand[k])
+    for k in range(len(ground.promised_node)):
+        if ground.promised_until[k] > ground.promised_since[k]:
+            occupy(
+                lanes,
+                ground.promised_node[k],
+                ground.promised_since[k],
+                ground.promised_until[k],
+                ground.promised_demand[k],
+            )
     for j in range(nodes):
         skip_full(lanes, j)
 

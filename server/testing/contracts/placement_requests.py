@@ -16,6 +16,7 @@ from server.domain.placement import (
     Estimate,
     Estimates,
     PlacementRequest,
+    Promise,
     TaskOption,
     WaitingRun,
     WaitingTask,
@@ -166,7 +167,8 @@ def _node(name: str) -> st.SearchStrategy[Node]:
 
 @st.composite
 def requests(draw: st.DrawFn, most_nodes: int = 6, most_runs: int = 5, most_tasks: int = 5) -> PlacementRequest:
-    """Any small request: several runs with graphs, priorities, wishes, alternatives, and work already on the nodes."""
+    """Any small request: several runs with graphs, priorities, wishes, alternatives, and work already on the nodes, or
+    promised to come."""
     cluster = draw(nodes(most_nodes))
     runs, occupancies = [], []
     for number in range(draw(st.integers(0, most_runs))):
@@ -187,6 +189,24 @@ def requests(draw: st.DrawFn, most_nodes: int = 6, most_runs: int = 5, most_task
         occupancies=occupancies,
         seed=draw(st.integers(0, 5)),
         history={node.name: draw(st.integers(0, 9)) for node in cluster},
+        promised=tuple(draw(st.lists(_promise(cluster), max_size=3))) if cluster else (),
+    )
+
+
+def _promise(cluster: Sequence[Node]) -> st.SearchStrategy[Promise]:
+    return st.builds(
+        lambda node, cpus, begins, lasts: Promise(
+            node,
+            amounts(cpus=cpus),
+            "handed-over",
+            TaskKey("later"),
+            NOW + timedelta(seconds=begins),
+            NOW + timedelta(seconds=begins + lasts),
+        ),
+        st.sampled_from([*(node.name for node in cluster), "gone"]),
+        st.sampled_from((0.5, 1, 4, 64)),
+        st.sampled_from((0, 20, 500)),
+        st.sampled_from((0, 30, 4000)),
     )
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from server.domain.node import Node
+from server.domain.resources import Resources
 from server.domain.states import Binding
-from server.simulation.engine import Finished, Loss, StuckError, simulate
+from server.simulation.engine import Case, Finished, Loss, StuckError, simulate
+from server.simulation.machines import Machine
 from server.simulation.rules import Rules
 from server.simulation.told import Telling
 from server.simulation.transfers import Wires
-from server.simulation.work import Arrival, TaskWork, Way, make_work
+from server.simulation.work import KIND_LABEL, Arrival, TaskWork, Way, make_work
 from server.simulation.world import Nature
 
 ALL_RULES = {
@@ -182,3 +185,22 @@ def test_a_task_that_fits_nowhere_ends_in_a_sentence(ground: Any) -> None:
     work = make_work("big", [TaskWork("t", (Way({"fast": 1.0}, cpu_millicores=64_000),))], kinds=("slow", "fast"))
     with pytest.raises(StuckError, match="1 runs have not ended"):
         simulate(ground.case(Rules(placer="fifo_greedy"), runs=1, work=work))
+
+
+@pytest.mark.parametrize("placer", ["fifo_greedy", "srpt_eft", "online"])
+def test_runs_that_are_handed_over_whole_keep_out_of_each_others_way(placer: str) -> None:
+    """Six chains of two on two equal nodes: no later plan sends its second task where earlier ones will run theirs."""
+    work = make_work("chain", [TaskWork("a", (_way(),)), TaskWork("b", (_way(),), (0,))], kinds=("n",))
+    case = Case(
+        machines=lambda: [
+            Machine(Node(f"n-{i}", Resources(1000, 2**30, (), 9), {KIND_LABEL: "n"}), "n") for i in range(2)
+        ],
+        arrivals=[Arrival(0.0, f"r{number}", work) for number in range(6)],
+        rules=Rules(placer=placer, binding=Binding.AT_SUBMISSION),
+    )
+    finished = simulate(case)
+    assert max(run.finished_at for run in finished.runs) == pytest.approx(60, abs=1)
+
+
+def _way() -> Way:
+    return Way({"n": 10.0}, cpu_millicores=1000)
