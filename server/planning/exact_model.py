@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.planning.links import alone_seconds
-from server.planning.problem import Floats, Ints, Problem
+from server.planning.problem import Floats, Ints, Problem, taken_on
 from server.planning.schedule import UNPLACED, Schedule
 from server.planning.ways import Ways
 
@@ -162,7 +162,7 @@ class Model:
         asks, room = self.ways.demand[here, resource], float(self.ways.capacity[node, resource])
         held = self._held(node, resource)
         most = {int(task): float(asks[self.ways.task[here] == task].max()) for task in np.unique(self.ways.task[here])}
-        if sum(most.values()) + (held[0][2] if held else 0.0) <= room:
+        if sum(most.values()) + max((amount for _, _, amount in held), default=0.0) <= room:
             return
         fixed = [self.model.new_fixed_size_interval_var(begin, end - begin, "") for begin, end, _ in held]
         intervals = [self.interval[int(way)] for way in here]
@@ -194,14 +194,19 @@ class Model:
             self.model.add(area + room * outside * is_used <= room * self.last[0])
 
     def _held(self, node: int, resource: int) -> list[tuple[int, int, float]]:
-        """Begin, end and amount of what is held, in steps that never exceed what the node has."""
-        held = self.problem.held
-        here = np.flatnonzero((held.node == node) & np.isfinite(held.until) & (held.demand[:, resource] > 0))
-        here = here[np.argsort(held.until[here], kind="stable")]
-        ends = [0, *_down(np.asarray(held.until[here], float) * self.scale).tolist()]
-        amounts = np.minimum(np.cumsum(held.demand[here, resource][::-1])[::-1], self.ways.capacity[node, resource])
-        steps = zip(pairwise(ends), amounts.tolist(), strict=True)
-        return [(begin, end, amount) for (begin, end), amount in steps if end > begin]
+        """Begin, end and amount of what is held or promised, in steps that never exceed what the node has; shortened
+        to whole numbers."""
+        since, until, demand = (np.asarray(part, float) for part in taken_on(self.problem, node))
+        counts = np.isfinite(until) & (demand[:, resource] > 0)
+        since, until, amount = since[counts], until[counts], demand[counts, resource]
+        found = []
+        for begin, end in pairwise(sorted({*since.tolist(), *until.tolist()})):
+            in_use = float(amount[(since <= begin) & (until >= end)].sum())
+            rounded_up, last = _down(np.array([-begin, end]) * self.scale).tolist()
+            first = -rounded_up
+            if in_use > 0 and last > first:
+                found.append((first, last, min(in_use, float(self.ways.capacity[node, resource]))))
+        return found
 
     def _edges(self) -> None:
         """A dependent starts after its upstream's end, and after the transfer unless both share a node."""

@@ -10,7 +10,7 @@ import numpy as np
 from server.planning.bounds import topological
 from server.planning.checking import TOLERANCE
 from server.planning.links import alone_seconds
-from server.planning.problem import NEVER, Floats, Ints, Problem
+from server.planning.problem import NEVER, Floats, Ints, Problem, taken_on
 from server.planning.schedule import UNPLACED, Schedule
 
 
@@ -51,11 +51,10 @@ class _Laid:
     def _in_use(self, node: int) -> tuple[Floats, Floats, Floats]:
         """Begin, end and amounts of what is on the node."""
         problem, tasks = self.problem, np.array(self.laid[node], int)
-        here = problem.held.node == node
-        begin = np.concatenate([np.zeros(int(here.sum())), self.start[tasks]])
-        end = np.concatenate([problem.held.until[here], self.finish[tasks]])
+        since, until, amount = taken_on(problem, node)
         modes = problem.first_mode[tasks] + self.mode[tasks]
-        return begin, end, np.concatenate([problem.held.demand[here], problem.demand[modes]]).astype(float)
+        begin, end = np.concatenate([since, self.start[tasks]]), np.concatenate([until, self.finish[tasks]])
+        return begin, end, np.concatenate([amount, problem.demand[modes]]).astype(float)
 
     def _ready(self, task: int, node: int) -> float:
         problem = self.problem

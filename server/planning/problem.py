@@ -89,7 +89,7 @@ class Held:
 class Promised:
     """What will be taken whatever is planned: `demand[k]` on `node[k]`, from `since[k]` to `until[k]` seconds from now.
 
-    Who plans around it looks for room beside it; bounds, proofs and replays leave it aside, and so are optimistic.
+    Who plans looks for room beside it; lower bounds and replays leave it aside, and so are optimistic.
     """
 
     node: Ints
@@ -192,6 +192,21 @@ class Problem:
         return len(self.row_of_mode) == self.task_count
 
 
+def taken_on(problem: Problem, node: int) -> tuple[Floats, Floats, Floats]:
+    """[k], [k] and [k, r]: since when, until when and how much of a node is held or promised."""
+    held, promised = problem.held, problem.promised
+    here = held.node == node
+    since: Floats = np.zeros(int(here.sum()))
+    if promised is None:
+        return since, held.until[here], held.demand[here]
+    there = promised.node == node
+    return (
+        np.concatenate([since, promised.since[there]]),
+        np.concatenate([held.until[here], promised.until[there]]),
+        np.concatenate([held.demand[here], promised.demand[there]]),
+    )
+
+
 def no_edges(task_count: int) -> Edges:
     """Edges of tasks that wait for nothing."""
     return Edges(np.zeros(task_count + 1, np.int32), np.zeros(0, np.int32), np.zeros(0))
@@ -242,4 +257,5 @@ __all__ = [
     "Sharing",
     "exclusive_problem",
     "no_edges",
+    "taken_on",
 ]

@@ -27,7 +27,8 @@ KIND = "question"
 MOST_KEPT = 1000
 LARGEST_BYTES = 200_000
 MOST_UNWRITTEN = 16
-FORMAT = 1
+FORMAT = 2
+"""Raised when requests get other fields: older questions are then said to be of another version."""
 _OUR_ROOMS = ("server.domain.", "mlopx.spec.")
 _PLAIN = {("datetime", "datetime"), ("datetime", "timezone"), ("datetime", "timedelta")}
 

@@ -16,7 +16,19 @@ from server.domain.run import TaskKey
 from server.placers.halves.timeline import NEVER, NodeTimeline
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, amounts, requests
 
-BY_FINISH = ("heft", "peft", "min_min", "max_min", "sufferage", "sjf_eft", "srpt_eft", "las_eft", "online", "anytime")
+BY_FINISH = (
+    "heft",
+    "peft",
+    "min_min",
+    "max_min",
+    "sufferage",
+    "sjf_eft",
+    "srpt_eft",
+    "las_eft",
+    "online",
+    "anytime",
+    "exact",
+)
 CORE = amounts(cpus=1, memory_gib=1)
 
 
@@ -60,7 +72,7 @@ def test_the_least_loaded_node_is_one_that_nobody_was_promised() -> None:
     assert nodes_of(plan) == {"first": "three", "second": "three"}
 
 
-@pytest.mark.parametrize("name", ["srpt_eft", "online", "heft"])
+@pytest.mark.parametrize("name", ["srpt_eft", "online", "heft", "exact"])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(request=requests())
 def test_nothing_is_planned_into_promised_room(name: str, request: PlacementRequest) -> None:
