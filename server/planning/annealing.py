@@ -13,8 +13,9 @@ from server.planning.schedule import UNPLACED, Schedule
 if TYPE_CHECKING:
     from server.planning.kernels.ground import Ground
 
-HOT, COLD = 0.3, 0.01
-"""Heat at the beginning and end of a cycle, in mean seconds of running plus mean seconds of a transfer."""
+HOT, COLD = (0.3, 1.0, 3.0), 0.01
+"""Heat at the beginning of one cycle after the other, in turn, and at the end of each, in mean seconds of running plus
+mean seconds of a transfer. Where a few tasks take most of the time, only hot cycles move them past each other."""
 PULL, CRITICAL, GROUPED = 0.2, 0.75, 0.3
 CYCLE = 300
 """Steps per task of one cooling."""
@@ -70,6 +71,7 @@ class Annealer:
         self.heat_unit = _heat_unit(seconds, fixed)
         self._topological = ranks.topological(fixed.first, fixed.source)
         self._state = seeded(seed)
+        self._cycles, self._has_run = 0, False
         self.best = np.inf
         self._best_order = np.zeros(problem.task_count, np.int32)
         self._best_node = np.zeros(problem.task_count, np.int32)
@@ -93,12 +95,14 @@ class Annealer:
 
     def restart(self) -> None:
         """Go on from the best."""
+        self._cycles, self._has_run = self._cycles + self._has_run, False
         self._lay(self._best_order.copy(), self._best_node.copy())
 
     def run(self, steps: int, progress: float, fullness: float) -> None:
         """Move so many tasks, `progress` (0 to 1) into a cooling that has only a share `fullness` of the steps that a
         whole one wants, and so begins less hot."""
-        hot = max(COLD, HOT * min(1.0, fullness) ** 0.5)
+        self._has_run = True
+        hot = max(COLD, HOT[self._cycles % len(HOT)] * min(1.0, fullness) ** 0.5)
         heat = self.heat_unit * hot * (COLD / hot) ** progress
         self.anneal(steps, heat, PULL, CRITICAL, GROUPED)
 

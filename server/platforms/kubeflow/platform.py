@@ -206,13 +206,18 @@ class KubeflowPlatform(PlatformInterface):
     async def submit(self, run: Run, placements: Mapping[TaskKey, PlannedPlacement]) -> str:
         if self.health is None:
             await self._learn_health()
+        if self.health is None:  # whoever asked must not run as this server
+            raise PlatformError(
+                "Kubeflow does not tell yet whether its users show credentials of their own: "
+                + self._problems.get("health", "it was not asked"),
+                is_retryable=True,
+            )
         headers = self._callers.of(run.id) if self.is_multi_user else None
         if self.is_multi_user and headers is None:
             raise PlatformError(
                 "the caller's credential was not kept over a restart of the server", hint="submit the run again"
             )
-        version = self.health.version if self.health is not None else None
-        found = await self._submitter.submit(run, placements, version=version, headers=headers)
+        found = await self._submitter.submit(run, placements, version=self.health.version, headers=headers)
         self._callers.was_created(run.id)
         self._follow(run, found.id)
         return found.id

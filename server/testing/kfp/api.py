@@ -88,6 +88,8 @@ def _guarded(double: KubeflowDouble, handler: Handler) -> Callable[[Request], Aw
         await asyncio.sleep(double.delay_seconds)
         if double.is_down:
             return _error(503, "upstream connect error")
+        if double.is_health_hidden and handler is _health:
+            return _error(503, "no healthy upstream")
         if double.failing:
             return _error(double.failing.pop(0), "told to fail")
         if double.token is not None and request.headers.get("Authorization") != f"Bearer {double.token}":

@@ -1,9 +1,9 @@
 """The double as a whole: start it, order faults, look behind it.
 
-Faults: `failing` answers that many next calls with a status; `is_down` answers everything with 503;
-`lost_answers` carries out that many calls of `create` and then breaks the connection, `lost_experiments` does so with
-experiments; `delay_seconds` slows every call; `token` and `is_multi_user` demand credentials, and `rights` says who
-may do things in which namespaces.
+Faults: `failing` answers that many next calls with a status; `is_down` answers everything with 503, `is_health_hidden`
+the question how it is; `lost_answers` carries out that many calls of `create` and then breaks the connection,
+`lost_experiments` does so with experiments; `delay_seconds` slows every call; `token` and `is_multi_user` demand
+credentials, and `rights` says who may do things in which namespaces.
 `has_tasks_api`: it tells of tasks, as servers without ML Metadata do.
 """
 
@@ -51,6 +51,7 @@ class KubeflowDouble:
         self.workflows: dict[str, Workflow] = {}
         self.calls: list[ApiCall] = []
         self.failing: list[int] = []
+        self.is_health_hidden = False
         self.lost_answers = 0
         self.lost_experiments = 0
         self.delay_seconds = 0.0

@@ -91,6 +91,23 @@ async def test_a_run_is_made_read_and_put_away_as_who_asks(team: Any) -> None:
     assert one.changers() == {ADA}
 
 
+async def test_nothing_is_run_while_it_is_unknown_whether_callers_show_credentials(make: Any) -> None:
+    async with make() as ground:
+        double = ground.double
+        double.is_multi_user, double.rights, double.is_health_hidden = True, RIGHTS, True
+        async with ground.house(namespaces=Namespaces(("team",)), headers={"kubeflow-userid": SERVER}) as house:
+            one = Team(ground, house)
+            run = await one.submit()
+            waiting = await house.until(
+                run.id, lambda found: any("credentials" in (t.hold or "") for t in found.tasks.values())
+            )
+            assert str(waiting.state) == "waiting"
+            assert not double.runs
+            double.is_health_hidden = False
+            assert str((await house.ended(run.id)).state) == "succeeded"
+    assert one.changers() == {ADA}
+
+
 async def test_a_run_is_stopped_as_who_asks(team: Any) -> None:
     async with team() as one:
         run = await one.running()
