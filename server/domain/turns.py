@@ -11,13 +11,14 @@ def turn_of(run: Run, key: TaskKey) -> list[TaskRun]:
     """The unfinished tasks whose end lets the iteration of a task begin; none where nothing but its data is missing.
 
     An iteration begins when fewer than `width` earlier ones are unfinished. Which of these end first is not known, so
-    it waits for the one that is `width` places before it among them.
+    it waits for the one that is `width` places before it among them. A task whose iteration is not known yet (its loop
+    is not expanded) waits for no turn.
     """
     found: list[TaskRun] = []
-    for depth, loop in enumerate(run.graph.loops[key.path]):
+    for depth, (loop, index) in enumerate(zip(run.graph.loops[key.path], key.iteration, strict=False)):
         scope = run.graph.spec.scopes[loop]
         if isinstance(scope, LoopScope) and scope.width is not None:
-            found.extend(_before(run, loop, key.iteration[:depth], key.iteration[depth], scope.width))
+            found.extend(_before(run, loop, key.iteration[:depth], index, scope.width))
     return found
 
 

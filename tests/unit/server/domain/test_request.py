@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mlopx import Loop, component, pipeline
-from server.domain.request import one_cpu_defaults, requests_of, waiting_run
-from server.domain.run import TaskKey
+from server.domain.request import one_cpu_defaults, requests_of, waiting_run, waiting_task
+from server.domain.run import TaskKey, TaskRun
 
 
 @component
@@ -105,3 +105,13 @@ def test_iterations_without_a_width_wait_for_no_other(play: Callable[..., Any]) 
             train(depth=depth, model="tree")
 
     assert all(not task.waits_for for task in waiting_run(play(wide).run, one_cpu_defaults).tasks)
+
+
+def test_iterations_that_are_not_known_yet_wait_for_no_turn(play: Callable[..., Any]) -> None:
+    @pipeline
+    def narrow():
+        with Loop([1, 2, 3], width=1) as depth:
+            train(depth=depth, model="tree").named("turn")
+
+    asked = waiting_task(play(narrow).run, TaskRun(TaskKey("turn")), one_cpu_defaults)
+    assert asked.waits_for == ()
