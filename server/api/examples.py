@@ -312,7 +312,7 @@ ANSWERS: dict[str, Any] = {
     "GET /nodes/": NODES,
     "GET /api/v1/runs": {"runs": [{**LISTED, "ends": None}], "next": None},
     "POST /api/v1/runs": ACCEPTED,
-    "GET /api/v1/runs/{run_id}": {**DETAIL, "warnings": []},
+    "GET /api/v1/runs/{run_id}": DETAIL,
     "POST /api/v1/runs/{run_id}/cancel": {**NEW, "state": "cancelling"},
     "POST /api/v1/runs/{run_id}/retry": {**ACCEPTED, "run": {**NEW, "retry_of": "churn-a6use3jjke"}},
     "POST /api/v1/runs/{run_id}/replace": {**ACCEPTED, "run": {**NEW, "retry_of": "churn-a6use3jjke"}},

@@ -86,10 +86,8 @@ async def list_runs(
 
 @router.get("/runs/{run_id}", responses=responses(404), summary="One run with its tasks")
 async def get_run(run_id: str, parts: Parts) -> dict[str, Any]:
-    """Everything about a run: tasks, attempts, outputs, and the graph. `warnings` say where a task asks for much more
-    memory than its runs use, or for less than they are likely to need."""
-    run = await parts.journal.run(run_id)
-    return {**views.run_detail(run), "warnings": list(await parts.explainer.warnings(run))}
+    """Everything about a run: tasks, attempts, outputs, and the graph."""
+    return views.run_detail(await parts.journal.run(run_id))
 
 
 @router.post("/runs/{run_id}/cancel", status_code=202, responses=responses(401, 404, 409, 502), summary="Stop a run")

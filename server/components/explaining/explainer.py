@@ -129,25 +129,6 @@ class Explainer:
         estimates = await asyncio.to_thread(self._estimates_of, run, scene)
         return self._explain_task(run, run.tasks[key], scene, decisions[-1] if decisions else None, estimates)
 
-    async def warnings(self, run: Run) -> tuple[str, ...]:
-        """What should be changed about what the tasks of a run ask for; at once where none asks for memory."""
-        if not any(self._asks_for_memory(run, task) for task in run.tasks.values()):
-            return ()
-        return await asyncio.to_thread(self._all_warnings, run, await self.scene(run))
-
-    def _asks_for_memory(self, run: Run, task: TaskRun) -> bool:
-        definition = run.graph.task(task.key.path)
-        options = options_of(definition, run.graph.component(task.key.path), self._defaults)
-        return any(option.requests.memory_bytes for option in options)
-
-    def _all_warnings(self, run: Run, scene: Scene) -> tuple[str, ...]:
-        ended = self._estimates_of(run, scene)
-        found: list[str] = []
-        for task in run.tasks.values():
-            view = waiting_task(run, task, self._defaults)
-            found += self._warnings(run, task, view, ended if task.state.is_end else scene.estimates)
-        return tuple(found)
-
     def _explain(self, run: Run, scene: Scene, decisions: Sequence[Decision]) -> RunExplanation:
         newest: Mapping[TaskKey, Decision] = {decision.key: decision for decision in decisions}
         estimates = self._estimates_of(run, scene)

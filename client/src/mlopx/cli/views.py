@@ -74,7 +74,7 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
         out.print("parameters  " + ", ".join(f"{name}={value!r}" for name, value in detail["parameters"].items()))
     out.print()
     out.print(table(("task", "state", "node", "try", "time", "note"), [_task_row(task) for task in detail["tasks"]]))
-    for warning in detail.get("warnings", ()):
+    for warning in client.get(f"/api/v1/runs/{detail['id']}/explain").get("warnings", ()):
         out.print(f"\nwarning: {warning}", markup=False)
     if detail.get("replaced_by"):
         out.print(f"\nreplaced by run {detail['replaced_by']}", markup=False)
