@@ -25,6 +25,9 @@ Result = tuple[Run, list[Event]]
 _MAY_BE_HELD = frozenset({TaskState.PENDING, TaskState.READY, TaskState.QUEUED})
 """States in which something can be said of why a task waits: here, or in the platform's own queue."""
 
+WHOLE_SECOND = timedelta(seconds=1)
+"""How much later than a platform's end something may be that came before it."""
+
 MAX_LOSSES = 10
 """A task lost this often fails: something about it, or about every node, takes the nodes down."""
 
@@ -142,11 +145,12 @@ def _succeeded(run: Run, event: happened.TaskSucceeded) -> Result | None:
 
 
 def _fetched(task: TaskRun, event: happened.TaskSucceeded | happened.TaskFailed) -> datetime | None:
-    """When the inputs were there, between the start and the end; clocks that do not agree tell nothing."""
+    """When the inputs were there, between the start and the end, which a platform may tell in whole seconds; clocks
+    that do not agree tell nothing."""
     started_at = task.current.started_at
-    if event.inputs_at is None or started_at is None or event.inputs_at > event.at:
+    if event.inputs_at is None or started_at is None or event.inputs_at >= event.at + WHOLE_SECOND:
         return None
-    return max(event.inputs_at, started_at)
+    return min(max(event.inputs_at, started_at), max(event.at, started_at))
 
 
 def _failed(run: Run, event: happened.TaskFailed) -> Result | None:

@@ -193,5 +193,5 @@ async def test_showing_a_run_warns_of_memory_that_nobody_uses(serve: Any, listen
         run = await api.run(make_spec(source=sleepy, task={"cache": False, "resources": needs}))
         await api.ended(run["id"])
         async with listening(api) as url:
-            text = await mlopx(url, "show", run["id"])
+            text = await told(url, "show", run["id"])
     assert "warning: greet asks for 960 MiB of memory and keeps others from it" in " ".join(text.split())

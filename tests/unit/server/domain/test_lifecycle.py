@@ -438,7 +438,9 @@ def test_an_error_without_a_name_is_still_one(play: Play, steps: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"), [(None, None), (0.5, 0.5), (-2.0, 0.0), (1.5, None)], ids=["untold", "told", "early", "late"]
+    ("told", "kept"),
+    [(None, None), (0.5, 0.5), (-2.0, 0.0), (1.5, 1.0), (2.5, None)],
+    ids=["untold", "told", "early", "in the second of the end", "late"],
 )
 def test_inputs_are_there_between_start_and_end(play: Play, steps: Any, told: float | None, kept: float | None) -> None:
     step = steps["step"]

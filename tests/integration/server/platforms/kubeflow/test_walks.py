@@ -252,4 +252,4 @@ async def test_the_time_in_which_inputs_are_fetched_is_told_apart(make: Any) -> 
     for task in run.tasks.values():
         attempt = task.current
         assert attempt.started_at <= attempt.inputs_at <= attempt.finished_at
-        assert 1.5 <= attempt.transfer_seconds <= attempt.run_seconds
+        assert 1.0 <= attempt.transfer_seconds <= attempt.run_seconds  # Kubernetes tells whole seconds
