@@ -19,6 +19,9 @@ from server.domain.node import Node, Snapshot
 from server.domain.resources import Resources
 from server.domain.run import TaskKey
 
+UNKNOWN_SECONDS = 60.0
+"""Assumed for a task without an estimate, and for what is left of one of our tasks without an expected end."""
+
 DEFAULT_OPTION = "default"
 """Name of the only option of a task without alternatives."""
 
@@ -163,6 +166,11 @@ class Promise:
     key: TaskKey
     begins_at: datetime
     ends_at: datetime
+
+    def span(self, now: datetime) -> tuple[float, float]:
+        """Seconds from `now` until it begins, and until it ends; not below zero."""
+        begins, ends = ((at - now).total_seconds() for at in (self.begins_at, self.ends_at))
+        return max(begins, 0.0), max(ends, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

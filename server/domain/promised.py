@@ -10,14 +10,13 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from server.domain.placement import Promise
+from server.domain.placement import UNKNOWN_SECONDS, Promise
 from server.domain.resources import Resources
 from server.domain.run import Attempt, Run, TaskKey
 from server.domain.states import Binding
 from server.domain.underway import HANDED_OVER, UNBEGUN, underway
 
-UNKNOWN = timedelta(seconds=60)
-"""Assumed for a task that nobody planned times for."""
+_UNKNOWN = timedelta(seconds=UNKNOWN_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def _in_order(run: Run) -> Callable[[TaskKey], tuple[int, tuple[int, ...]]]:
 
 def _length(attempt: Attempt) -> timedelta:
     start, finish = attempt.planned_start_at, attempt.planned_finish_at
-    return UNKNOWN if start is None or finish is None else max(finish - start, timedelta())
+    return _UNKNOWN if start is None or finish is None else max(finish - start, timedelta())
 
 
 __all__ = ["Outlook", "outlook"]

@@ -16,14 +16,19 @@ import numpy as np
 
 from server.domain.datasets import DatasetUse
 from server.domain.packing import PackedTable, StackedTable
-from server.domain.placement import Estimates, PlacementRequest, TaskOption, TaskRef, WaitingRun, WaitingTask
+from server.domain.placement import (
+    UNKNOWN_SECONDS,
+    Estimates,
+    PlacementRequest,
+    TaskOption,
+    TaskRef,
+    WaitingRun,
+    WaitingTask,
+)
 from server.domain.resources import Resources
 from server.planning.needs import Needs, NeedsTable
 from server.planning.problem import NEVER, Edges, Floats, Held, Ints, Network, Problem, Promised, Runs, no_edges
 from server.planning.remaining import rest_of
-
-UNKNOWN_SECONDS = 60.0
-"""Assumed for a task without an estimate, and for what is left of one of our tasks without an expected end."""
 
 SOON_SECONDS = 1.0
 """The soonest for a task that is not ready for a reason nobody tells, and for a node that is not there yet."""
@@ -293,8 +298,7 @@ def _promised(request: PlacementRequest, table: NeedsTable, kinds: Sequence[str]
     chosen = [(table.index[one.node], one) for one in request.promised if one.node in table.index]
     if not chosen:
         return None
-    spans = [[max((at - request.now).total_seconds(), 0.0) for at in (one.begins_at, one.ends_at)] for _, one in chosen]
-    since, until = np.array(spans, np.float64).T
+    since, until = np.array([one.span(request.now) for _, one in chosen], np.float64).T
     demand = np.array([amounts(one.requests, kinds) for _, one in chosen], np.float64)
     return Promised(np.array([node for node, _ in chosen], np.int32), demand, since, until)
 

@@ -27,8 +27,7 @@ KIND = "question"
 MOST_KEPT = 1000
 LARGEST_BYTES = 200_000
 MOST_UNWRITTEN = 16
-FORMAT = 2
-"""Raised when requests get other fields: older questions are then said to be of another version."""
+FORMAT = 1
 _OUR_ROOMS = ("server.domain.", "mlopx.spec.")
 _PLAIN = {("datetime", "datetime"), ("datetime", "timezone"), ("datetime", "timedelta")}
 

@@ -7,12 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.placement import Estimate, PlacementRequest, TaskOption, WaitingTask
+from server.domain.placement import UNKNOWN_SECONDS, Estimate, PlacementRequest, TaskOption, WaitingTask
 from server.placers.halves.timeline import NEVER, NodeTimeline
 from server.planning.needs import Needs, NeedsTable
-
-UNKNOWN_SECONDS = 60.0
-"""Assumed for a task without an estimate, and for what is left of one of our tasks without an expected end."""
 
 OVERDUE_SECONDS = 1.0
 """Assumed rest of a task that should have ended already."""
@@ -61,7 +58,6 @@ class Cluster:
         self._promise(request)
         columns = request.estimates.column_of
         self._columns = [columns.get(node.name) for node in self.nodes]
-        self._medians: dict[int | None, list[float]] = {}
         self._full_at: dict[int, float] = {}
         self._turn = 0
 
@@ -69,10 +65,7 @@ class Cluster:
         for promise in sorted(request.promised, key=lambda promise: promise.begins_at):
             index = self.table.index.get(promise.node)
             if index is not None and not self.nodes[index].is_virtual:
-                start, end = (
-                    max((at - request.now).total_seconds(), 0.0) for at in (promise.begins_at, promise.ends_at)
-                )
-                self.timelines[index].promise(promise.requests, start, end)
+                self.timelines[index].promise(promise.requests, *promise.span(request.now))
 
     def needs(self, task: WaitingTask) -> Needs:
         """Which nodes can run the task."""
@@ -91,16 +84,6 @@ class Cluster:
         """Predicted median run time."""
         estimate = self.estimate(task, option, node)
         return UNKNOWN_SECONDS if estimate is None else estimate.p50
-
-    def medians(self, row: int | None) -> Sequence[float]:
-        """Predicted median run times of one row of the estimates, on every node."""
-        if row not in self._medians:
-            cells = () if row is None else self.request.estimates.table[row]
-            known = [cell.p50 for cell in cells]
-            self._medians[row] = [
-                UNKNOWN_SECONDS if column is None or not known else known[column] for column in self._columns
-            ]
-        return self._medians[row]
 
     def tasks_on(self, node: int, at: float) -> int:
         """How many tasks the node has at that time, running or planned."""

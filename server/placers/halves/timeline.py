@@ -67,7 +67,7 @@ class NodeTimeline:
             return False
         if self._next_release <= at:
             self._release(at)
-        return _fits(requests, self._free)
+        return requests.fits_in(self._free)
 
     def tasks_if_room(self, requests: Resources, at: float) -> int:
         """How many tasks are on the node at that time, or -1 if a task could not start right then."""
@@ -80,7 +80,7 @@ class NodeTimeline:
             return -1
         if requests.memory_bytes > free.memory_bytes and requests.memory_bytes:
             return -1
-        if (requests.accelerators or requests.pods > free.pods) and not _fits(requests, free):
+        if (requests.accelerators or requests.pods > free.pods) and not requests.fits_in(free):
             return -1
         return self.tasks_at(at) if self._next_end <= at else len(self._ends) - self._ended
 
@@ -89,7 +89,7 @@ class NodeTimeline:
         start = max(at, self._frontier)
         self._release(start)
         free, position, coming = self._free, self._head, 0
-        while not _fits(requests, free):
+        while not requests.fits_in(free):
             if position == len(self._releases):
                 return NEVER
             end, _, released = self._releases[position]
@@ -126,19 +126,6 @@ class NodeTimeline:
             self._head += 1
         released = self._releases[self._head][0] if self._head < len(self._releases) else NEVER
         self._next_release = min(released, self._promised[0][0]) if self._promised else released
-
-
-def _fits(requests: Resources, free: Resources) -> bool:
-    """As `Resources.fits_in`, without naming what lacks."""
-    if requests.cpu_millicores > free.cpu_millicores and requests.cpu_millicores:
-        return False
-    if requests.memory_bytes > free.memory_bytes and requests.memory_bytes:
-        return False
-    if requests.pods > free.pods and requests.pods:
-        return False
-    return not requests.accelerators or all(
-        count <= free.accelerator_count(kind) for kind, count in requests.accelerators
-    )
 
 
 __all__ = ["NEVER", "NodeTimeline"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from mlopx import pipeline
 from server.domain import events as happened
-from server.domain.promised import UNKNOWN, outlook
+from server.domain.placement import UNKNOWN_SECONDS
+from server.domain.promised import outlook
 from server.domain.resources import Resources
 from server.domain.run import TaskKey
 from server.domain.states import Binding
@@ -87,7 +88,7 @@ def test_without_planned_times_a_minute_is_assumed(play: Play, steps: Any) -> No
     it = chain(play, steps, binding=Binding.AT_SUBMISSION)
     nodes = {"top": "alpha", "middle": "beta", "last": "alpha"}
     it.tell(happened.RunPlaced, tasks=tuple(happened.PlannedTask(key=TaskKey(p), node=n) for p, n in nodes.items()))
-    minute = UNKNOWN.total_seconds()
+    minute = UNKNOWN_SECONDS
     assert promised(it, it.at) == {"middle": ("beta", minute, 2 * minute), "last": ("alpha", 2 * minute, 3 * minute)}
 
 
