@@ -93,7 +93,7 @@ class NodeTimeline:
             if position == len(self._releases):
                 return NEVER
             end, _, released = self._releases[position]
-            if coming < len(self._promised) and self._promised[coming][0] < end:
+            if coming < len(self._promised) and self._promised[coming][0] <= end:
                 free, coming = free - self._promised[coming][1], coming + 1
                 continue
             free, start, position = free + released, max(start, end), position + 1

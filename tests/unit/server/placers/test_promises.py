@@ -111,3 +111,16 @@ def test_a_timeline_looks_for_room_past_promises_that_are_still_to_be_kept() -> 
     line.hold(CORE, 30)
     line.promise(CORE, 20, 60)
     assert line.earliest_start(CORE, 0) == 60
+
+
+def test_a_promise_gives_back_no_more_than_it_took() -> None:
+    line = NodeTimeline(Resources())
+    line.promise(CORE, 20, 20)
+    assert line.earliest_start(CORE, 0) == NEVER
+
+
+def test_room_that_comes_back_as_a_promise_begins_is_the_promised_one() -> None:
+    line = NodeTimeline(Resources())
+    line.hold(CORE, 20)
+    line.promise(CORE, 20, 60)
+    assert line.earliest_start(CORE, 0) == 60
