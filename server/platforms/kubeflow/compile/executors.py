@@ -41,7 +41,7 @@ def container_of(task: Task, component: Component, option: Option | None, facts:
     environment = environment_of(task, option)
     if environment:
         found["env"] = [{"name": name, "value": value} for name, value in environment.items()]
-    set_requests(found, kubernetes_defaults(requests_of(task, option)))
+    set_requests(found, kubernetes_defaults(requests_of(task, option)), is_option=option is not None)
     return {key: value for key, value in found.items() if value != []}
 
 

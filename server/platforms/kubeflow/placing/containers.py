@@ -29,15 +29,20 @@ def set_environment(container: dict[str, Any], environment: Mapping[str, str]) -
             known["value"] = value
 
 
-def set_requests(container: dict[str, Any], requests: Resources | None) -> None:
-    """Set requests; a smaller limit is raised to them; accelerators are what is asked for, or none."""
+def set_requests(container: dict[str, Any], requests: Resources | None, *, is_option: bool = True) -> None:
+    """Set requests, and the limits that go with them; what is not requested is taken out.
+
+    A limit of the author's stays where it leaves room for the request; one below it, or one that was the request itself,
+    becomes the new request. Memory of an option is its limit too, so that it keeps to what its node was chosen by; the
+    CPU gets no limit, which would only slow it down. Accelerators are what is asked for, or none: Kubeflow writes them as
+    limits, which are requests too. An amount that is read from an input when the run gets there is left alone.
+    """
     if requests is None:
         return
     resources = enter(container, "resources")
-    if requests.cpu_millicores:
-        _amount(resources, "Cpu", f"{requests.cpu_millicores}m", Decimal(requests.cpu_millicores) / 1000)
-    if requests.memory_bytes:
-        _amount(resources, "Memory", memory_text(requests.memory_bytes), Decimal(requests.memory_bytes) / 10**9)
+    _amount(resources, "Cpu", f"{requests.cpu_millicores}m", Decimal(requests.cpu_millicores) / 1000)
+    memory = requests.memory_bytes
+    _amount(resources, "Memory", memory_text(memory), Decimal(memory) / 10**9, is_limited=is_option)
     drop(resources, "accelerator")
     for kind, count in requests.accelerators[:1]:
         resources["accelerator"] = accelerator(kind, count)
@@ -58,14 +63,39 @@ def memory_text(amount: int) -> str:
     return str(amount)
 
 
-def _amount(resources: dict[str, Any], what: str, text: str, number: Decimal) -> None:
-    put(resources, f"resource{what}Request", text)
-    put(resources, f"{what.lower()}Request", float(number))
-    limit = get(resources, f"resource{what}Limit")
-    found = quantity(limit) if isinstance(limit, str) else None
-    plain = number if what == "Cpu" else number * 10**9
-    if found is not None and found < plain:
-        put(resources, f"resource{what}Limit", text)
-    old = get(resources, f"{what.lower()}Limit")
-    if isinstance(old, int | float) and old < number:
-        put(resources, f"{what.lower()}Limit", float(number))
+def _amount(resources: dict[str, Any], what: str, text: str, number: Decimal, *, is_limited: bool = False) -> None:
+    """Write one amount, in both forms: `text`, and `number` of CPUs or gigabytes."""
+    before, limit = _stated(resources, what, "Request"), _stated(resources, what, "Limit")
+    follows = limit is not None and (limit < number or limit == before)
+    if not number:
+        _drop(resources, what, "Request")
+        if follows:
+            _drop(resources, what, "Limit")
+        return
+    _put(resources, what, "Request", text, number)
+    if follows or (is_limited and not _is_said(resources, what, "Limit")):
+        _put(resources, what, "Limit", text, number)
+
+
+def _stated(resources: Mapping[str, Any], what: str, role: str) -> Decimal | None:
+    """An amount in CPUs or gigabytes; None where it is not said, or known only to the run."""
+    said = get(resources, f"resource{what}{role}")
+    if isinstance(said, str) and said:
+        found = quantity(said)
+        return found if found is None or what == "Cpu" else found / 10**9
+    old = get(resources, f"{what.lower()}{role}")
+    return Decimal(str(old)) if isinstance(old, int | float) and old else None
+
+
+def _is_said(resources: Mapping[str, Any], what: str, role: str) -> bool:
+    return bool(get(resources, f"resource{what}{role}") or get(resources, f"{what.lower()}{role}"))
+
+
+def _put(resources: dict[str, Any], what: str, role: str, text: str, number: Decimal) -> None:
+    put(resources, f"resource{what}{role}", text)
+    put(resources, f"{what.lower()}{role}", float(number))
+
+
+def _drop(resources: dict[str, Any], what: str, role: str) -> None:
+    drop(resources, f"resource{what}{role}")
+    drop(resources, f"{what.lower()}{role}")

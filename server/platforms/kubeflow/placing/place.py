@@ -35,7 +35,8 @@ class TaskPlacement:
     Attributes:
         nodes: the chosen node, then its alternatives by rank; empty to leave the choice to Kubernetes.
         mode: how firmly; None takes the call's.
-        image, requests, environment: those of the chosen option, where the task offers several.
+        image, requests, environment: those of the chosen option, where the task offers several; limits follow from the
+            requests (`set_requests`).
         labels, annotations: marks for its pod.
     """
 

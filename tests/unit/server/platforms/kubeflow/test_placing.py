@@ -203,6 +203,54 @@ def test_an_option_becomes_its_image_and_requests_and_raises_smaller_limits() ->
     assert "gpu:1" not in text, "what was read is not changed"
 
 
+def resources_of(requests: Resources, **resources: Any) -> Mapping[str, Any]:
+    """What a container with these resources has after an option with these requests was chosen."""
+    text = a_pipeline({"a": a_task("comp-a")}, {"comp-a": {}}, {"exec-a": a_container(resources=resources)})
+    found = placed(text, ONE, requests=requests)
+    kept: Mapping[str, Any] = found.pipeline["deploymentSpec"]["executors"]["exec-a"]["container"].get("resources", {})
+    return kept
+
+
+def test_memory_of_an_option_is_its_limit_too_and_the_cpu_gets_none() -> None:
+    assert resources_of(Resources.of(cpu_millicores=500, memory_bytes=2**30)) == {
+        "resourceCpuRequest": "500m",
+        "cpuRequest": 0.5,
+        "resourceMemoryRequest": "1Gi",
+        "memoryRequest": 1.073741824,
+        "resourceMemoryLimit": "1Gi",
+        "memoryLimit": 1.073741824,
+    }
+
+
+def test_a_limit_that_was_the_request_follows_it_down() -> None:
+    found = resources_of(
+        Resources.of(cpu_millicores=500, memory_bytes=2**30),
+        resourceCpuRequest="2",
+        resourceCpuLimit="2000m",
+        memoryRequest=8.0,
+        memoryLimit=8.0,
+    )
+    assert (found["resourceCpuLimit"], found["cpuLimit"]) == ("500m", 0.5)
+    assert (found["resourceMemoryLimit"], found["memoryLimit"]) == ("1Gi", 1.073741824)
+
+
+def test_a_limit_that_only_the_run_knows_is_left_alone() -> None:
+    dynamic = "{{$.inputs.parameters['memory']}}"
+    found = resources_of(Resources.of(memory_bytes=2**30), resourceMemoryLimit=dynamic)
+    assert found["resourceMemoryLimit"] == dynamic
+    assert "memoryLimit" not in found
+
+
+def test_what_an_option_does_not_request_is_taken_out_with_the_limit_that_was_its_own() -> None:
+    found = resources_of(
+        Resources.of(cpu_millicores=500),
+        resourceMemoryRequest="8Gi",
+        resourceMemoryLimit="8Gi",
+        accelerator={"resourceType": "nvidia.com/gpu", "resourceCount": "1"},
+    )
+    assert found == {"resourceCpuRequest": "500m", "cpuRequest": 0.5}
+
+
 def test_a_node_that_is_not_there_yet_is_no_wish_and_the_wait_for_its_group_is_said() -> None:
     virtual = a_node("big-1", zone="a", group="big", is_virtual=True)
     found = placed(text_of(), virtual)

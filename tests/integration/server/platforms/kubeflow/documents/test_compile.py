@@ -106,6 +106,7 @@ def test_the_chosen_option_gives_image_requests_and_variables(specs: Mapping[str
         container = made.pipeline["deploymentSpec"]["executors"]["exec-gpu-or-cpu"]["container"]
         assert container["image"] == image
         assert asked in container["resources"].values()
+        assert container["resources"].get("resourceMemoryLimit") == container["resources"].get("resourceMemoryRequest")
         assert ("accelerator" in container["resources"]) == (choice == "gpu")
         assert {"name": "MLOPX_OPTION", "value": choice} in container["env"]
 
@@ -153,6 +154,11 @@ def test_needs_become_the_platforms_configuration(specs: Mapping[str, PipelineSp
         "backoffFactor": 2.0,
         "backoffMaxDuration": "300s",
     }
+    assert not any(
+        "Limit" in str(executor)
+        for label, executor in made.pipeline["deploymentSpec"]["executors"].items()
+        if label != "exec-gpu-or-cpu"
+    ), "without alternatives nothing is limited"
     assert tasks["pinned"]["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
     assert tasks["pinned"]["dependentTasks"] == ["read"]
     assert any("read-only" in note for note in made.notes)
