@@ -32,10 +32,10 @@ def set_environment(container: dict[str, Any], environment: Mapping[str, str]) -
 def set_requests(container: dict[str, Any], requests: Resources | None, *, is_option: bool = True) -> None:
     """Set requests, and the limits that go with them; what is not requested is taken out.
 
-    A limit of the author's stays where it leaves room for the request; one below it, or one that was the request itself,
-    becomes the new request. Memory of an option is its limit too, so that it keeps to what its node was chosen by; the
-    CPU gets no limit, which would only slow it down. Accelerators are what is asked for, or none: Kubeflow writes them as
-    limits, which are requests too. An amount that is read from an input when the run gets there is left alone.
+    A limit of the author's stays where it leaves room for the request; one below it, or one that was the request
+    itself, becomes the new request. Memory of an option is its limit too, so that it keeps to what its node was chosen
+    by; the CPU gets no limit, which would only slow it down. Accelerators are what is asked for, or none: Kubeflow
+    writes them as limits, which are requests too. An amount that the run reads from an input is left alone.
     """
     if requests is None:
         return
