@@ -19,7 +19,7 @@ import typer
 
 from mlopx.errors import MlopxError as LibraryError
 from mlopx.remote import ForeignPipeline
-from server.domain.errors import InvalidRequestError, PlatformError
+from server.domain.errors import InvalidRequestError, InvalidSubmissionError, PlatformError
 from server.platforms.kubeflow.namespaces import Namespaces
 
 LOOK_SECONDS = 2.0
@@ -67,7 +67,7 @@ def read_direct(
     from server.components.pipeline_manager import resolve_parameters
     from server.platforms.kubeflow.adopting import adopt
     from server.platforms.kubeflow.compile import compile_spec
-    from server.platforms.kubeflow.compiler import original, without_cache
+    from server.platforms.kubeflow.compiler import original, refusals_of, without_cache
     from server.platforms.kubeflow.reading import read_pipeline
 
     try:
@@ -78,11 +78,13 @@ def read_direct(
     spec = adopt(found.text, found.name) if isinstance(found, ForeignPipeline) else found
     spec = spec if is_caching else without_cache(spec)
     given = resolve_parameters(spec, arguments)
-    documents = (
-        original(spec).pipeline.documents
-        if isinstance(found, ForeignPipeline)
-        else read_pipeline(compile_spec(spec).text, spec.name).documents
-    )
+    if isinstance(found, ForeignPipeline):
+        pipeline = original(spec).pipeline
+        if problems := refusals_of(pipeline):
+            raise InvalidSubmissionError(f"Kubeflow could not run {found.name}", details=tuple(problems))
+    else:
+        pipeline = read_pipeline(compile_spec(spec).text, spec.name)
+    documents = pipeline.documents
     body: Mapping[str, Any] = documents.pipeline
     if documents.platform is not None:
         body = {"pipeline_spec": documents.pipeline, "platform_spec": documents.platform}

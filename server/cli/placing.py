@@ -11,7 +11,7 @@ from mlopx.spec import PipelineSpec, merge_hints
 from server.cluster.limits.limits import KubernetesLimits
 from server.components.decision_unit import DecisionUnit, Outcome
 from server.components.handing_over import placeable_part
-from server.domain.errors import InvalidRequestError
+from server.domain.errors import InvalidRequestError, InvalidSubmissionError
 from server.domain.feasibility import feasible_nodes, refusal, rejection
 from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimates, Placement, PlacementRequest, TaskOption, WaitingTask
@@ -21,7 +21,8 @@ from server.domain.states import Binding
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.planning.needs import NeedsTable, no_node_reason
-from server.platforms.kubeflow.compile import compile_spec
+from server.platforms.kubeflow.compile import compile_spec, size_doubts, size_problems
+from server.platforms.kubeflow.compile.sizes import SDK_VERSION
 from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import is_same_kind, stable_labels
@@ -120,6 +121,7 @@ def place_offline(
         for row, task in zip(rows, tasks.values(), strict=True):
             row["notes"] += _limited(task, row["node"], by_name, limits)
     report = _report(pipeline, outcome, mode, rows)
+    report["notes"] += _sizes(found)
     report["notes"] += [f"loop {path}: all iterations are placed alike: {why}" for path, why in loops.left.items()]
     return Placed(found, report)
 
@@ -312,6 +314,18 @@ def _report(
         "left_alone": left_alone,
         "notes": notes,
     }
+
+
+def _sizes(placed: PlacedPipeline) -> list[str]:
+    """What is too large in what others compiled: their file is placed all the same. Ours is refused.
+
+    Raises:
+        InvalidSubmissionError: a pipeline of our own is too large with its placements.
+    """
+    problems = size_problems(placed.pipeline, placed.platform)
+    if problems and placed.pipeline.get("sdkVersion") == SDK_VERSION:
+        raise InvalidSubmissionError("with its placements it is too large for Kubeflow", details=tuple(problems))
+    return problems or size_doubts(placed.pipeline, placed.platform)
 
 
 def _task(pipeline: KubeflowPipeline, wanted: str) -> str:

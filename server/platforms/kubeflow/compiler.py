@@ -13,14 +13,17 @@ from functools import lru_cache
 from typing import Any
 
 from mlopx.spec import PipelineSpec
+from server.domain.errors import PlatformError
 from server.domain.node import Node
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.adopting import uncached
+from server.platforms.kubeflow.compile.sizes import size_problems
 from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
-from server.platforms.kubeflow.placing import PlacementMode, TaskPlacement, place_pipeline
+from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import AFFINITY_SINCE
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
+from server.platforms.kubeflow.reading.inputs import artifacts_missing
 from server.platforms.kubeflow.submitting import LONGEST_WHY, RUN_LABEL, TASK_ANNOTATION, WHY_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
@@ -65,8 +68,8 @@ class PlacingCompiler:
         self._translate = lru_cache(maxsize=64)(lambda holder: self._translate_chosen(holder.spec, {}))
 
     def refusals(self, spec: PipelineSpec) -> list[str]:
-        """What of it Kubeflow cannot express; nothing of what was Kubeflow's own."""
-        return self._refusals(spec) if spec.foreign is None else []
+        """What of it Kubeflow cannot express; of what was Kubeflow's own, what it could not create or run."""
+        return self._refusals(spec) if spec.foreign is None else refusals_of(self._translated(spec).pipeline)
 
     def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
         """From our task paths to Kubeflow's."""
@@ -94,7 +97,7 @@ class PlacingCompiler:
     def place(
         self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None
     ) -> Compiled:
-        """The run's pipeline with its placements, marked with the run's id."""
+        """The run's pipeline with its placements, marked with the run's id. Raises PlatformError if it is too large."""
         spec = run.graph.spec
         choices = _options(spec, placements)
         is_as_written = run.options.is_caching and not choices
@@ -111,7 +114,19 @@ class PlacingCompiler:
             if theirs in placeable:
                 nodes = loops.together.get(theirs) or self._nodes(placements.get(TaskKey(path)))
                 wanted[theirs] = self._placement(run, path, nodes, _said(path, placements))
-        placed = place_pipeline(translated.pipeline, wanted, loops=loops.apart, mode=self._mode, server_version=version)
+
+        def write(tasks: Mapping[str, TaskPlacement]) -> PlacedPipeline:
+            pipeline = translated.pipeline
+            return place_pipeline(pipeline, tasks, loops=loops.apart, mode=self._mode, server_version=version)
+
+        placed = write(wanted)
+        problems = size_problems(placed.pipeline, placed.platform)
+        if problems:
+            log.warning("run %s is too large with its reasons on every pod; they are left out", run.id)
+            placed = write({path: _unexplained(one) for path, one in wanted.items()})
+            problems = size_problems(placed.pipeline, placed.platform)
+        if problems:
+            raise PlatformError(f"with its placements it is too large for Kubeflow: {'; '.join(problems)}")
         return Compiled(placed.pipeline, placed.platform, translated.paths)
 
     def _loops(
@@ -166,6 +181,18 @@ class PlacingCompiler:
         return self._translate(_Same(spec))
 
 
+def refusals_of(pipeline: KubeflowPipeline) -> list[str]:
+    """Why Kubeflow could not create or run a pipeline that others compiled, as sentences."""
+    documents = pipeline.documents
+    return [*artifacts_missing(documents), *size_problems(documents.pipeline, documents.platform)]
+
+
+def _unexplained(placement: TaskPlacement) -> TaskPlacement:
+    """The same without the sentence for its pod."""
+    annotations = {name: text for name, text in placement.annotations.items() if name != WHY_ANNOTATION}
+    return replace(placement, annotations=annotations)
+
+
 def _said(path: str, placements: Mapping[TaskKey, PlannedPlacement]) -> PlannedPlacement | None:
     """What goes along with a task; iterations of a loop share a pod's description, so they get no sentence of one."""
     alone = placements.get(TaskKey(path))
@@ -218,4 +245,4 @@ class _Same:
         return isinstance(other, _Same) and self.spec is other.spec
 
 
-__all__ = ["PlacingCompiler", "Translate", "Translated", "original", "without_cache"]
+__all__ = ["PlacingCompiler", "Translate", "Translated", "original", "refusals_of", "without_cache"]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mlopx.spec import PipelineSpec
-from server.domain.errors import PlatformError
+from server.domain.errors import InvalidSubmissionError, PlatformError
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.client import GoneError, Headers, KfpClient, KfpRun, UnsureError
@@ -117,7 +117,7 @@ class Submitter:
         headers: Headers | None,
     ) -> KfpRun:
         """The run in Kubeflow: found, or created. Raises PlatformError."""
-        compiled = self._compiler.place(run, placements, version)
+        compiled = self._compiled(run, placements, version)
         found = await self.find(run, headers)
         if found is not None:
             self._unsure_until.pop(run.id, None)
@@ -145,6 +145,15 @@ class Submitter:
                 log.warning("run %s is in Kubeflow twice; %s is stopped", run.id, extra.id)
                 await self._client.terminate(extra.id, headers)
         return found[-1] if found else None
+
+    def _compiled(
+        self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None
+    ) -> Compiled:
+        """With the options that were chosen, which may not fit where the first ones, checked at submission, did."""
+        try:
+            return self._compiler.place(run, placements, version)
+        except InvalidSubmissionError as error:
+            raise PlatformError(f"{error.message}: {'; '.join(error.details)}", hint=error.hint) from error
 
     async def _create(self, run: Run, compiled: Compiled, text: str, headers: Headers | None) -> KfpRun:
         spec: Mapping[str, Any] = compiled.pipeline

@@ -23,12 +23,11 @@ from server.platforms.kubeflow.compile.conditions import expression
 from server.platforms.kubeflow.compile.dags import Binding, Dag, Tree, build_tree
 from server.platforms.kubeflow.compile.executors import config_of, container_of, retry_policy
 from server.platforms.kubeflow.compile.kinds import FINAL_STATUS_INPUT, PARAMETER_TYPES, component_ports, without_empty
-from server.platforms.kubeflow.compile.sizes import size_problems
+from server.platforms.kubeflow.compile.sizes import SDK_VERSION, size_problems
 from server.platforms.kubeflow.compile.values import Binder, InexpressibleError, item_input, item_types
 from server.platforms.kubeflow.reading.documents import SCHEMA_VERSION
 from server.platforms.kubeflow.writing import dump_all
 
-SDK_VERSION = "mlopx"
 ON_COMPLETION = "ALL_UPSTREAM_TASKS_COMPLETED"
 
 

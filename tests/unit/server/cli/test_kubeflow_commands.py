@@ -188,3 +188,19 @@ def test_what_is_wrong_is_said_in_one_sentence(
     assert code != 0
     assert err.startswith("error: ")
     assert said in err
+
+
+def test_what_is_too_large_is_refused_where_it_is_ours_and_noted_where_it_is_not(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "cluster.toml").write_text(CLUSTER)
+    executors = {"exec-a": a_container(args=["x" * 140_000])}
+    for sdk in ("mlopx", "kfp-2.17.0"):
+        text = a_pipeline({"a": a_task("comp-a")}, {"comp-a": {}}, executors, sdkVersion=sdk)
+        (tmp_path / f"{sdk}.yaml").write_text(text)
+    code, _, err = command("place", tmp_path / "mlopx.yaml", "--cluster", tmp_path / "cluster.toml")
+    assert code != 0
+    assert "task a: runtime and source take 140004 bytes as carried, more than 16384" in " ".join(err.split())
+    code, out, _ = command("place", tmp_path / "kfp-2.17.0.yaml", "--cluster", tmp_path / "cluster.toml", "--json")
+    assert code == 0
+    assert any("one argument of the command takes 140000 bytes" in note for note in json.loads(out)["notes"])
