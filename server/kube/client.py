@@ -25,7 +25,9 @@ PAGE = 500
 TRIES = 3
 FIRST_PAUSE_SECONDS = 0.2
 WATCH_SECONDS = 300
-BUSY = frozenset({429, 500, 502, 503})
+AGAIN = frozenset({401, 429, 500, 502, 503})
+"""Answers after which a call is made again: the API is busy, or our token has just changed."""
+
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -90,7 +92,7 @@ class KubeClient:
             try:
                 return await self._list(kind.path(namespace), _selecting(labels, fields), size)
             except KubeExpiredError:
-                continue
+                await self._sleep(FIRST_PAUSE_SECONDS)
         raise KubeExpiredError(f"{kind.plural} change faster than they can be listed", status_code=410)
 
     async def _list(self, path: str, selecting: Mapping[str, str], limit: int) -> Listing:
@@ -121,6 +123,8 @@ class KubeClient:
             async with self._http.stream("GET", path, params=params, headers=self._auth(), timeout=timeout) as answer:
                 if answer.status_code != 200:
                     await answer.aread()
+                    if answer.status_code == 401:
+                        self._forget_token()
                     raise self._error(answer, "GET", path)
                 async for line in answer.aiter_lines():
                     if line.strip():
@@ -191,8 +195,9 @@ class KubeClient:
             else:
                 if answer.is_success:
                     return answer
-                is_stale = answer.status_code == 401 and self._forget_token()
-                if not left or not (answer.status_code in BUSY or is_stale):
+                if answer.status_code == 401:
+                    self._forget_token()
+                if not left or answer.status_code not in AGAIN:
                     raise self._error(answer, method, path)
                 pause = max(pause, _retry_after(answer))
             await self._sleep(pause)
@@ -203,12 +208,11 @@ class KubeClient:
         token = self.access.token()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _forget_token(self) -> bool:
-        """Whether another try may come with another token."""
+    def _forget_token(self) -> None:
+        """It was refused: the next call asks for another, where it is kept at all."""
         forget = getattr(self.access.token, "forget", None)
         if forget is not None:
             forget()
-        return True
 
     @staticmethod
     def _error(answer: httpx.Response, method: str, path: str) -> KubeError:

@@ -1,7 +1,8 @@
 """A live copy of one kind of object: listed once, then kept by watching. Costs nothing while nothing happens.
 
 When the API says that our place in its history is gone (410) or that it took too long (504), everything is listed
-again. What a reader needs of an object is taken out as it arrives, so that twenty thousand pods stay small.
+again; a connection that broke is taken up where it was. Tries in a row that bring nothing come ever more slowly. What a
+reader needs of an object is taken out as it arrives, so that twenty thousand pods stay small.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from server.domain.errors import MlopxError
@@ -24,6 +25,9 @@ Name = tuple[str, str]
 FIRST_PAUSE_SECONDS = 0.5
 AGAIN_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 30.0
+VAIN_TRIES_AT_MOST = 8
+SHORT_WATCH = timedelta(seconds=1)
+"""A watch that ends sooner, and brought nothing, is none: something between us and the API lets no stream through."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Mirror(Generic[T]):
         self._objects: dict[Name, T] = {}
         self._version = ""
         self._listeners: list[Callable[[Name, T | None], None]] = []
+        self._vain_tries = 0
         self.is_synced = False
         self.seen_at: datetime | None = None
         self.problem: MlopxError | None = None
@@ -91,31 +96,39 @@ class Mirror(Generic[T]):
 
     async def run_forever(self) -> None:
         """List, then watch, until cancelled. Troubles are remembered in `problem` and tried again."""
-        pause = FIRST_PAUSE_SECONDS
         while True:
             try:
                 if not self._version:
                     await self.sync()
                 await self._watch()
-                pause = FIRST_PAUSE_SECONDS
-                await self._sleep(AGAIN_PAUSE_SECONDS)
-            except KubeExpiredError:
+            except KubeExpiredError as error:
                 self._version = ""
+                if self._vain_tries:
+                    self._troubled(error)
             except MlopxError as error:
                 self._troubled(error)
                 if isinstance(error, KubeMissingError) or getattr(error, "status_code", None) == 403:
-                    self._version, self.is_synced, pause = "", False, LONGEST_PAUSE_SECONDS
-                await self._sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                    self._version, self.is_synced, self._vain_tries = "", False, VAIN_TRIES_AT_MOST
+            await self._sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds until the next try: at once after something was seen, then ever longer."""
+        vain = self._vain_tries
+        self._vain_tries = min(vain + 1, VAIN_TRIES_AT_MOST)
+        return min(FIRST_PAUSE_SECONDS * 2 ** (vain - 1), LONGEST_PAUSE_SECONDS) if vain else AGAIN_PAUSE_SECONDS
 
     async def _watch(self) -> None:
+        began_at = self._now()
         happenings = self._client.watch(self._kind, self._version, namespace=self._namespace, labels=self._labels)
         async for happening in happenings:
             about = happening.object.get("metadata") or {}
             self._version = str(about.get("resourceVersion") or self._version)
             if happening.type != "BOOKMARK":
                 self._take(happening.type, happening.object)
+            self._vain_tries = 0
             self._well()
+        if self._now() - began_at >= SHORT_WATCH:
+            self._vain_tries = 0
 
     def _take(self, type_: str, item: Object) -> None:
         name = name_of(item)
