@@ -47,6 +47,7 @@ from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.placing import PlacementMode
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
+from server.platforms.kubeflow.versions import read_version
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes
 from server.platforms.local.manifests import DATASETS_VOLUMES
 from server.platforms.local.platform import LocalPlatform
@@ -145,6 +146,7 @@ def connect_kubeflow(
             mode=settings.kfp_mode,
             own_token=settings.mlopx_token.get_secret_value() if settings.mlopx_token else None,
             ui_url=settings.kfp_ui_url,
+            version=read_version(settings.kfp_version),
         ),
         folder=state / "kubeflow",
         now=now,

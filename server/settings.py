@@ -40,6 +40,12 @@ class Settings(BaseModel):
     kfp_ui_url: str = Field(
         "", description="Address of Kubeflow's UI server (ml-pipeline-ui), which hands out artifacts; empty: none are."
     )
+    kfp_version: str = Field(
+        "",
+        pattern=r"^(v?[0-9]+\.[0-9]+([.-].*)?)?$",
+        description="Version of Kubeflow Pipelines, such as 2.15, for one that does not tell its own; empty: as it "
+        "tells, and one that tells none counts as older than 2.14.",
+    )
     kfp_mode: Literal["auto", "observe", "place"] = Field(
         "auto", description="observe: only look; place: take runs; auto: as the namespace's label mlopx.dev/mode says."
     )

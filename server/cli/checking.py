@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from server.cli.rbac import check_kubeflow
 from server.cluster.interface import NodesSeen
 from server.components.clock import SteadyClock
 from server.components.decision_unit import load_placer, placers
@@ -70,7 +71,7 @@ def _placer(settings: Settings) -> str:
 
 def _nodes(settings: Settings) -> list[Row]:
     if settings.platform_name != "local":
-        return _cluster()
+        return [check_kubeflow(settings), *_cluster()]
     try:
         if settings.cluster_file is not None:
             cluster = read_cluster(settings.cluster_file, usable_cores())

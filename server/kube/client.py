@@ -139,10 +139,9 @@ class KubeClient:
 
     async def may(self, verb: str, kind: Kind, *, namespace: str | None = None, sub: str = "") -> bool:
         """Whether we may do something, by the API's own word."""
-        group = kind.group.split("/")[0] if "/" in kind.group else ""
         asked = {
             "verb": verb,
-            "group": group,
+            "group": kind.api_group,
             "resource": kind.plural,
             "subresource": sub,
             "namespace": namespace or "",

@@ -1,15 +1,30 @@
 """What we ask of the Kubernetes API, permission by permission, and what is lost without each.
 
-`deploy/` grants exactly these: `OBSERVE` to look, `PLACE` on top of it to run things.
+`deploy/` grants exactly these: `OBSERVE` to look, `PLACE` on top of it to write on pods, both to the server; `SUBMIT`
+to those who submit. Kubeflow itself asks for verbs on runs in multi-user mode, by the account that a call shows. What
+the server does for somebody it does with their account, so it never needs `SUBMIT` itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from server.kube.client import KubeClient
 from server.kube.errors import KubeError
-from server.kube.resources import CLAIMS, LIMIT_RANGES, NAMESPACES, NODES, PODS, QUOTAS, VOLUMES, WORKFLOWS, Kind
+from server.kube.resources import (
+    CLAIMS,
+    EXPERIMENTS,
+    LIMIT_RANGES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    QUOTAS,
+    RUNS,
+    VOLUMES,
+    WORKFLOWS,
+    Kind,
+)
 
 READ = ("get", "list", "watch")
 
@@ -29,6 +44,11 @@ class Permission:
         """For people."""
         return f"{self.kind.plural}{f'/{self.sub}' if self.sub else ''}"
 
+    @property
+    def is_kubeflows(self) -> bool:
+        """Whether Kubeflow asks for it, and only in multi-user mode."""
+        return self.kind in (RUNS, EXPERIMENTS)
+
 
 OBSERVE = (
     Permission(NODES, READ, "no node is known: nothing can be placed", is_everywhere=True),
@@ -41,8 +61,15 @@ OBSERVE = (
     Permission(CLAIMS, READ, "tasks may be given nodes that their volumes cannot reach"),
     Permission(QUOTAS, READ, "runs are handed over although their namespace has no quota left for them"),
     Permission(LIMIT_RANGES, READ, "what the namespace requests for tasks that ask for nothing is not counted"),
+    Permission(RUNS, ("get", "list"), "Kubeflow shows no run of the namespace: none is followed or learned from"),
 )
 PLACE = (Permission(PODS, ("patch",), "the reason why a task waits is not written on its pod"),)
+SUBMIT = (
+    Permission(RUNS, ("create", "get", "list"), "no run is created: each submission ends with Kubeflow's refusal"),
+    Permission(RUNS, ("terminate",), "a run that is cancelled here goes on in Kubeflow"),
+    Permission(RUNS, ("archive",), "`mlopx archive` is refused"),
+    Permission(EXPERIMENTS, ("get", "list", "create"), "the run's experiment is neither found nor made"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +82,20 @@ class Held:
     problem: str = ""
 
 
-async def held(client: KubeClient, namespace: str, *, is_placing: bool) -> list[Held]:
-    """Ask the API about every permission."""
+async def held(client: KubeClient, namespace: str, *, is_placing: bool, is_multi_user: bool = True) -> list[Held]:
+    """Ask the API about every permission of the server's own account."""
+    asked = (*OBSERVE, *(PLACE if is_placing else ()))
+    return await _held(client, namespace, [one for one in asked if is_multi_user or not one.is_kubeflows])
+
+
+async def held_to_submit(client: KubeClient, namespace: str) -> list[Held]:
+    """Ask the API about what submitting takes in multi-user mode, for the account that asks."""
+    return await _held(client, namespace, SUBMIT)
+
+
+async def _held(client: KubeClient, namespace: str, permissions: Iterable[Permission]) -> list[Held]:
     found = []
-    for permission in (*OBSERVE, *(PLACE if is_placing else ())):
+    for permission in permissions:
         where = None if permission.is_everywhere else namespace
         for verb in permission.verbs:
             try:
@@ -69,4 +106,4 @@ async def held(client: KubeClient, namespace: str, *, is_placing: bool) -> list[
     return found
 
 
-__all__ = ["OBSERVE", "PLACE", "Held", "Permission", "held"]
+__all__ = ["OBSERVE", "PLACE", "SUBMIT", "Held", "Permission", "held", "held_to_submit"]

@@ -14,6 +14,11 @@ class Kind:
     plural: str
     is_namespaced: bool = True
 
+    @property
+    def api_group(self) -> str:
+        """The group without its version, as permissions name it; empty for the core."""
+        return self.group.partition("/")[0] if "/" in self.group else ""
+
     def path(self, namespace: str | None = None, name: str | None = None, sub: str = "") -> str:
         """The address of all objects, of those of one namespace, of one, or of a part of one."""
         root = f"/api/{self.group}" if "/" not in self.group else f"/apis/{self.group}"
@@ -31,4 +36,8 @@ LIMIT_RANGES = Kind("v1", "limitranges")
 CLAIMS = Kind("v1", "persistentvolumeclaims")
 VOLUMES = Kind("v1", "persistentvolumes", is_namespaced=False)
 WORKFLOWS = Kind("argoproj.io/v1alpha1", "workflows")
+RUNS = Kind("pipelines.kubeflow.org/v1beta1", "runs")
+EXPERIMENTS = Kind("pipelines.kubeflow.org/v1beta1", "experiments")
+"""No objects of the API: Kubeflow only asks, in multi-user mode, whether a caller has such verbs on them."""
+
 REVIEWS = Kind("authorization.k8s.io/v1", "selfsubjectaccessreviews", is_namespaced=False)

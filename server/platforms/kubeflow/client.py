@@ -19,6 +19,7 @@ import httpx
 from server.domain.errors import PlatformError
 from server.kube.reading import instant
 from server.platforms.kubeflow.breaker import Breaker
+from server.platforms.kubeflow.versions import Version, read_version
 
 ROOT = "/apis/v2beta1"
 PAGE = 200
@@ -90,7 +91,7 @@ class Identity:
 class Health:
     """What the server says of itself. `version` is (major, minor) where it can be read."""
 
-    version: tuple[int, int] | None
+    version: Version | None
     is_multi_user: bool
     text: str = ""
 
@@ -146,7 +147,7 @@ class KfpClient:
         """Version and mode."""
         told = await self._call("GET", "/healthz")
         text = str(told.get("tag_name") or "")
-        return Health(_version(text), bool(told.get("multi_user")), text)
+        return Health(read_version(text), bool(told.get("multi_user")), text)
 
     async def experiment(self, name: str, namespace: str, headers: Headers | None = None) -> str:
         """The id of the experiment of this name; made if there is none, also where others make it at the same time."""
@@ -323,11 +324,6 @@ def _said(answer: httpx.Response) -> str:
         return str(told.get("message") or told.get("error") or told)[:300]
     except (ValueError, AttributeError):
         return answer.text[:200]
-
-
-def _version(text: str) -> tuple[int, int] | None:
-    parts = text.lstrip("v").split(".")
-    return (int(parts[0]), int(parts[1])) if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit() else None
 
 
 __all__ = [

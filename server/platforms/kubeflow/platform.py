@@ -38,6 +38,7 @@ from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.reuse import CacheMemory
 from server.platforms.kubeflow.submitting import CompilerPort, Submitter
+from server.platforms.kubeflow.versions import Version, said_of, taken_as
 from server.platforms.kubeflow.watchdog import annotation
 from server.platforms.kubeflow.watching import Watcher
 
@@ -53,7 +54,7 @@ class KubeflowOptions:
 
     `user_header` names the header with which a caller shows who it is, in multi-user mode. `mode` is `observe`,
     `place`, or `auto`: as the namespace's label says. `own_token` is this server's own, which callers send it. `ui_url`
-    leads to Kubeflow's UI server, which hands out artifacts.
+    leads to Kubeflow's UI server, which hands out artifacts. `version` is Kubeflow's, for one that does not tell it.
     """
 
     namespaces: Namespaces = field(default_factory=Namespaces)
@@ -66,6 +67,7 @@ class KubeflowOptions:
     mode: str = "place"
     own_token: str | None = None
     ui_url: str = ""
+    version: Version | None = None
 
 
 class KubeflowPlatform(PlatformInterface):
@@ -144,7 +146,7 @@ class KubeflowPlatform(PlatformInterface):
         return [*self._compiler.refusals(spec), *self._forbids(spec)]
 
     def iterated(self, spec: PipelineSpec, parameters: Mapping[str, Any]) -> Collection[str]:
-        version = self.health.version if self.health is not None else None
+        version = self.version if self.health is not None else None
         return self._compiler.iterated(spec, parameters, version)
 
     async def adopt(self, file: ForeignFile) -> PipelineSpec:
@@ -175,6 +177,11 @@ class KubeflowPlatform(PlatformInterface):
         if run.platform_run_id is None:
             raise ConflictError(f"run {run.id} never came to Kubeflow", hint="there is nothing to put away")
         await self._callers.archive(run, caller if self.is_multi_user else None)
+
+    @property
+    def version(self) -> Version:
+        """Kubeflow's version, the oldest while nobody knows it."""
+        return taken_as(self.health.version if self.health is not None else None, self._options.version)
 
     @property
     def is_multi_user(self) -> bool:
@@ -217,7 +224,7 @@ class KubeflowPlatform(PlatformInterface):
             raise PlatformError(
                 "the caller's credential was not kept over a restart of the server", hint="submit the run again"
             )
-        found = await self._submitter.submit(run, placements, version=self.health.version, headers=headers)
+        found = await self._submitter.submit(run, placements, version=self.version, headers=headers)
         self._callers.was_created(run.id)
         self._follow(run, found.id)
         return found.id
@@ -303,8 +310,11 @@ class KubeflowPlatform(PlatformInterface):
 
     async def _learn_health(self) -> None:
         try:
-            self.health = await self.client.health()
+            before, self.health = self.health, await self.client.health()
             self._problems.pop("health", None)
+            if self.health != before:
+                said = said_of(self.health.text, self.health.version, self._options.version)
+                log.log(logging.INFO if self.health.version else logging.WARNING, "Kubeflow: %s", said)
         except PlatformError as error:
             log.warning("Kubeflow's health is not known yet: %s", error.message)
             self._problems["health"] = error.message

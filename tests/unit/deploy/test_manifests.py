@@ -25,6 +25,7 @@ API = {
 }
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 SERVER = ("observe.yaml", "place.yaml", "server.yaml")
+INSTALLED = (*SERVER, "submit.yaml")
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def manifests(project_root: Path) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture
 def objects(manifests: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """(kind, name) -> object, of the files that make up the server."""
-    return {(one["kind"], one["metadata"]["name"]): one for name in SERVER for one in manifests[name]}
+    """(kind, name) -> object, of the files that make up the server and let others submit."""
+    return {(one["kind"], one["metadata"]["name"]): one for name in INSTALLED for one in manifests[name]}
 
 
 @pytest.fixture
@@ -47,13 +48,13 @@ def deployment(objects: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]
 
 
 def test_every_document_is_an_object_of_a_known_kind_and_version(manifests: dict[str, list[dict[str, Any]]]) -> None:
-    assert set(SERVER) <= set(manifests)
+    assert set(INSTALLED) <= set(manifests)
     for name, documents in manifests.items():
         for one in documents:
             assert API[one["kind"]] == one["apiVersion"], name
             about = one["metadata"]
             assert about.get("name") or about.get("generateName"), name
-            if name in SERVER:
+            if name in INSTALLED:
                 assert ("namespace" in about) != (one["kind"] in CLUSTER_WIDE), (name, about)
 
 
@@ -61,7 +62,7 @@ def test_bindings_bind_a_role_that_is_there_to_an_account_that_is_there(
     objects: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     bindings = [one for (kind, _), one in objects.items() if kind.endswith("Binding")]
-    assert len(bindings) == 3
+    assert len(bindings) == 4
     for binding in bindings:
         role = binding["roleRef"]
         assert (role["kind"], role["name"]) in objects

@@ -16,7 +16,7 @@ from server.domain.errors import ConflictError, UnauthorizedError
 from server.domain.placement import WaitingRun
 from server.kube.access import Access
 from server.kube.client import KubeClient
-from server.kube.permissions import OBSERVE, PLACE, held
+from server.kube.permissions import OBSERVE, PLACE, SUBMIT, held
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, read_observed
 from server.platforms.kubeflow.observing import Lesson
@@ -145,7 +145,7 @@ async def test_placing_uses_no_more_than_what_deploy_grants(make: Any) -> None:
 def test_the_manifests_grant_exactly_what_is_asked_for(project_root: Path) -> None:
     import yaml
 
-    for file, permissions in (("observe.yaml", OBSERVE), ("place.yaml", PLACE)):
+    for file, permissions in (("observe.yaml", OBSERVE), ("place.yaml", PLACE), ("submit.yaml", SUBMIT)):
         rules = [
             (document["kind"] == "ClusterRole", rule)
             for document in yaml.safe_load_all((project_root / "deploy" / file).read_text())
@@ -153,13 +153,14 @@ def test_the_manifests_grant_exactly_what_is_asked_for(project_root: Path) -> No
             for rule in document["rules"]
         ]
         granted = {
-            (is_cluster, resource, verb)
+            (is_cluster, group, resource, verb)
             for is_cluster, rule in rules
+            for group in rule["apiGroups"]
             for resource in rule["resources"]
             for verb in rule["verbs"]
         }
         wanted = {
-            (one.is_everywhere or one.kind.plural == "namespaces", one.text, verb)
+            (one.is_everywhere or one.kind.plural == "namespaces", one.kind.api_group, one.text, verb)
             for one in permissions
             for verb in one.verbs
         }
