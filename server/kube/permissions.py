@@ -14,6 +14,7 @@ from server.kube.client import KubeClient
 from server.kube.errors import KubeError
 from server.kube.resources import (
     CLAIMS,
+    EVENTS,
     EXPERIMENTS,
     LIMIT_RANGES,
     NAMESPACES,
@@ -57,6 +58,7 @@ OBSERVE = (
     Permission(WORKFLOWS, READ, "tasks are known by their pods only: skipped and cached ones are not told apart"),
     Permission(PODS, READ, "no exact times, outputs, or reasons of waiting; nodes from the Workflow only"),
     Permission(PODS, ("get",), "no logs of tasks", sub="log"),
+    Permission(EVENTS, ("list",), "a task whose volume is not mounted waits without a reason"),
     Permission(VOLUMES, READ, "tasks may be given nodes that their volumes cannot reach", is_everywhere=True),
     Permission(CLAIMS, READ, "tasks may be given nodes that their volumes cannot reach"),
     Permission(QUOTAS, READ, "runs are handed over although their namespace has no quota left for them"),

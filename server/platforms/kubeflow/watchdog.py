@@ -1,6 +1,7 @@
 """Why a task waits, in words: no node fits, its image does not come, the quota is used up, a volume is missing.
 
-Source: conditions and container states of core/v1 pods, messages of the scheduler, of the kubelet and of Argo. Pure.
+Source: conditions and container states of core/v1 pods, messages of the scheduler, of the kubelet and of Argo; what
+only events tell comes from `pod_events`. Pure.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ _VOLUME_WORDS = ("persistentvolumeclaim", "volume node affinity", "PersistentVol
 _QUOTA_WORDS = ("exceeded quota", "quota")
 
 
-def why_waiting(sight: TaskSight, pod: PodSeen | None) -> str | None:
-    """One sentence, or None while nothing is wrong (it was just made, or its image comes)."""
+def why_waiting(sight: TaskSight, pod: PodSeen | None, told: str | None = None) -> str | None:
+    """One sentence, or None while nothing is wrong (it was just made, or its image comes).
+
+    `told` is what events say of its pod, which counts where the pod itself says nothing.
+    """
     if sight.phase != "queued":
         return None
     if pod is None:
         return _without_pod(sight)
-    return _pod_waits(pod)
+    return _pod_waits(pod) or told
 
 
-def why_driver_waits(pod: PodSeen) -> str | None:
+def why_driver_waits(pod: PodSeen, told: str | None = None) -> str | None:
     """The same of a task's driver: until its pod has run, the task has none. Our placement does not reach it."""
-    reason = None if pod.is_leaving else _pod_waits(pod)
+    reason = None if pod.is_leaving else _pod_waits(pod) or told
     return f"{DRIVER_WAITS} {reason}" if reason else None
 
 

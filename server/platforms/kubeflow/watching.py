@@ -25,6 +25,7 @@ from server.platforms.kubeflow.client import KfpRun
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.namespaces import in_kubernetes
 from server.platforms.kubeflow.outbox import Outbox
+from server.platforms.kubeflow.pod_events import PodEvents, is_silent
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_driver, read_workflow
 from server.platforms.kubeflow.task_records import read_tasks, tells_tasks
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=10)
 """How long an end in one source waits for the others to catch up."""
+
+EVENTS_SECONDS = 10.0
+"""How often events are asked for at most."""
 
 ORPHANED = timedelta(minutes=2)
 """A run whose Workflow is gone while KFP says that it runs is over after this time."""
@@ -78,6 +82,7 @@ class Watcher:
             self.pods[name] = Mirror(kube, PODS, reduce=read_launched, **more)
             self.workflows[name].listen(self._workflow_changed)
             self.pods[name].listen(self._pod_changed)
+        self._events = PodEvents(kube, now) if kube is not None else None
         self._workflow_of: dict[str, WorkflowSeen] = {}
         self._pods_of: dict[str, dict[Name, PodSeen]] = {}
         self._run_of_pod: dict[Name, str] = {}
@@ -99,6 +104,8 @@ class Watcher:
         for name in self.workflows:
             found[_named("workflows", name)] = self.workflows[name].run_forever
             found[_named("pods", name)] = self.pods[name].run_forever
+        if self._events is not None:
+            found["events"] = self.ask_events_forever
         return found
 
     def problems(self) -> dict[str, str]:
@@ -111,7 +118,8 @@ class Watcher:
             for name, mirror in mirrors.items():
                 if mirror.problem is not None:
                     found[_named(kind, name)] = mirror.problem.message
-        return found
+        told = self._events.problems if self._events is not None else {}
+        return found | {f"events ({namespace})": problem for namespace, problem in told.items()}
 
     def listings(self) -> Iterator[Awaitable[None]]:
         """List everything once, kind by kind: for commands that do not stay."""
@@ -211,6 +219,27 @@ class Watcher:
             self._end(self.followers[run_id], ending)
         return found.values()
 
+    async def ask_events_forever(self) -> None:
+        """Ask what events say of pods that are on their node and say nothing themselves, while there are any."""
+        while True:
+            await self._sleep(max(self._update_seconds, EVENTS_SECONDS))
+            await self.ask_events()
+
+    async def ask_events(self) -> None:
+        """One list of warnings for each namespace that has such pods."""
+        now = self._now()
+        runs = [run_id for run_id, follower in self.followers.items() if not follower.has_ended]
+        pods = {
+            run_id: [one for one in self._pods_of.get(run_id, {}).values() if is_silent(one, now)] for run_id in runs
+        }
+        if self._events is not None:
+            await self._events.look([one for found in pods.values() for one in found])
+        for run_id in (run_id for run_id, found in pods.items() if found):
+            self._mark(run_id)
+
+    def _told(self, pod: PodSeen | None) -> str | None:
+        return self._events.said_of(pod) if self._events is not None and pod is not None else None
+
     async def digest_forever(self) -> None:
         """Tell what is new of every run of which something new was seen."""
         while True:
@@ -246,7 +275,7 @@ class Watcher:
             if sight.pod is not None and told.state.is_end and not before.get(key, TaskState.PENDING).is_end:
                 self._on_ended(follower, key, told.attempt, sight.pod)
             pod = self._pods_of.get(follower.platform_run_id, {}).get(sight.pod) if sight.pod else None
-            reason = why_waiting(sight, pod)
+            reason = why_waiting(sight, pod, self._told(pod))
             if reason is not None:
                 held = follower.hold(key, reason, now)
                 self._outbox.put(follower.run_id, held)
@@ -258,7 +287,7 @@ class Watcher:
         waiting = []
         for pod in self._pods_of.get(follower.platform_run_id, {}).values():
             place = read_driver(pod) if not pod.is_over else None
-            reason = why_driver_waits(pod) if place is not None else None
+            reason = why_driver_waits(pod, self._told(pod)) if place is not None else None
             if place is not None and reason is not None:
                 waiting.append((place, reason))
         self._outbox.put(follower.run_id, follower.hold_for_drivers(waiting, now))

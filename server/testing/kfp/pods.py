@@ -84,7 +84,7 @@ class Pod:
 
 
 class Pods:
-    """All pods of the double, and the nodes they run on."""
+    """All pods of the double, and the nodes they run on. Volumes of `stuck_claims` are never mounted."""
 
     def __init__(self, kube: KubeDouble, nodes: Sequence[VirtualNode], now: Callable[[], datetime]) -> None:
         self._kube, self._now = kube, now
@@ -92,6 +92,7 @@ class Pods:
         self.all: dict[str, Pod] = {}
         self.claims: set[str] = set()
         self.broken_images: set[str] = set()
+        self.stuck_claims: set[str] = set()
         self._room = asyncio.Event()
         for node in nodes:
             kube.objects.put("nodes", node.object())
@@ -115,6 +116,9 @@ class Pods:
             pod.waiting = ("ImagePullBackOff", f'Back-off pulling image "{pod.image}"')
             self.show(pod)
             await self._room.wait()
+        while stuck := sorted(self.stuck_claims.intersection(claims_of(pod.config))):
+            self._warn(pod, "FailedMount", f'MountVolume.SetUp failed for volume "{stuck[0]}": timed out')
+            await self._room.wait()
         pod.phase, pod.started_at = "Running", self._now()
         self.show(pod)
 
@@ -124,6 +128,13 @@ class Pods:
             count = len(self.nodes)
             return None, f'0/{count} nodes are available: persistentvolumeclaim "{missing[0]}" not found.'
         return choose(self.nodes, pod.asked, pod.config)
+
+    def _warn(self, pod: Pod, reason: str, message: str) -> None:
+        """A warning of the kubelet's; the pod itself says nothing of it."""
+        about = {"name": f"{pod.name}.{reason.lower()}", "namespace": pod.namespace}
+        involved = {"kind": "Pod", "name": pod.name, "namespace": pod.namespace}
+        told = {"type": "Warning", "reason": reason, "message": message, "lastTimestamp": _at(self._now())}
+        self._kube.objects.put("events", {"metadata": about, "involvedObject": involved, **told})
 
     def end(self, pod: Pod, exit_code: int, reason: str, message: str = "", log: bytes = b"") -> None:
         """Its container ended."""
