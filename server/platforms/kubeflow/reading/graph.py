@@ -48,7 +48,7 @@ class KubeflowTask:
         waits_for: paths of the leaf tasks that must have ended before it starts.
         requests: what its container requests; `unknown_amounts` are told by the run.
         claims: names of the persistent volume claims that it mounts, as far as the file says them.
-        is_exit: it runs whatever happened to what it waits for.
+        is_exit: it runs whatever happened to what it waits for; so does what begins a nested pipeline that does.
         is_passed_on: its placement goes to the job that it launches, not to its own pod.
     """
 
@@ -127,11 +127,12 @@ def kubernetes_configs(documents: Documents) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is around a task: paths of loops and conditions, and the leaf tasks that must have ended."""
+    """What is around a task: loops, conditions, the leaf tasks that must have ended, and (`is_exit`) if however."""
 
     loops: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
+    is_exit: bool = False
 
 
 class _Walk:
@@ -201,7 +202,7 @@ class _Walk:
             constraints=read_constraints(self.configs.get(label)),
             claims=read_claims(self.configs.get(label)),
             is_cached=get(section(task, "cachingOptions"), "enableCache") is True,
-            is_exit=text(task, "triggerPolicy", "strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
+            is_exit=around.is_exit,
             is_passed_on=_is_passed_on(component),
         )
 
@@ -209,10 +210,14 @@ class _Walk:
 def _inside(around: _Around, path: str, task: object, upstreams: list[str]) -> _Around:
     is_loop = bool(section(task, "parameterIterator") or section(task, "artifactIterator"))
     is_conditional = bool(text(task, "triggerPolicy", "condition"))
+    is_exit = text(task, "triggerPolicy", "strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+    is_within_exit = around.is_exit and bool(upstreams) and not is_exit
+    waits_for = upstreams if is_within_exit else (*around.waits_for, *upstreams)
     return _Around(
         (*around.loops, path) if is_loop else around.loops,
         (*around.conditions, path) if is_conditional else around.conditions,
-        tuple(dict.fromkeys((*around.waits_for, *upstreams))) if upstreams else around.waits_for,
+        tuple(dict.fromkeys(waits_for)) if upstreams else around.waits_for,
+        is_exit or (around.is_exit and not is_within_exit),
     )
 
 

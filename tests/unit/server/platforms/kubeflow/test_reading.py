@@ -172,3 +172,15 @@ def test_quantities_are_those_of_kubernetes(text: str, value: str) -> None:
 )
 def test_yaml_means_what_pyyaml_says_it_means(text: str) -> None:
     assert load_all(text).values == list(yaml.safe_load_all(text))
+
+
+def test_what_begins_a_pipeline_that_is_the_exit_task_runs_whatever_happened_and_the_rest_waits_for_that() -> None:
+    finished = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
+    inside = {"dag": {"tasks": {"first": a_task("comp-a"), "second": a_task("comp-a", "first")}}}
+    tasks = {"work": a_task("comp-a"), "cleanup": a_task("comp-cleanup", "work", **finished)}
+    found = read_pipeline(a_pipeline(tasks, {"comp-a": {}, "comp-cleanup": inside})).tasks
+    assert {path: (task.is_exit, task.waits_for) for path, task in found.items()} == {
+        "work": (False, ()),
+        "cleanup/first": (True, ("work",)),
+        "cleanup/second": (False, ("cleanup/first",)),
+    }
