@@ -112,6 +112,7 @@ def _explainer(ground: Ground, world: World, engine: Engine) -> Explainer:
         estimate=world.estimate,
         defaults=world.defaults,
         track=engine.past.forecasts.track,
+        network=engine.cycle_settings.network,
     )
     ground.journal.listen(explainer.notice)
     engine.supervisor.start("forecasts", lambda: engine.past.forecasts.watch_forever(explainer.foretell))

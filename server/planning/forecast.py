@@ -2,7 +2,8 @@
 
 The plan's own order is kept: a task starts after what it waits for, and after what is planned to make its room on the
 same node. Run times are drawn, evenly over the lognormal distribution that a band stands for (a Latin hypercube); a
-running task's is conditioned on having run so long already.
+running task's is conditioned on having run so long already. Where the network is known, a task starts when its inputs
+have come, by the cards that transfers share.
 """
 
 from __future__ import annotations
@@ -14,39 +15,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from server.domain.network import NodeNetwork
 from server.domain.placement import TaskRef
+from server.planning.fetching import fetch_seconds
+from server.planning.steps import Step
 
 SAMPLES = 64
 FEWEST_SAMPLES = 8
 MOST_DRAWS = 100_000
 """Larger plans get fewer samples, so that a forecast stays a matter of a second."""
 
-Z90 = 1.2815515655446004
-SMALLEST_SPREAD = 1e-3
 SAME_TIME_SECONDS = 0.05
+FETCH_SPREAD = 0.4
+"""Standard deviation of the logarithm of the time that inputs take to arrive: others come, and go."""
+
 _NORMAL = NormalDist()
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One task of a plan; all times in seconds from now.
-
-    Attributes:
-        start, finish: as planned; of a running task, `start` is negative.
-        p10, p50, p90: its predicted run time.
-        waits_for: the steps that must end first.
-        is_running: whether it has started.
-    """
-
-    key: TaskRef
-    node: str
-    start: float
-    finish: float
-    p10: float
-    p50: float
-    p90: float
-    waits_for: tuple[TaskRef, ...] = ()
-    is_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +65,31 @@ def predecessors(steps: Sequence[Step]) -> dict[TaskRef, tuple[TaskRef, ...]]:
     return found
 
 
-def forecast(steps: Iterable[Step], groups: Mapping[str, Sequence[TaskRef]], seed: int = 0) -> Forecast:
+def forecast(
+    steps: Iterable[Step],
+    groups: Mapping[str, Sequence[TaskRef]],
+    seed: int = 0,
+    network: NodeNetwork | None = None,
+) -> Forecast:
     """Bands of all starts and ends, and of the last end of each group of steps."""
     ordered = sorted(steps, key=lambda step: (not step.is_running, step.start, step.finish))
     before = predecessors(ordered)
+    fetched = fetch_seconds(ordered, before, network) if network is not None else {}
     count = max(FEWEST_SAMPLES, min(SAMPLES, MOST_DRAWS // max(len(ordered), 1)))
-    rng = random.Random(seed)
-    chances = [(index + 0.5) / count for index in range(count)]
-    normal = [_NORMAL.inv_cdf(chance) for chance in chances]
+    draws = _Draws(random.Random(seed), count)
     starts: dict[TaskRef, list[float]] = {}
     ends: dict[TaskRef, list[float]] = {}
     for step in ordered:
-        waited = [ends[key] for key in before[step.key] if key in ends]
         if step.is_running:
             starts[step.key] = [step.start] * count
-        else:
-            starts[step.key] = [max(0.0, *(other[index] for other in waited), 0.0) for index in range(count)]
-        if step.is_running:
-            ends[step.key] = [step.start + _rest_of(step, chance) for chance in rng.sample(chances, count)]
+            ends[step.key] = [step.start + whole for whole in draws.longer_than(-step.start, step.p50, step.spread)]
             continue
-        spread, draws = _spread(step), rng.sample(normal, count)
-        ends[step.key] = [at + step.p50 * math.exp(spread * z) for at, z in zip(starts[step.key], draws, strict=True)]
+        waited = [ends[key] for key in before[step.key] if key in ends]
+        begins = [max(0.0, *(other[index] for other in waited), 0.0) for index in range(count)]
+        starts[step.key] = begins if step.key not in fetched else _fetched(step, begins, fetched[step.key], draws)
+        ends[step.key] = [
+            at + took for at, took in zip(starts[step.key], draws.around(step.p50, step.spread), strict=True)
+        ]
     grouped = {name: [ends[key] for key in keys if key in ends] for name, keys in groups.items()}
     return Forecast(
         starts={key: _percentiles(values) for key, values in starts.items()},
@@ -113,6 +100,33 @@ def forecast(steps: Iterable[Step], groups: Mapping[str, Sequence[TaskRef]], see
             if rows
         },
     )
+
+
+class _Draws:
+    """Draws of times, spread evenly over their distribution."""
+
+    def __init__(self, rng: random.Random, count: int) -> None:
+        self._rng, self._count = rng, count
+        self._chances = [(index + 0.5) / count for index in range(count)]
+        self._normal = [_NORMAL.inv_cdf(chance) for chance in self._chances]
+
+    def around(self, middle: float, spread: float) -> list[float]:
+        """Times with this median."""
+        return [middle * math.exp(spread * z) for z in self._rng.sample(self._normal, self._count)]
+
+    def longer_than(self, passed: float, middle: float, spread: float) -> list[float]:
+        """Of times with this median, those that are longer than what has passed already."""
+        return [
+            _longer_than(passed, middle, spread, chance) for chance in self._rng.sample(self._chances, self._count)
+        ]
+
+
+def _fetched(step: Step, begins: Sequence[float], seconds: float, draws: _Draws) -> list[float]:
+    """When its inputs have come; a fetch that is under way takes longer than it has taken."""
+    if step.fetches_since is not None:
+        since = min(step.fetches_since, 0.0)
+        return [max(since + took, 0.0) for took in draws.longer_than(-since, seconds, FETCH_SPREAD)]
+    return [at + took for at, took in zip(begins, draws.around(seconds, FETCH_SPREAD), strict=True)]
 
 
 def _makes_room(on_node: Sequence[tuple[float, Step]], step: Step) -> list[TaskRef]:
@@ -130,18 +144,13 @@ def _makes_room(on_node: Sequence[tuple[float, Step]], step: Step) -> list[TaskR
     return found
 
 
-def _spread(step: Step) -> float:
-    """Standard deviation of the logarithm of its run time."""
-    return max(math.log(max(step.p90, 1e-9) / max(step.p10, 1e-9)) / (2 * Z90), SMALLEST_SPREAD)
-
-
-def _rest_of(step: Step, chance: float) -> float:
-    """A running task's whole run time: one that is longer than it has run, not exceeded with this chance."""
-    spread, centre = _spread(step), math.log(max(step.p50, 1e-9))
-    if step.start < 0:
-        done = _NORMAL.cdf((math.log(-step.start) - centre) / spread)
-        if done > 1 - 1e-6:  # it ran longer than anybody thought: it may end any moment, or take as long again
-            return -step.start * (1 + chance)
+def _longer_than(passed: float, middle: float, spread: float, chance: float) -> float:
+    """A time that is longer than what has passed, not exceeded with this chance."""
+    centre = math.log(max(middle, 1e-9))
+    if passed > 0:
+        done = _NORMAL.cdf((math.log(passed) - centre) / spread)
+        if done > 1 - 1e-6:  # it took longer than anybody thought: it may end any moment, or take as long again
+            return passed * (1 + chance)
         chance = done + (1 - done) * chance
     return math.exp(centre + spread * _NORMAL.inv_cdf(min(max(chance, 1e-9), 1 - 1e-9)))
 
@@ -153,4 +162,4 @@ def _percentiles(values: Sequence[float]) -> Percentiles:
     return Percentiles(low, middle, high)
 
 
-__all__ = ["Forecast", "Percentiles", "Step", "forecast", "predecessors"]
+__all__ = ["Forecast", "Percentiles", "forecast", "predecessors"]

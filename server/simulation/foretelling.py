@@ -6,18 +6,19 @@ allow, and each band is compared with what came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.components.decision_unit import Outcome
 from server.components.explaining.calibrating import calibrated, came, judge
-from server.components.explaining.scene import UNPLANNED, Scene, make_scene
+from server.components.explaining.scene import Scene, make_scene
 from server.components.explaining.track import KINDS, ForecastTrack, Kind, Subject
 from server.components.explaining.values import Band
 from server.domain.lifecycle import Change
 from server.domain.placement import PlacementRequest
 from server.domain.request import kubernetes_defaults
+from server.domain.run import Run
 from server.estimators.table import build_estimates
 from server.simulation.engine import Case, Simulation
 
@@ -42,6 +43,7 @@ class _Watcher:
         self.simulation = Simulation(case)
         self._every, self._most_runs = every, most_runs
         self._count = 0
+        self.simulation.decider.is_sparing = False  # as the live server, which plans what is not ready too
         self.simulation.ledger.listen(self._notice)
         self.simulation.decider.listen(self._look)
 
@@ -56,8 +58,9 @@ class _Watcher:
             self._foretell(request, outcome)
 
     def _foretell(self, request: PlacementRequest, outcome: Outcome) -> None:
+        runs = list(self.simulation.ledger.runs.values())
         made = make_scene(
-            list(self.simulation.ledger.runs.values())[: self._most_runs],
+            runs,
             now=request.now,
             snapshot=request.snapshot,
             plan={(one.run_id, one.key): one for one in outcome.plan.placements},
@@ -65,13 +68,25 @@ class _Watcher:
             strategy=outcome.strategy,
             estimate=lambda views, nodes: build_estimates(views, nodes, self.simulation.estimator),
             defaults=kubernetes_defaults,
+            network=request.network,
         )
-        silent = {run for run, why in made.silent.items() if why == UNPLANNED}
+        silent = _unplanned(runs, made) | {run.id for run in runs[self._most_runs :]}
         scene = calibrated(made, self.track, silent)
         for run, band in scene.run_ends.items():
             if run not in silent:
                 self.bands.append(("run-ends", (run, None), band))
         self.bands += _of_tasks(scene, silent)
+
+
+def _unplanned(runs: Sequence[Run], scene: Scene) -> set[str]:
+    """Runs with a task yet to end that has no place. What is told of run times is taken for known, though no run taught
+    it."""
+    return {
+        run.id
+        for run in runs
+        for key, task in run.tasks.items()
+        if not task.state.is_end and (run.id, key) not in scene.ends
+    }
 
 
 def _of_tasks(scene: Scene, silent: set[str]) -> list[tuple[Kind, Subject, Band]]:

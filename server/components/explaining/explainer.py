@@ -23,6 +23,7 @@ from server.components.node_manager import NodeManager
 from server.components.scheduler import Scheduler
 from server.domain.errors import NotFoundError
 from server.domain.lifecycle import Change
+from server.domain.network import NodeNetwork
 from server.domain.placement import Decision, Estimates, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, options_of, waiting_task
 from server.domain.run import Run, TaskKey, TaskRun
@@ -57,11 +58,12 @@ class Explainer:
         estimate: EstimateAll,
         defaults: Defaults,
         track: ForecastTrack,
+        network: NodeNetwork | None = None,
     ) -> None:
         self._journal, self._store, self._node_manager = journal, store, node_manager
         self._scheduler, self._decision_unit = scheduler, decision_unit
         self._estimate, self._defaults = estimate, defaults
-        self.track = track
+        self.track, self._network = track, network
         self._scene: Scene | None = None
         self._waits: tuple[Scene, Mapping[TaskRef, Waiting]] | None = None
         self._making = asyncio.Lock()
@@ -87,6 +89,7 @@ class Explainer:
                     strategy=self._decision_unit.placer,
                     estimate=self._estimate,
                     defaults=self._defaults,
+                    network=self._network,
                 )
                 self._scene = calibrated(made, self.track, made.silent)
                 self._seconds = (self._scheduler.now() - now).total_seconds()

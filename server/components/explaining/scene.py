@@ -13,12 +13,14 @@ from datetime import datetime
 from server.components.explaining.values import Band
 from server.components.forecasting.whole_run import paths_to_come
 from server.domain.instants import after
+from server.domain.network import NodeNetwork
 from server.domain.node import Node, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimate, Estimates, Placement, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, waiting_run, waiting_task
 from server.domain.run import Attempt, Run
 from server.domain.states import BOUND, TaskState
-from server.planning.forecast import Forecast, Percentiles, Step, forecast
+from server.planning.forecast import Forecast, Percentiles, forecast
+from server.planning.steps import Move, Step
 
 FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
 """How an estimate's source begins when it stands on past runs."""
@@ -82,13 +84,14 @@ def make_scene(
     strategy: str,
     estimate: EstimateAll,
     defaults: Defaults,
+    network: NodeNetwork | None = None,
 ) -> Scene:
     """Put the picture together."""
     views = [with_bound(run, defaults) for run in runs]
     estimates = estimate(views, snapshot.nodes)
-    found = list(steps_of(attempts_of(runs), views, now, plan, estimates))[:MOST_STEPS]
+    found = list(steps_of(attempts_of(runs), views, now, plan, estimates, network))[:MOST_STEPS]
     steps = [step for step, _ in found]
-    seen = forecast(steps, groups_of(steps), seed=0) if steps else Forecast({}, {}, {})
+    seen = forecast(steps, groups_of(steps), seed=0, network=network) if steps else Forecast({}, {}, {})
     planned = {step.key for step in steps}
     virtual = {node.name for node in snapshot.nodes if node.is_virtual}
     silent = {run.run_id: UNPLANNED for run in views for task in run.tasks if task.ref not in planned}
@@ -152,24 +155,24 @@ def steps_of(
     now: datetime,
     plan: Mapping[TaskRef, Placement],
     estimates: Estimates,
+    network: NodeNetwork | None = None,
 ) -> Iterable[tuple[Step, str]]:
     """What runs and what is planned, as steps from now, each with its estimate's source."""
+    places = {task.ref: _place(attempts.get(task.ref, NOT_BEGUN), plan.get(task.ref)) for view in views for task in view.tasks}
     for view in views:
         for task in view.tasks:
             attempt = attempts.get(task.ref, NOT_BEGUN)
-            node, option = attempt.actual_node or attempt.node, attempt.option or DEFAULT_OPTION
+            node, option = places[task.ref]
             start, finish = attempt.started_at or now, attempt.planned_finish_at
-            if not attempt.state.is_bound:
-                placement = plan.get(task.ref)
-                if placement is None:
-                    continue
-                node, option = placement.node, placement.option
+            placement = None if attempt.state.is_bound else plan.get(task.ref)
+            if placement is not None:
                 start, finish = placement.planned_start_at or now, placement.planned_finish_at
             if node is None:
                 continue
             band = estimate_of(task, node, option, estimates) or UNKNOWN
             begins = (start - now).total_seconds()
             is_running = attempt.state is TaskState.RUNNING
+            fetches = attempt.queued_at if attempt.state.is_bound and not is_running else None
             step = Step(
                 key=task.ref,
                 node=node,
@@ -180,8 +183,34 @@ def steps_of(
                 p90=band.p90,
                 waits_for=tuple((task.run_id, key) for key in task.waits_for),
                 is_running=is_running,
+                moves=() if network is None or is_running else tuple(_moves(task, view, node, places, network)),
+                fetches_since=(fetches - now).total_seconds() if fetches else None,
             )
             yield step, band.source
+
+
+def _place(attempt: Attempt, placement: Placement | None) -> tuple[str | None, str]:
+    """Where a task runs, or would by the plan, and with which option."""
+    if attempt.state.is_bound or placement is None:
+        return (attempt.actual_node or attempt.node) if attempt.state.is_bound else None, attempt.option or DEFAULT_OPTION
+    return placement.node, placement.option
+
+
+def _moves(
+    task: WaitingTask,
+    view: WaitingRun,
+    node: str,
+    places: Mapping[TaskRef, tuple[str | None, str]],
+    network: NodeNetwork,
+) -> Iterable[Move]:
+    """What the task has to fetch to its node: outputs that lie elsewhere, or will, and data sets."""
+    for key, size in task.edge_bytes.items():
+        source = view.finished_on.get(key) or places.get((view.run_id, key), (None, ""))[0]
+        if source is not None and source != node and size > 0:
+            yield Move(source, size)
+    for dataset in task.datasets:
+        if node not in dataset.nodes:
+            yield Move("", dataset.size_bytes, network.arrival(dataset, node))
 
 
 def groups_of(steps: Sequence[Step]) -> dict[str, list[TaskRef]]:

@@ -176,6 +176,7 @@ class Planner:
                 estimates=self._estimate(views, snapshot.nodes),
                 snapshot=snapshot,
                 subject=subject,
+                network=request.network,
             )
         )
         return with_experience(report, self._track)

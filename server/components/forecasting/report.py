@@ -11,10 +11,12 @@ from server.components.explaining.scene import band_at, estimate_of, groups_of, 
 from server.components.explaining.texts import span
 from server.components.explaining.track import ForecastTrack
 from server.components.explaining.values import Band
+from server.domain.network import NodeNetwork
 from server.domain.node import Snapshot
 from server.domain.placement import Estimates, Hold, Placement, PlacementPlan, TaskRef, WaitingRun, WaitingTask
 from server.domain.run import Attempt, TaskKey
-from server.planning.forecast import SAME_TIME_SECONDS, Forecast, Step, forecast, predecessors
+from server.planning.forecast import SAME_TIME_SECONDS, Forecast, forecast, predecessors
+from server.planning.steps import Step
 
 LARGE_SHARE = 0.2
 
@@ -89,12 +91,13 @@ def make_report(
     estimates: Estimates,
     snapshot: Snapshot,
     subject: str | None,
+    network: NodeNetwork | None = None,
 ) -> PlanReport:
     """Read a plan. `views` hold bound tasks among their tasks; `subject` is the run whose critical path is wanted."""
     placements = {(one.run_id, one.key): one for one in plan.placements}
-    found = list(steps_of(attempts, views, now, placements, estimates))
+    found = list(steps_of(attempts, views, now, placements, estimates, network))
     steps = [step for step, _ in found]
-    seen = forecast(steps, groups_of(steps)) if steps else Forecast({}, {}, {})
+    seen = forecast(steps, groups_of(steps), network=network) if steps else Forecast({}, {}, {})
     tasks = {task.ref: task for view in views for task in view.tasks}
     path = critical_path(steps, subject)
     return PlanReport(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from server.domain.placement import TaskRef
 from server.domain.run import TaskKey
-from server.planning.forecast import Step, forecast, predecessors
+from server.planning.forecast import forecast, predecessors
+from server.planning.steps import Step
 
 
 def key(name: str) -> TaskRef:

@@ -6,7 +6,7 @@ import pytest
 
 from server.components.explaining.scene import GUESSED, VAGUE, doubtful
 from server.domain.run import TaskKey
-from server.planning.forecast import Step
+from server.planning.steps import Step
 
 PAST, HINTS = "from 1 run on here", "from the hints"
 
