@@ -7,7 +7,6 @@ are under way now are played from when they began, and last until now at least, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -124,9 +123,7 @@ def _share(stage: _Stage, ports: set[tuple[str, str]], now: float) -> None:
 def _pace(stage: _Stage, flow: _Flow, now: float) -> None:
     flow.left -= flow.rate * (now - flow.touched)
     flow.touched = now
-    shares = [
-        stage.network.rate(node) / len(stage.through[direction, node]) for direction, node in flow.ports
-    ]
+    shares = [stage.network.rate(node) / len(stage.through[direction, node]) for direction, node in flow.ports]
     flow.rate = min([flow.cap, *shares])
     flow.ticket = ticket = next(stage.numbers)
     ends = now + max(flow.left, 0.0) / flow.rate

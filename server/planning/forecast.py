@@ -116,9 +116,7 @@ class _Draws:
 
     def longer_than(self, passed: float, middle: float, spread: float) -> list[float]:
         """Of times with this median, those that are longer than what has passed already."""
-        return [
-            _longer_than(passed, middle, spread, chance) for chance in self._rng.sample(self._chances, self._count)
-        ]
+        return [_longer_than(passed, middle, spread, chance) for chance in self._rng.sample(self._chances, self._count)]
 
 
 def _fetched(step: Step, begins: Sequence[float], seconds: float, draws: _Draws) -> list[float]:

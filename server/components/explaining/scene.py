@@ -158,7 +158,9 @@ def steps_of(
     network: NodeNetwork | None = None,
 ) -> Iterable[tuple[Step, str]]:
     """What runs and what is planned, as steps from now, each with its estimate's source."""
-    places = {task.ref: _place(attempts.get(task.ref, NOT_BEGUN), plan.get(task.ref)) for view in views for task in view.tasks}
+    places = {
+        task.ref: _place(attempts.get(task.ref, NOT_BEGUN), plan.get(task.ref)) for view in views for task in view.tasks
+    }
     for view in views:
         for task in view.tasks:
             attempt = attempts.get(task.ref, NOT_BEGUN)
@@ -192,7 +194,9 @@ def steps_of(
 def _place(attempt: Attempt, placement: Placement | None) -> tuple[str | None, str]:
     """Where a task runs, or would by the plan, and with which option."""
     if attempt.state.is_bound or placement is None:
-        return (attempt.actual_node or attempt.node) if attempt.state.is_bound else None, attempt.option or DEFAULT_OPTION
+        return (
+            attempt.actual_node or attempt.node
+        ) if attempt.state.is_bound else None, attempt.option or DEFAULT_OPTION
     return placement.node, placement.option
 
 

@@ -4,20 +4,24 @@ A forecast knows the spread of run times; it does not know what else moves start
 comes, room that is free sooner elsewhere. That shows in how past forecasts turned out: the ratio of the seconds that it
 really took to the foretold median. Bands are made of the quantiles of those ratios among forecasts of the same kind,
 under the same strategy, that looked about as far ahead (split conformal prediction: Vovk, Gammerman & Shafer,
-Algorithmic Learning in a Random World, 2005, ch. 4). Which quantiles is corrected by every band that is judged, so that
-eight of ten hold where forecasts of one moment err alike or a strategy's habits drift (Gibbs & Candès, Adaptive
-Conformal Inference Under Distribution Shift, 2021).
+Algorithmic Learning in a Random World, 2005, ch. 4). What was foretold and has not come yet counts for as long as it is
+awaited (`censored`): where much comes late, the soon is known first. Few forecasts count for little: the band as it was
+made, somewhat widened, counts for some more, or what forecasts under other strategies taught. Which quantiles is
+corrected by every band that is judged, so that eight of ten hold where forecasts of one moment err alike or a
+strategy's habits drift (Gibbs & Candès, Adaptive Conformal Inference Under Distribution Shift, 2021); a band is judged
+as soon as its end has passed.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from server.components.explaining.censored import quantiles
 from server.components.explaining.values import Band
 from server.domain.instants import after
 from server.domain.run import TaskKey
@@ -29,8 +33,15 @@ Subject = tuple[str, TaskKey | None]
 """A run, or a task of it."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-FEWEST = 20
-"""Fewer past forecasts of a kind say nothing: then the band stays as it is."""
+FEWEST = 5
+"""Fewer past forecasts of a kind say nothing."""
+
+ASSUMED = 10
+"""So many past forecasts weigh as much as what is assumed before there are any."""
+
+WIDENED, MARGIN = 1.4, 0.1
+"""What is assumed of a band before anything is known: so many times as wide, and a tenth more on either side (both of
+logarithms), but for tasks that run, of which little but the run time is unknown."""
 
 ENOUGH = 60
 WIDEST_STEPS = 2
@@ -41,14 +52,6 @@ MOST_PER_SUBJECT = 12
 MOST_OPEN = 4_000
 NEXT_AFTER_SHARE = 0.15
 """A subject is noted again when this part of what was foretold has passed."""
-
-FIRST_SHARES: Mapping[Kind, tuple[float, float]] = {
-    "run-ends": (0.07, 0.915),
-    "task-starts": (0.085, 0.905),
-    "task-ends": (0.085, 0.905),
-    "running-ends": (0.09, 0.9),
-}
-"""Wider than 0.1 to 0.9: forecasts of one moment err alike, so that so many of them know less than as many others."""
 
 OUTSIDE = 0.1
 PACE = 0.008
@@ -81,35 +84,34 @@ class _Sample:
     is_inside: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Noted:
-    """A forecast that waits to be judged. Instants of the band as it was shown."""
+    """A forecast that waits for what it foretold. Instants of the band as it was shown; `is_judged`: what it foretold
+    comes later than that."""
 
     strategy: str
     at: datetime
     seconds: float
     low: datetime
     high: datetime
-    is_learned: bool
+    is_judged: bool = False
+
+    def score(self, at: datetime) -> float:
+        """Logarithm of the ratio of the seconds until an instant to those that were foretold."""
+        took = max((at - self.at).total_seconds(), 0.0)
+        return math.log((took + SOFT_SECONDS) / (self.seconds + SOFT_SECONDS))
 
 
 @dataclass(slots=True)
 class _Experience:
     """What one kind of forecast under one strategy taught."""
 
-    low: float
-    high: float
+    low: float = OUTSIDE
+    high: float = 1 - OUTSIDE
     by_horizon: dict[int, deque[_Sample]] = field(default_factory=dict)
-    factors: dict[int, tuple[float, float, float] | None] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, kind: Kind) -> _Experience:
-        """None yet."""
-        return cls(*FIRST_SHARES[kind])
 
     def add(self, sample: _Sample) -> None:
         self.by_horizon.setdefault(sample.horizon, deque(maxlen=MOST_KEPT)).append(sample)
-        self.factors.clear()
 
     def judge(self, *, is_below: bool, is_above: bool) -> None:
         """Move the shares that bands are made of by how the last one did."""
@@ -120,6 +122,26 @@ class _Experience:
         return (one for kept in self.by_horizon.values() for one in kept)
 
 
+_Factors = tuple[float, float, float]
+"""Logarithms of the low end, the middle and the high end of what came, over the seconds that were foretold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What so many past forecasts say."""
+
+    count: int
+    factors: _Factors
+
+    def after(self, before: _Factors) -> _Factors:
+        """Together with what was assumed before."""
+        share = self.count / (self.count + ASSUMED)
+        low, middle, high = (
+            share * learned + (1 - share) * old for learned, old in zip(self.factors, before, strict=True)
+        )
+        return low, middle, high
+
+
 class ForecastTrack:
     """Remembers forecasts of what is to come, and how those turned out that came."""
 
@@ -127,12 +149,14 @@ class ForecastTrack:
         self._open: dict[str, dict[tuple[Kind, TaskKey | None], list[_Noted]]] = {}
         self._count = 0
         self._known: dict[tuple[Kind, str], _Experience] = {}
+        self._seen_at: datetime | None = None
+        self._awaited: dict[tuple[Kind, str], dict[int, list[float]]] = {}
         self.judged = 0
         """Forecasts judged since this track was made: tells whether there is something new to be kept."""
 
     def shown(self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime) -> dict[Subject, Band]:
         """The bands that past forecasts allow for; they are noted, to be judged when what they foretell comes."""
-        found = {subject: self.adjusted(kind, strategy, band, now) for subject, band in bands.items()}
+        found = self._corrected(kind, strategy, bands, now)
         for subject, band in bands.items():
             self._note(kind, strategy, subject, band, found[subject], now)
         return found
@@ -140,32 +164,25 @@ class ForecastTrack:
     def around(self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime) -> dict[Subject, Band]:
         """Bands as wide as past forecasts allow, around the medians as they are; nothing is noted. For plans of what
         will not come to pass, whose parts must fit each other."""
-        found = {}
+        found = self._corrected(kind, strategy, bands, now)
         for subject, band in bands.items():
-            wide = self.adjusted(kind, strategy, band, now)
+            wide = found[subject]
             found[subject] = Band(min(wide.p10, band.p50), band.p50, max(wide.p90, band.p50))
         return found
 
     def adjusted(self, kind: Kind, strategy: str, band: Band, now: datetime) -> Band:
-        """One band, without noting it. Where a strategy has no experience, that of all others serves."""
-        seconds = max((band.p50 - now).total_seconds(), 0.0)
-        factors = self._factors(kind, strategy, _horizon(seconds))
-        if factors is None:
-            return band
-        low, middle, high = (max((seconds + SOFT_SECONDS) * factor - SOFT_SECONDS, 0.0) for factor in factors)
-        return Band(*(after(now, one) for one in (low, middle, high)))
+        """One band, without noting it."""
+        return self._corrected(kind, strategy, {("", None): band}, now)["", None]
 
     def came(self, kind: Kind, subject: Subject, at: datetime) -> None:
         """What was foretold came by itself: its forecasts are judged."""
         run_id, key = subject
         for noted in self._pop(run_id, kind, key):
-            took = max((at - noted.at).total_seconds(), 0.0)
             known = self._experience(kind, noted.strategy)
             is_below, is_above = at < noted.low, at > noted.high
-            if noted.is_learned:
+            if not noted.is_judged:
                 known.judge(is_below=is_below, is_above=is_above)
-            score = math.log((took + SOFT_SECONDS) / (noted.seconds + SOFT_SECONDS))
-            known.add(_Sample(_horizon(noted.seconds), score, not (is_below or is_above)))
+            known.add(_Sample(_horizon(noted.seconds), noted.score(at), not (is_below or is_above)))
             self.judged += 1
 
     def forget(self, kind: Kind, subject: Subject) -> None:
@@ -213,7 +230,7 @@ class ForecastTrack:
         is_due = last is None or (now - last.at).total_seconds() >= NEXT_AFTER_SHARE * (last.seconds + SOFT_SECONDS)
         if is_due and len(kept) < MOST_PER_SUBJECT and self._count < MOST_OPEN:
             seconds = max((raw.p50 - now).total_seconds(), 0.0)
-            kept.append(_Noted(strategy, now, seconds, shown.p10, shown.p90, shown is not raw))
+            kept.append(_Noted(strategy, now, seconds, shown.p10, shown.p90))
             self._count += 1
 
     def _pop(self, run_id: str, kind: Kind, key: TaskKey | None) -> list[_Noted]:
@@ -222,42 +239,76 @@ class ForecastTrack:
         return found
 
     def _experience(self, kind: Kind, strategy: str) -> _Experience:
-        return self._known.setdefault((kind, strategy), _Experience.of(kind))
+        return self._known.setdefault((kind, strategy), _Experience())
 
-    def _factors(self, kind: Kind, strategy: str, horizon: int) -> tuple[float, float, float] | None:
-        """What to multiply the foretold seconds with for the low end, the middle and the high end of a band."""
+    def _corrected(
+        self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime
+    ) -> dict[Subject, Band]:
+        if self._seen_at != now:
+            self._look(now)
+        lessons: dict[int, list[_Lesson]] = {}
+        found = {}
+        for subject, band in bands.items():
+            low, seconds, high = (max((at - now).total_seconds(), 0.0) for at in (band.p10, band.p50, band.p90))
+            horizon = _horizon(seconds)
+            if horizon not in lessons:
+                lessons[horizon] = self._lessons(kind, strategy, horizon)
+            middle = math.log(seconds + SOFT_SECONDS)
+            below, above = (math.log(end + SOFT_SECONDS) - middle for end in (low, high))
+            factors = _assumed(kind, below, above)
+            for lesson in lessons[horizon]:
+                factors = lesson.after(factors)
+            ends = (max(math.exp(middle + factor) - SOFT_SECONDS, 0.0) for factor in factors)
+            found[subject] = Band(*(after(now, one) for one in ends))
+        return found
+
+    def _lessons(self, kind: Kind, strategy: str, horizon: int) -> list[_Lesson]:
+        """What forecasts that looked about as far ahead taught: under all other strategies, and then under this."""
         own = self._experience(kind, strategy)
-        if horizon not in own.factors:
-            others = [known for (other, _), known in self._known.items() if other == kind]
-            scores = _near([own], horizon) or _near(others, horizon)
-            shares = (own.low, 0.5, own.high)
-            quantiles = tuple(math.exp(_quantile(scores, share)) for share in shares) if scores else None
-            own.factors[horizon] = None if quantiles is None else (quantiles[0], quantiles[1], quantiles[2])
-        return own.factors[horizon]
+        others = [name for other, name in self._known if other == kind and name != strategy]
+        lessons = (self._lesson(kind, names, horizon, own) for names in (others, [strategy]))
+        return [lesson for lesson in lessons if lesson is not None]
+
+    def _lesson(self, kind: Kind, strategies: Sequence[str], horizon: int, own: _Experience) -> _Lesson | None:
+        """Of forecasts that looked as far ahead; where these are few, about as far."""
+        came: list[float] = []
+        awaited: list[float] = []
+        for step in range(WIDEST_STEPS + 1):
+            for place in {horizon - step, horizon + step}:
+                for name in strategies:
+                    came += [one.score for one in self._known[kind, name].by_horizon.get(place, ())]
+                    awaited += self._awaited.get((kind, name), {}).get(place, ())
+            if len(came) >= ENOUGH:
+                break
+        if len(came) < FEWEST:
+            return None
+        low, middle, high = quantiles(came, awaited, (own.low, 0.5, own.high))
+        return _Lesson(len(came), (low, middle, high))
+
+    def _look(self, now: datetime) -> None:
+        """Count for how long what is open was awaited by now, and judge bands that have passed."""
+        self._seen_at = now
+        self._awaited = {}
+        for subjects in self._open.values():
+            for (kind, _), kept in subjects.items():
+                for noted in kept:
+                    if not noted.is_judged and noted.high < now:
+                        noted.is_judged = True
+                        self._experience(kind, noted.strategy).judge(is_below=False, is_above=True)
+                    by_horizon = self._awaited.setdefault((kind, noted.strategy), {})
+                    by_horizon.setdefault(_horizon(noted.seconds), []).append(noted.score(now))
 
 
-def _near(known: Iterable[_Experience], horizon: int) -> list[float]:
-    """Scores of forecasts that looked as far ahead, in order; where these are few, about as far. Empty: too few."""
-    found: list[float] = []
-    for step in range(WIDEST_STEPS + 1):
-        for place in {horizon - step, horizon + step}:
-            found += [one.score for each in known for one in each.by_horizon.get(place, ())]
-        if len(found) >= ENOUGH:
-            break
-    return sorted(found) if len(found) >= FEWEST else []
+def _assumed(kind: Kind, below: float, above: float) -> _Factors:
+    """Before anything is known of such forecasts: `below` and `above` are the ends of the band as it was made."""
+    if kind == "running-ends":
+        return below, 0.0, above
+    return WIDENED * below - MARGIN, 0.0, WIDENED * above + MARGIN
 
 
 def _horizon(seconds: float) -> int:
     """How far ahead, in steps of two times."""
     return math.floor(math.log2(seconds + SOFT_SECONDS))
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    """What a new value is below with this chance: the share (n + 1)-th of n values, or between two."""
-    place = share * (len(ordered) + 1) - 1
-    low = min(max(math.floor(place), 0), len(ordered) - 1)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * min(max(place - low, 0.0), 1.0)
 
 
 __all__ = ["KINDS", "ForecastTrack", "Kind", "Reliability", "Subject"]

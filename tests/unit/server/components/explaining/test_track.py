@@ -31,10 +31,60 @@ def learned(factor: float, sigma: float, count: int, kind: Kind = "run-ends", st
     return track
 
 
+def wide(seconds: float, kind: Kind = "run-ends") -> Band:
+    """The band of a track without experience."""
+    return ForecastTrack().adjusted(kind, "a", band(seconds), NOW)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_experience_a_band_stays_as_it_is(kind: Kind) -> None:
-    assert ForecastTrack().adjusted(kind, "a", band(100), NOW) == band(100)
-    assert learned(2.0, 0.1, FEWEST - 1, kind).adjusted(kind, "a", band(100), NOW) == band(100)
+def test_without_experience_a_band_is_somewhat_wider_than_its_run_times_make_it(kind: Kind) -> None:
+    found = wide(100, kind)
+    assert (found.p50 - NOW).total_seconds() == pytest.approx(100)
+    if kind == "running-ends":
+        assert (found.p10 - NOW).total_seconds() == pytest.approx(100 / 1.1)
+        assert (found.p90 - NOW).total_seconds() == pytest.approx(100 * 1.1)
+    else:
+        assert 75 < (found.p10 - NOW).total_seconds() < 85
+        assert 120 < (found.p90 - NOW).total_seconds() < 130
+    assert learned(2.0, 0.1, FEWEST - 1, kind).adjusted(kind, "a", band(100), NOW) == found
+
+
+def test_few_forecasts_count_for_little_and_many_for_nearly_all() -> None:
+    found = [
+        (learned(2.0, 0.1, count).adjusted("run-ends", "a", band(100), NOW).p50 - NOW).total_seconds()
+        for count in (0, FEWEST, 3 * FEWEST, 30 * FEWEST)
+    ]
+    assert found == sorted(found)
+    assert found[1] < 140 < found[2] < 180 < found[3] < 210
+
+
+def test_what_is_awaited_for_long_counts_before_it_comes() -> None:
+    """Half of the runs take a tenth of the time and end; the others are not there after ten times as long."""
+    track = ForecastTrack()
+    for number in range(60):
+        track.shown("run-ends", "a", {(f"r{number}", None): band(100)}, NOW)
+        if number % 2:
+            track.came("run-ends", (f"r{number}", None), NOW + timedelta(seconds=10))
+    later = NOW + timedelta(seconds=1000)
+    moved = Band(*(later + timedelta(seconds=one) for one in (90, 100, 110)))
+    found = track.adjusted("run-ends", "a", moved, later)
+    assert (found.p10 - later).total_seconds() < 20
+    assert (found.p90 - later).total_seconds() > 500
+
+
+def test_a_band_is_judged_when_its_end_has_passed_and_not_again_when_it_comes() -> None:
+    def high_share(track: ForecastTrack) -> float:
+        (document,) = track.documents().values()
+        return float(document["shares"][1])
+
+    track = ForecastTrack()
+    track.shown("run-ends", "a", {("r", None): band(100)}, NOW)
+    before = high_share(track)
+    track.adjusted("run-ends", "a", band(1000), NOW + timedelta(seconds=500))
+    after_passing = high_share(track)
+    assert after_passing > before
+    track.came("run-ends", ("r", None), NOW + timedelta(seconds=600))
+    assert high_share(track) == after_passing
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,17 +96,17 @@ def test_a_band_moves_to_where_ends_came(kind: Kind) -> None:
 
 
 def test_what_was_learnt_far_ahead_says_nothing_of_the_next_second() -> None:
-    assert learned(2.0, 0.2, 100).adjusted("run-ends", "a", band(1), NOW) == band(1)
+    assert learned(2.0, 0.2, 100).adjusted("run-ends", "a", band(1), NOW) == wide(1)
 
 
 def test_kinds_learn_apart_and_a_new_strategy_begins_with_what_others_know() -> None:
     track = learned(2.0, 0.2, 100, "task-starts")
-    assert track.adjusted("task-ends", "a", band(100), NOW) == band(100)
+    assert track.adjusted("task-ends", "a", band(100), NOW) == wide(100)
     assert track.adjusted("task-starts", "b", band(100), NOW).p50 > band(150).p50
-    for number in range(2 * FEWEST):
+    for number in range(100):
         track.shown("task-starts", "b", {(f"b{number}", TASK): band(100)}, NOW)
         track.came("task-starts", (f"b{number}", TASK), NOW + timedelta(seconds=100))
-    assert track.adjusted("task-starts", "b", band(100), NOW).p50 == band(100).p50
+    assert (track.adjusted("task-starts", "b", band(100), NOW).p50 - NOW).total_seconds() == pytest.approx(100, rel=0.1)
 
 
 def test_what_was_stopped_teaches_nothing() -> None:
@@ -69,7 +119,7 @@ def test_what_was_stopped_teaches_nothing() -> None:
         track.forget_run(run)
         track.came("run-ends", (run, None), NOW + timedelta(seconds=500))
         track.came("task-ends", (run, TASK), NOW + timedelta(seconds=500))
-    assert track.adjusted("run-ends", "a", band(100), NOW) == band(100)
+    assert track.adjusted("run-ends", "a", band(100), NOW) == wide(100)
     assert track.judged == 0
 
 
