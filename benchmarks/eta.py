@@ -1,8 +1,8 @@
 """How often the bands of predicted starts and ends hold: 80 % bands should cover 75 to 85 % of what really comes.
 
 `python -m benchmarks.eta [SCENARIO ...] [--placer NAME] [--seed N ...] [--load X ...]`. Histories are simulated; at
-every few decisions live runs are forecast as the live server does it (the same scene), and each forecast is compared with
-what came. Several seeds and loads are counted together.
+every few decisions live runs are forecast as the live server does it (the same scene), and each forecast is compared
+with what came. Several seeds and loads are counted together.
 """
 
 from __future__ import annotations
