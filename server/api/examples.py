@@ -314,7 +314,7 @@ ANSWERS: dict[str, Any] = {
     "POST /api/v1/runs": ACCEPTED,
     "GET /api/v1/runs/{run_id}": DETAIL,
     "POST /api/v1/runs/{run_id}/cancel": {**NEW, "state": "cancelling"},
-    "POST /api/v1/runs/{run_id}/retry": {**ACCEPTED, "run": {**NEW, "retry_of": "churn-a6use3jjke"}},
+    "POST /api/v1/runs/{run_id}/retry": {**ACCEPTED, "run": {**NEW, "retry_of": "churn-a6use3jjke"}, "notes": []},
     "POST /api/v1/runs/{run_id}/replace": {**ACCEPTED, "run": {**NEW, "retry_of": "churn-a6use3jjke"}},
     "GET /api/v1/runs/{run_id}/spec": SPEC,
     "GET /api/v1/runs/{run_id}/decisions": {"decisions": [DECISION]},

@@ -12,10 +12,16 @@ from typing import Any
 from server.domain.launch import arguments_of
 from server.domain.resolve import BadValueError, NeverError, NotYetError, VolumeFile
 from server.domain.run import Artifact, Run, TaskKey
+from server.domain.states import Binding
 
 
 def cache_key(run: Run, key: TaskKey) -> str | None:
-    """Identity of a ready task's work, or None where it must not be cached or an input cannot be identified."""
+    """Identity of a ready task's work, or None where it must not be cached or an input cannot be identified.
+
+    A platform that takes whole runs reuses by its own cache, whatever we believe: nothing of it goes through ours.
+    """
+    if run.options.binding is Binding.AT_SUBMISSION:
+        return None
     definition = run.graph.task(key.path)
     component = run.graph.component(key.path)
     if not run.options.is_caching or not definition.cache or key.path == run.graph.spec.exit_task:

@@ -18,8 +18,9 @@ from server.components.clock import Clock
 from server.components.holdout.drawing import NOBODY, Holdout
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
+from server.components.retrying import Retried, again, from_there, reusable
 from server.domain import events as happened
-from server.domain.errors import ConflictError, InvalidSubmissionError, NotFoundError, UnplaceableError
+from server.domain.errors import ConflictError, InvalidSubmissionError, UnplaceableError
 from server.domain.feasibility import explain_unplaceable, feasible_nodes
 from server.domain.graph import Graph, compile_graph
 from server.domain.lifecycle import Change, start_run
@@ -27,7 +28,7 @@ from server.domain.node import Node
 from server.domain.placement import WaitingTask
 from server.domain.request import waiting_task
 from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
-from server.domain.states import Binding, RunState, TaskState
+from server.domain.states import Binding, RunState
 from server.domain.trace import header_of
 from server.platforms.interface import ForeignFile, PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
@@ -143,11 +144,15 @@ class PipelineManager:
         spec: PipelineSpec | ForeignFile | None = None,
         parameters: Mapping[str, Any] | None = None,
         caller: Mapping[str, str] | None = None,
-    ) -> Run:
+    ) -> Retried:
         """Run an ended run again as a new run that reuses what was finished.
 
         Reused are succeeded tasks; not `from_task` and what comes after it, nor what depends on anything not reused,
-        nor a task whose component or arguments differ in the new `spec`, nor anything if parameters change.
+        nor a task whose component or arguments differ in the new `spec`, nor anything if parameters change. A platform
+        that takes whole runs reuses by its own cache: there `from_task` and what comes after it are kept out of that,
+        and what it will do once more though it is finished is told.
+
+        Raises ConflictError while it is live, NotFoundError if `from_task` is no task of the pipeline.
         """
         old = await self._journal.run(run_id)
         if not old.state.is_end:
@@ -156,7 +161,9 @@ class PipelineManager:
         await self._require_possible(graph)
         given = resolve_parameters(graph.spec, {**_known(graph.spec, old.parameters), **(parameters or {})})
         is_same_data = given == dict(old.parameters)
-        kept = reusable(old, graph, from_task) if is_same_data else {}
+        fresh = from_there(graph, from_task)
+        is_theirs = self._platform.binding is Binding.AT_SUBMISSION
+        kept = reusable(old, graph, fresh) if is_same_data and not is_theirs else {}
         new_id = self._new_run_id(graph.spec.name)
         self._platform.admit(new_id, caller or {}, project=old.options.project)
         change = self._start(
@@ -168,11 +175,13 @@ class PipelineManager:
                 deadline_at=None,
                 is_holdout=self._holdout.is_left_out(new_id),
                 trace_parent=header_of(caller or {}),
+                anew=tuple(path for path in graph.order if path in fresh),
             ),
             retry_of=old.id,
             reuse={key: outputs for key, outputs in kept.items() if self._still_there(outputs)},
         )
-        return await self._journal.create(change)
+        run = await self._journal.create(change)
+        return Retried(run, again(old, run) if is_theirs and is_same_data else ())
 
     async def replace(self, run_id: str, *, caller: Mapping[str, str] | None = None, is_automatic: bool = False) -> Run:
         """Carry out the offer of a new placement: the run is stopped, and a new one begins when it has ended.
@@ -318,42 +327,6 @@ def unplaceable(graph: Graph, nodes: Sequence[Node], platform: PlatformInterface
     return problems
 
 
-def reusable(old: Run, graph: Graph, from_task: str | None) -> dict[TaskKey, Mapping[str, Output]]:
-    """Outputs of the old run's tasks that stand in the new one, in graph order.
-
-    Raises NotFoundError if `from_task` is no task of the new pipeline.
-    """
-    start = from_task.split(".")[0] if from_task else None
-    if start is not None and start not in graph.spec.tasks:
-        raise NotFoundError(
-            f"the pipeline has no task {start!r}", hint="its tasks are: " + ", ".join(sorted(graph.spec.tasks))
-        )
-    fresh: set[str] = set()
-    kept: dict[TaskKey, Mapping[str, Output]] = {}
-    for path in graph.order:
-        is_fresh = path == start or any(upstream in fresh for upstream in graph.waits_for[path])
-        if is_fresh or path == graph.spec.exit_task or not _is_same(old.graph, graph, path):
-            fresh.add(path)
-            continue
-        runs = [task for key, task in old.tasks.items() if key.path == path]
-        if not runs or any(task.state not in (TaskState.SUCCEEDED, TaskState.SKIPPED) for task in runs):
-            fresh.add(path)
-        kept.update({task.key: task.outputs for task in runs if task.state is TaskState.SUCCEEDED})
-    return kept
-
-
-def _is_same(old: Graph, new: Graph, path: str) -> bool:
-    if path not in old.spec.tasks:
-        return False
-    before, after = old.task(path), new.task(path)
-    return (
-        old.component_digests[before.component] == new.component_digests[after.component]
-        and before.arguments == after.arguments
-        and before.scope == after.scope
-        and old.spec.scopes == new.spec.scopes
-    )
-
-
 def _some(names: Sequence[str]) -> str:
     """Nodes by name, the first few of them: `node a`, `nodes a, b`, `nodes a, b, c and 7 more`."""
     more = f" and {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
@@ -397,4 +370,4 @@ def _example(graph: Graph, path: str, platform: PlatformInterface) -> WaitingTas
     return waiting_task(shell, TaskRun(TaskKey(path)), platform.defaults)
 
 
-__all__ = ["PipelineManager", "Submission", "resolve_parameters", "reusable", "unplaceable"]
+__all__ = ["PipelineManager", "Submission", "resolve_parameters", "unplaceable"]

@@ -152,9 +152,14 @@ def repeated(run: Run) -> tuple[str, ...]:
             found.append(f"task {key} runs now, and would begin anew")
         elif task.state is TaskState.FAILED:
             found.append(f"task {key} failed, and would be tried again")
-        elif task.state is TaskState.SUCCEEDED and not (run.options.is_caching and run.graph.task(key.path).cache):
+        elif task.state is TaskState.SUCCEEDED and not may_be_cached(run, key):
             found.append(f"task {key} is finished and not cached: it would run again")
     return tuple(found)
+
+
+def may_be_cached(run: Run, key: TaskKey) -> bool:
+    """Whether the platform may take a task of the run, or of one like it, from its cache."""
+    return run.options.is_caching and run.graph.task(key.path).cache and key.path not in run.options.anew
 
 
 def _reason(run: Run, nodes: Mapping[str, str], now: datetime) -> str:
@@ -166,4 +171,4 @@ def _reason(run: Run, nodes: Mapping[str, str], now: datetime) -> str:
     return f"task {name} waits since {minutes:.0f} min: {task.hold}; it could start on node {node} now{more}"
 
 
-__all__ = ["Replacer", "as_waiting", "is_followed", "repeated", "stuck"]
+__all__ = ["Replacer", "as_waiting", "is_followed", "may_be_cached", "repeated", "stuck"]

@@ -271,7 +271,7 @@ class Scheduler:
         for run in self._journal.live():
             looked_up = self._looked_up.setdefault(run.id, set())
             for key, attempt in run.attempts_in(TaskState.READY):
-                if attempt.number > 1 or key in looked_up:
+                if attempt.number > 1 or key in looked_up or key.path in run.options.anew:
                     continue
                 looked_up.add(key)
                 found = cache_key(run, key)

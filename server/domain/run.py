@@ -170,7 +170,8 @@ class Expansion:
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What the submitter asked for besides the parameters. `is_holdout` was drawn: the platform decides alone;
-    `trace_parent` is the `traceparent` header of the submission, empty where it had none."""
+    `trace_parent` is the `traceparent` header of the submission, empty where it had none; tasks whose paths are `anew`
+    come from no cache."""
 
     priority: int = 0
     project: str = "default"
@@ -180,6 +181,7 @@ class RunOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     is_holdout: bool = False
     trace_parent: str = ""
+    anew: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,16 +105,17 @@ async def archive_run(request: Request, run_id: str, parts: Parts) -> dict[str, 
 
 @router.post("/runs/{run_id}/retry", status_code=202, responses=responses(401, 404, 409, 422), summary="Run again")
 async def retry_run(request: Request, run_id: str, parts: Parts, body: RetryRequest | None = None) -> dict[str, Any]:
-    """Run an ended run again, as a new run that reuses what was finished."""
+    """Run an ended run again, as a new run that reuses what was finished. `notes` say what will be done once more."""
     asked = body or RetryRequest()
-    run = await parts.pipeline_manager.retry(
+    retried = await parts.pipeline_manager.retry(
         run_id,
         from_task=asked.from_task,
         spec=pipeline_of(asked.spec, asked.foreign),
         parameters=asked.parameters,
         caller=dict(request.headers),
     )
-    return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}"}
+    run = retried.run
+    return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}", "notes": list(retried.notes)}
 
 
 @router.post("/runs/{run_id}/replace", status_code=202, responses=responses(401, 404, 409, 422), summary="Place anew")

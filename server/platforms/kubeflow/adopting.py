@@ -7,7 +7,7 @@ have lower-case paths, so each is paired with its path in the document.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -246,19 +246,35 @@ class _Adoption:
         return found
 
 
-def uncached(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same pipeline with no task, however deep, taken from Kubeflow's cache."""
+def uncached(document: Mapping[str, Any], paths: Collection[str] | None = None) -> dict[str, Any]:
+    """The same pipeline with none of the tasks at these paths, or (None) no task however deep, taken from Kubeflow's
+    cache. Where components are shared, so is that."""
+    wanted = _tasks_at(document, paths) if paths is not None else None
 
-    def component(one: Any) -> Any:
+    def component(name: str, one: Any) -> Any:
         tasks = section(one, "dag", "tasks")
-        if not tasks:
+        off = tasks.keys() if wanted is None else wanted.get(name, set())
+        if not tasks or not off:
             return one
-        edited = {name: _without_cache(task) for name, task in tasks.items()}
+        edited = {key: _without_cache(task) if key in off else task for key, task in tasks.items()}
         return {**one, "dag": {**one["dag"], "tasks": edited}}
 
-    components = {name: component(one) for name, one in section(document, "components").items()}
-    found = {**document, "root": component(document.get("root"))}
+    components = {name: component(name, one) for name, one in section(document, "components").items()}
+    found = {**document, "root": component("", document.get("root"))}
     return {**found, "components": components} if "components" in document else found
+
+
+def _tasks_at(document: Mapping[str, Any], paths: Collection[str]) -> dict[str, set[str]]:
+    """Component (the root: an empty name) -> its tasks that lie at these paths."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        name, component = "", section(document, "root")
+        *above, last = path.split("/")
+        for part in above:
+            name = text(section(component, "dag", "tasks").get(part), "componentRef", "name")
+            component = section(document, "components", name)
+        found.setdefault(name, set()).add(last)
+    return found
 
 
 def _without_cache(task: Any) -> Any:

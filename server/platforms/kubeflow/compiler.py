@@ -100,11 +100,11 @@ class PlacingCompiler:
         """The run's pipeline with its placements, marked with the run's id. Raises PlatformError if it is too large."""
         spec = run.graph.spec
         choices = _options(spec, placements)
-        is_as_written = run.options.is_caching and not choices
+        uncached_paths = run.options.anew if run.options.is_caching else tuple(spec.tasks)
         translated = (
-            self._translated(spec)
-            if is_as_written
-            else self._translate_chosen(spec if run.options.is_caching else without_cache(spec), choices)
+            self._translate_chosen(without_cache(spec, uncached_paths), choices)
+            if uncached_paths or choices
+            else self._translated(spec)
         )
         loops = self._loops(run, translated, placements, choices, version)
         placeable = {task.path for task in translated.pipeline.placeable()}
@@ -212,21 +212,33 @@ def _options(spec: PipelineSpec, placements: Mapping[TaskKey, PlannedPlacement])
 
 
 def original(spec: PipelineSpec) -> Translated:
-    """The document that a spec was read from; without caching where none of the spec's tasks is to be cached."""
+    """The document that a spec was read from; tasks are not cached there that the spec would not have cached.
+
+    A component that several such tasks share is the same for all of them.
+    """
     foreign = spec.foreign
     if foreign is None:
         raise ValueError("the spec carries no document")
     pipeline = read_pipeline(foreign.text, foreign.file)
-    is_cached = any(task.is_cached for task in pipeline.tasks.values())
-    if is_cached and not any(task.cache for task in spec.tasks.values()):
-        edited = replace(pipeline.documents, pipeline=uncached(pipeline.documents.pipeline), pipeline_text=None)
-        pipeline = read_pipeline(edited)
+    off = [
+        path for ours, path in foreign.paths.items() if pipeline.tasks[path].is_cached and not spec.tasks[ours].cache
+    ]
+    if off:
+        is_all = not any(task.cache for task in spec.tasks.values())
+        document = uncached(pipeline.documents.pipeline, None if is_all else off)
+        pipeline = read_pipeline(replace(pipeline.documents, pipeline=document, pipeline_text=None))
     return Translated(pipeline, foreign.paths)
 
 
-def without_cache(spec: PipelineSpec) -> PipelineSpec:
-    """The same pipeline with no task taken from Kubeflow's cache; its own client turns only the outermost tasks off."""
-    tasks = {path: task.model_copy(update={"cache": False}) for path, task in spec.tasks.items()}
+def without_cache(spec: PipelineSpec, paths: Collection[str] | None = None) -> PipelineSpec:
+    """The same pipeline with none of these tasks taken from Kubeflow's cache, or (None) none at all.
+
+    Kubeflow's own client turns only the outermost tasks off.
+    """
+    tasks = {
+        path: task.model_copy(update={"cache": False}) if paths is None or path in paths else task
+        for path, task in spec.tasks.items()
+    }
     return spec.model_copy(update={"tasks": tasks})
 
 

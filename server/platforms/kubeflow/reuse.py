@@ -135,7 +135,7 @@ def work_of(run: Run) -> dict[TaskKey, str]:
 
 def _work(run: Run, key: TaskKey, found: Mapping[TaskKey, str], original: str | None) -> str | None:
     graph, definition = run.graph, run.graph.task(key.path)
-    is_fit = definition.cache and key.path != graph.spec.exit_task
+    is_fit = definition.cache and key.path != graph.spec.exit_task and key.path not in run.options.anew
     if not is_fit or any(option.image for option in definition.options):
         return None
     component = graph.component(key.path)

@@ -95,7 +95,8 @@ def retry(
     spec = load_pipeline(file, pipeline) if file is not None else None
     old = find_run(client, run)
     new = RunHandle(old, client).retry(from_task=from_task, spec=spec)
-    _announce(f"retrying {old} as run {new.id}", new, wait=wait, as_json=as_json)
+    notes = "".join(f"\n  note: {note}" for note in new.notes)
+    _announce(f"retrying {old} as run {new.id}{notes}", new, wait=wait, as_json=as_json)
 
 
 def replace(client: Client, run: str, *, wait: bool, as_json: bool) -> None:

@@ -20,10 +20,11 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RunHandle:
-    """A run on a server."""
+    """A run on a server. `notes` are what the server said when it accepted it."""
 
     id: str
     client: Client
+    notes: tuple[str, ...] = ()
 
     @property
     def link(self) -> str:
@@ -85,7 +86,7 @@ class RunHandle:
             "parameters": dict(parameters) if parameters is not None else None,
         }
         answer = self.client.post(f"/api/v1/runs/{self.id}/retry", body)
-        return RunHandle(answer["run"]["id"], self.client)
+        return RunHandle(answer["run"]["id"], self.client, notes=tuple(answer.get("notes") or ()))
 
     def replace(self) -> RunHandle:
         """Accept the server's offer of a new placement; the new run begins when this one has stopped."""

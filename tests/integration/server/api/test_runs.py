@@ -260,6 +260,12 @@ async def test_a_failed_run_says_why_and_is_run_again_from_where_it_broke(
     assert tasks["first"]["attempts"][0]["started_at"] is None
     assert tasks["greet"]["outputs"]["output"]["value"] == "hello you"
 
+    answer = await api.http.post(f"/api/v1/runs/{second['id']}/retry", json={"from_task": "greet"})
+    assert answer.json()["notes"] == []
+    third = {task["key"]: task for task in (await api.ended(answer.json()["run"]["id"]))["tasks"]}
+    assert third["first"]["attempts"][0]["started_at"] is None
+    assert third["greet"]["attempts"][0]["started_at"] is not None, "asked for anew, it comes from no cache"
+
 
 async def test_a_live_run_cannot_be_run_again(api: Any, make_spec: MakeSpec, read_problem: ReadProblem) -> None:
     run = await api.run(make_spec(gpu=True))
