@@ -108,7 +108,6 @@ def _explainer(ground: Ground, world: World, engine: Engine) -> Explainer:
         store=ground.store,
         node_manager=world.node_manager,
         scheduler=engine.scheduler,
-        decision_unit=engine.decision_unit,
         estimate=world.estimate,
         defaults=world.defaults,
         track=engine.past.forecasts.track,

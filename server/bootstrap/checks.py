@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from server.bootstrap.engine import Engine
 from server.bootstrap.ground import Ground
 from server.bootstrap.world import World
+from server.components.decision_unit import DecisionUnit
 from server.components.supervisor import Check
 from server.domain.errors import MlopxError
 
@@ -27,12 +28,27 @@ def checks_of(ground: Ground, world: World, engine: Engine) -> Callable[[], Awai
             found[f"nodes:{name}"] = Check(False, problem)
         for part, problem in platform.problems().items():
             found[f"{platform.name}:{part}"] = Check(False, problem)
-        if unit.failures:
-            detail = f"the strategy failed {unit.fallbacks} times, last: {scheduler.last_problem or 'earlier'}"
-            found["placer"] = Check(scheduler.last_problem is None, detail)
+        placer = placer_check(unit, scheduler.last_problem)
+        if placer is not None:
+            found["placer"] = placer
         return found
 
     return checks
 
 
-__all__ = ["checks_of"]
+def placer_check(unit: DecisionUnit, last_problem: str | None) -> Check | None:
+    """How the strategy is, if there is something to say. One that is loaded or compiled has not failed; once that is
+    over all is well, even before the next decision."""
+    if not unit.is_ready:
+        who = "what is ready waits" if unit.stand_in == unit.placer else f"{unit.stand_in} answers"
+        return Check(False, f"{unit.placer} is not ready: it is being loaded or compiled; until then {who}")
+    failed = unit.fallbacks - unit.failures["cold"]
+    if unit.last_failure is not None and unit.last_failure != "cold":
+        return Check(False, f"the strategy failed {failed} times, last: {last_problem}")
+    said = [f"the strategy failed {failed} times, last: earlier"] if failed else []
+    if unit.failures["cold"]:
+        said.append(f"{unit.stand_in} answered {unit.failures['cold']} times while it got ready")
+    return Check(True, "; ".join(said)) if said else None
+
+
+__all__ = ["checks_of", "placer_check"]

@@ -105,6 +105,7 @@ def _deciding(
         platforms_rule=rule_of(settings, platform, new_id),
         gate=world.limits,
     )
+    decision_unit.on_ready = scheduler.wake
     return decision_unit, scheduler
 
 

@@ -40,7 +40,8 @@ _CANDIDATE_BYTES, _FRAME_BYTES = 260, 940
 class Recorder:
     """Makes the records of one cycle; what tasks with equal needs and profiles find is worked out once.
 
-    `bands`: what is kept of the estimates from one cycle to the next.
+    `because`: why `strategy` answers instead of `fallback_from`, where that is no failure. `bands`: what is kept of the
+    estimates from one cycle to the next.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class Recorder:
         fallback_from: str | None,
         new_id: Callable[[], str],
         version: str = "",
+        because: str = "",
         bands: Bands | None = None,
     ) -> None:
         self.request = request
         self.strategy, self.fallback_from, self.new_id = strategy, fallback_from, new_id
-        self.version = version
+        self.version, self._because = version, because
         self.cluster = Cluster(request, table)
         self.candidates = Candidates(self.cluster, bands or Bands(), MOST_CANDIDATES + 1)
         self._filtered: dict[int, dict[str, tuple[str, ...]]] = {}
@@ -76,7 +78,7 @@ class Recorder:
         data = told_of_data(task, placement.node, (one.node for one in others), self.request.network)
         return self._record(
             task,
-            f"{reason}; {data}" if data else reason,
+            "; ".join(part for part in (reason, data, self._because) if part),
             (chosen, *others[: MOST_CANDIDATES - 1]),
             placement,
             runner_up=others[0].node if others else None,

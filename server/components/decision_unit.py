@@ -17,7 +17,7 @@ from server.components.binding import bind_ready
 from server.components.candidates import Bands
 from server.components.collecting import uncollected
 from server.components.decision_records import Memory, Recorder
-from server.components.placer_process import START_PATIENCE_SECONDS, Hello, PlacerFailure, PlacerProcess
+from server.components.placer_process import START_PATIENCE_SECONDS, FailureKind, Hello, PlacerFailure, PlacerProcess
 from server.components.placer_registry import (
     DEFAULT_PLACER,
     ENTRY_POINT_GROUP,
@@ -103,6 +103,8 @@ class DecisionUnit:
         self.fallback = fallback
         self.time_limit_seconds = time_limit_seconds
         self.failures: Counter[str] = Counter()
+        self.last_failure: FailureKind | None = None
+        self.on_ready: Callable[[], None] = lambda: None
         self.decided = 0
         self._new_id, self._monotonic, self._binding = new_id, monotonic, binding
         self._is_recording, self._max_hold_seconds = is_recording, max_hold_seconds
@@ -112,6 +114,7 @@ class DecisionUnit:
             start_limit_seconds=start_limit_seconds,
             start_patience_seconds=start_patience_seconds,
             monotonic=monotonic,
+            on_warm=lambda: self.on_ready(),
         )
         self._local: PlacerInterface | None = None
         self._stand_in: PlacerInterface | None = None
@@ -130,6 +133,17 @@ class DecisionUnit:
     def fallbacks(self) -> int:
         """How many cycles the fallback had to answer."""
         return sum(self.failures.values())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the strategy itself can answer now. On a fresh installation some compile first, for minutes where the
+        machine is slow; `stand_in` answers meanwhile. `on_ready` is called when that is over."""
+        return self._is_in_process or self._process.is_warm
+
+    @property
+    def stand_in(self) -> str:
+        """Who answers while the strategy is not ready."""
+        return self.fallback or STAND_IN
 
     async def start(self) -> None:
         """Load the strategy in its worker, and give it a while to get warm: until it is, the fallback answers.
@@ -159,6 +173,7 @@ class DecisionUnit:
             _check(request, plan, table)
         except PlacerFailure as failure:
             return self._fall_back(request, table, failure, began)
+        self.last_failure = None
         return self._conclude(request, table, plan, self._name(), None, began)
 
     def decide_now(self, request: PlacementRequest) -> Outcome:
@@ -169,6 +184,7 @@ class DecisionUnit:
             plan = ask(self._here(), request, table)
         except PlacerFailure as failure:
             return self._fall_back(request, table, failure, began)
+        self.last_failure = None
         return self._conclude(request, table, plan, self._name(), None, began)
 
     def catalogue(self, all: bool = False) -> list[PlacerInfo]:  # noqa: A002 - reads as the flag it stands for
@@ -207,7 +223,8 @@ class DecisionUnit:
     def _fall_back(self, request: PlacementRequest, table: NeedsTable, failure: PlacerFailure, began: float) -> Outcome:
         """Answer with the fallback, or leave the tasks to the platform; say so."""
         self.failures[failure.kind] += 1
-        fallback = self.fallback or (STAND_IN if failure.kind == "cold" else None)
+        self.last_failure = failure.kind
+        fallback = self.stand_in if failure.kind == "cold" else self.fallback
         logger.warning(
             "cycle %d: placer %s failed (%s): %s; %s answers instead%s",
             request.cycle,
@@ -244,6 +261,7 @@ class DecisionUnit:
         began: float,
     ) -> Outcome:
         fallback_from = self._name() if problem is not None else None
+        is_cold = fallback_from is not None and self.last_failure == "cold"
         decisions: Sequence[Decision] = ()
         with uncollected():
             now = bind_ready(request, plan, table)
@@ -253,6 +271,7 @@ class DecisionUnit:
                     table,
                     strategy=strategy,
                     fallback_from=fallback_from,
+                    because=f"{fallback_from} is not ready yet" if is_cold else "",
                     new_id=self._new_id,
                     version=self._version(strategy),
                     bands=self._bands,

@@ -64,7 +64,8 @@ class Hello:
 class PlacerProcess:
     """One warm worker with one strategy, named by its import path `package.module:Class`.
 
-    `monotonic` tells seconds for deadlines. Calls of `place` queue up behind each other.
+    `on_warm` is called whenever a worker has become warm. `monotonic` tells seconds for deadlines. Calls of `place`
+    queue up behind each other.
     """
 
     def __init__(
@@ -74,12 +75,13 @@ class PlacerProcess:
         start_limit_seconds: float = 120.0,
         start_patience_seconds: float = START_PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
+        on_warm: Callable[[], None] = lambda: None,
     ) -> None:
         self.placer = placer
         self.start_limit_seconds = start_limit_seconds
         self.start_patience_seconds = start_patience_seconds
         self.starts = 0
-        self._monotonic = monotonic
+        self._monotonic, self._on_warm = monotonic, on_warm
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._warming: asyncio.Task[Hello] | None = None
@@ -94,6 +96,11 @@ class PlacerProcess:
     def pid(self) -> int | None:
         """Process id of the present worker, or None."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether there is a worker that can answer at once: loaded, and done with compiling."""
+        return self.pid is not None and not self._is_warming() and not self._is_heating()
 
     async def start(self) -> Hello:
         """Start the worker and wait until its strategy is loaded, and a while for it to be warm, too.
@@ -226,6 +233,8 @@ class PlacerProcess:
         except (OSError, EOFError, TimeoutError):
             if process is self._process:
                 await self._kill()
+        else:
+            asyncio.get_running_loop().call_soon(self._on_warm)
 
     def _write(self, frame: bytes) -> asyncio.StreamWriter:
         writer = self._living().stdin

@@ -26,7 +26,7 @@ from server.components.cycle import (
     unsaid,
     waiting_runs,
 )
-from server.components.decision_unit import DecisionUnit, Outcome
+from server.components.decision_unit import NO_PLACEMENT, DecisionUnit, Outcome
 from server.components.handing_over import next_release, placeable_part, whole_runs
 from server.components.holdout.splitting import decide_for_both
 from server.components.journal import Journal
@@ -130,6 +130,7 @@ class Scheduler:
         self.last_decision_seconds = 0.0
         self.last_problem: str | None = None
         self.plan: Mapping[TaskRef, Placement] = {}
+        self.answered_by = decision_unit.placer
         self.turn = asyncio.Lock()
         self._on_decided: list[Callable[[PlacementRequest, Outcome], None]] = []
 
@@ -210,6 +211,7 @@ class Scheduler:
         outcome = answer.outcome
         self.last_decision_seconds, self.last_problem = outcome.seconds, outcome.problem
         self.plan = {(one.run_id, one.key): one for one in outcome.plan.placements}
+        self.answered_by = outcome.strategy if outcome.strategy != NO_PLACEMENT else self._decision_unit.placer
         await self._record(outcome.decisions)
         live = {run.id: run for run in self._journal.live()}
         await self._write(unsaid(answers(request, outcome), live), at_submission)

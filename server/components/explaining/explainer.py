@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from server.components.decision_unit import DecisionUnit
 from server.components.explaining.calibrating import calibrated, judge
 from server.components.explaining.memory_advice import memory_warnings
 from server.components.explaining.placed import hindsight, how_it_went, predicted, why_there
@@ -54,14 +53,13 @@ class Explainer:
         store: RunStoreInterface,
         node_manager: NodeManager,
         scheduler: Scheduler,
-        decision_unit: DecisionUnit,
         estimate: EstimateAll,
         defaults: Defaults,
         track: ForecastTrack,
         network: NodeNetwork | None = None,
     ) -> None:
         self._journal, self._store, self._node_manager = journal, store, node_manager
-        self._scheduler, self._decision_unit = scheduler, decision_unit
+        self._scheduler = scheduler
         self._estimate, self._defaults = estimate, defaults
         self.track, self._network = track, network
         self._scene: Scene | None = None
@@ -86,7 +84,7 @@ class Explainer:
                     snapshot=self._node_manager.current(),
                     plan=self._scheduler.plan,
                     positions=positions,
-                    strategy=self._decision_unit.placer,
+                    strategy=self._scheduler.answered_by,
                     estimate=self._estimate,
                     defaults=self._defaults,
                     network=self._network,

@@ -175,10 +175,16 @@ def test_until_a_strategy_is_warm_the_fallback_answers_and_it_goes_on_getting_wa
     async def scenario() -> None:
         more = {"start_patience_seconds": 0.1, "time_limit_seconds": 0.2}
         async with started(f"{strategies}:SlowToWarm", **more) as unit:
-            worker = unit.worker_pid
+            worker, told = unit.worker_pid, asyncio.Event()
+            unit.on_ready = told.set
+            assert not unit.is_ready
             cold = await unit.decide(REQUESTS["chains_on_unequal_nodes"]())
             assert (cold.strategy, unit.failures) == ("fifo_greedy", {"cold": 1})
-            await asyncio.sleep(2.5)
+            placed = [one for one in cold.decisions if one.node is not None]
+            assert placed
+            assert all(one.reason.endswith("; good is not ready yet") for one in placed)
+            await asyncio.wait_for(told.wait(), 30)
+            assert unit.is_ready
             assert (await unit.decide(REQUESTS["chains_on_unequal_nodes"]())).strategy == "good"
             assert unit.worker_pid == worker
 
