@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import dashboard, estimates, idle, kubeflow, overhead, shares, submissions
+from benchmarks import dashboard, estimates, following, idle, kubeflow, overhead, shares, submissions
 from benchmarks.measure import Measure, keep, show
 
 WIDTH = 150
@@ -20,7 +21,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Measure]]] = {
     "submissions": submissions.measure,
     "shares": shares.measure,
     "estimates": estimates.measure,
-    "kubeflow": kubeflow.measure,
+    "kubeflow": lambda folder: chain(kubeflow.measure(folder), following.measure(folder)),
     "dashboard": dashboard.measure,
 }
 

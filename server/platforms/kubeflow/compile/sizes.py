@@ -35,6 +35,8 @@ _PER_TASK_BYTES = 420
 
 MOST_NAMED = 3
 
+_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def size_problems(pipeline: Mapping[str, Any], platform: Mapping[str, Any] | None = None) -> list[str]:
     """What is too large, as sentences with the task, the bytes, and what to do. Placements count as written."""
@@ -114,10 +116,6 @@ def _said(named: Mapping[str, list[str]], label: str) -> str:
         return f"executor {label}"
     more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
     return f"task{'s' if len(paths) > 1 else ''} {', '.join(paths[:MOST_NAMED])}{more}"
-
-
-def _text(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def _quoted_bytes(text: str) -> int:
