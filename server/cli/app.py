@@ -5,26 +5,62 @@ from __future__ import annotations
 import json as json_module
 import socket
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from server.cli.benching import bench
-from server.cli.capturing import capture
-from server.cli.direct import submit
-from server.cli.estimating import estimate
-from server.cli.exporting import export
-from server.cli.kubeflow import compile_, place
-from server.cli.new_placer import placer_app
-from server.cli.observing import learn, observed
-from server.cli.profiling import profile_node
-from server.cli.replaying import replay
-from server.cli.simulating import simulate
-from server.cli.solving import solve
 from server.domain.errors import MlopxError
+
+LATER = {
+    "solve": "server.cli.solving:solve",
+    "learn": "server.cli.observing:learn",
+    "observed": "server.cli.observing:observed",
+    "capture": "server.cli.capturing:capture",
+    "simulate": "server.cli.simulating:simulate",
+    "bench": "server.cli.benching:bench",
+    "replay": "server.cli.replaying:replay",
+    "export": "server.cli.exporting:export",
+    "compile": "server.cli.kubeflow:compile_",
+    "place": "server.cli.kubeflow:place",
+    "submit": "server.cli.direct:submit",
+    "estimate": "server.cli.estimating:estimate",
+    "profile-node": "server.cli.profiling:profile_node",
+    "placer": "server.cli.new_placer:placer_app",
+}
+"""Commands by name that are imported when they are asked for: `module:function`, or `module:app` for a group."""
+
+
+class Commands(TyperGroup):
+    """The commands below, and those of `LATER`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in order."""
+        return [*(name for name in super().list_commands(ctx) if name not in LATER), *LATER]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One of them; who asks for an unknown one may be told any other, so all are imported."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None:
+            for name in [cmd_name] if cmd_name in LATER else LATER:
+                self.add_command(_imported(name), name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _imported(name: str) -> Any:
+    module, attribute = LATER[name].split(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="mlopx-server",
+    cls=Commands,
     help="Run an MLOpX placement server.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -137,22 +173,6 @@ def version() -> None:
     from server import __version__
 
     typer.echo(__version__)
-
-
-app.command()(solve)
-app.command()(learn)
-app.command()(observed)
-app.command()(capture)
-app.command()(simulate)
-app.command()(bench)
-app.command()(replay)
-app.command()(export)
-app.command("compile")(compile_)
-app.command()(place)
-app.command()(submit)
-app.command()(estimate)
-app.command()(profile_node)
-app.add_typer(placer_app, name="placer")
 
 
 def _require_free(host: str, port: int) -> None:

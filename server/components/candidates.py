@@ -9,7 +9,7 @@ from operator import attrgetter
 import numpy as np
 import numpy.typing as npt
 
-from server.domain.placement import Candidate, Estimate, Estimates, WaitingTask
+from server.domain.placement import Candidate, Estimate, Estimates, TaskRef, WaitingTask
 from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, UNKNOWN_SECONDS
 from server.planning.needs import Needs
@@ -23,6 +23,7 @@ Key = tuple[int, tuple[int | None, ...]]
 """Tasks with equal needs, and with the same row of estimates for each option, have the same candidates."""
 
 DIGITS = 3
+TURNS_KEPT = 8
 _LARGEST_SCALED, _NEAR_HALF = 1e9, 1e-5
 _UNKNOWN = Estimate(UNKNOWN_SECONDS, UNKNOWN_SECONDS, UNKNOWN_SECONDS, "unknown")
 _AT_LAST = float(np.finfo(np.float64).max)
@@ -81,20 +82,30 @@ class Bands:
     def __init__(self) -> None:
         self._table: Sequence[Sequence[Estimate]] = ()
         self._unknown: Sequence[Estimate] = ()
-        self._before: dict[int, _Band] = {}
-        self._now: dict[int, _Band] = {}
+        self._bands: dict[int, _Band] = {}
+        self._looked_at: dict[int, int] = {}
+        self._turn = 0
+
+    @property
+    def kept(self) -> int:
+        """How many rows are kept."""
+        return len(self._bands)
 
     def turn_to(self, estimates: Estimates) -> None:
-        """From now on it is about these estimates; what was not looked at since the last turn is forgotten."""
+        """From now on it is about these estimates; what nobody looked at for `TURNS_KEPT` turns is forgotten."""
         self._table = estimates.table
         self._unknown = (_UNKNOWN,) * (len(self._table[0]) if len(self._table) else 0)
-        self._before, self._now = self._now, {}
+        self._turn += 1
+        for row in [row for row, turn in self._looked_at.items() if turn < self._turn - TURNS_KEPT]:
+            del self._bands[row], self._looked_at[row]
 
     def of(self, number: int | None) -> _Band:
         """Of one row, None for a task without estimates."""
         row = self._unknown if number is None else self._table[number]
-        band = self._now.get(id(row)) or self._before.get(id(row)) or _Band.of(row)
-        self._now[id(row)] = band
+        band = self._bands.get(id(row))
+        if band is None:
+            self._bands[id(row)] = band = _Band.of(row)
+        self._looked_at[id(row)] = self._turn
         return band
 
 
@@ -113,6 +124,7 @@ class Candidates:
         self._columns = np.array([columns.get(node.name, -1) for node in cluster.nodes], np.int64)
         self._offers: dict[int, _Offers] = {}
         self._known: dict[Key, list[Candidate]] = {}
+        self._keys: dict[TaskRef, Key] = {}
 
     def of(self, task: WaitingTask) -> list[Candidate]:
         """Nodes that can run the task, by predicted finish if it were next; its best option on each."""
@@ -148,8 +160,11 @@ class Candidates:
             offers.has_room[offers.nodes == node] = -1
 
     def _key(self, task: WaitingTask) -> Key:
-        rows = tuple(self._profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
-        return id(self.cluster.needs(task)), rows
+        found = self._keys.get(task.ref)
+        if found is None:
+            rows = tuple(self._profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
+            self._keys[task.ref] = found = id(self.cluster.needs(task)), rows
+        return found
 
     def _ranked(
         self, offers: _Offers, rows: Sequence[tuple[int | None, ...]], parts: Sequence[Sequence[int]]

@@ -46,6 +46,9 @@ STAND_IN = "fifo_greedy"
 NO_PLACEMENT = "none"
 """Strategy of a cycle in which nothing is placed and the platform's own scheduler decides."""
 
+MOST_CHANGED = 128
+"""Waiting tasks recorded in one cycle because the plan for them changed: records must not hold up the server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -296,7 +299,8 @@ class DecisionUnit:
         bind_now: tuple[Placement, ...],
         holds: Mapping[TaskRef, str],
     ) -> list[Decision]:
-        """Records of what is bound, and of what else changed since the task was last decided on."""
+        """Records of what is bound, and of what else changed since the task was last decided on: of the first
+        `MOST_CHANGED` in plan order, since the others are about to change again; their turn comes in later cycles."""
         tasks = {task.ref: task for task in request.tasks()}
         planned = {(placement.run_id, placement.key): placement for placement in plan.placements}
         self._memory.keep_only(tasks)
@@ -312,6 +316,8 @@ class DecisionUnit:
             answer = (placement.node, placement.option) if placement else (reason,)
             if self._memory.is_new(ref, tasks[ref].attempt, recorder.fallback_from, *answer):
                 changed.append((tasks[ref], reason, placement))
+                if len(changed) == MOST_CHANGED:
+                    break
         recorder.expect(task for task, _, _ in changed)
         found += [recorder.held(*each) for each in changed]
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -128,40 +128,55 @@ ZONES = ("a", "b")
 _GPU_TAINT = Taint("gpu", "yes")
 _TAINTS = ((), (_GPU_TAINT,), (Taint("spot", "", "PreferNoSchedule"),), (Taint("old", "", "NoExecute"),))
 _TOLERATIONS = ((), (Toleration(key="gpu", operator="Exists"),), (Toleration(operator="Exists"),))
+_WISH = Preference(weight=10, requirement=Requirement(label="zone", values=("a",)))
+_NEED = Requirement(label="zone", values=("a", "b"))
+_SIZES = ((0.5, 1, 0), (1, 1, 0), (2, 4, 0), (8, 32, 0), (1, 1, 1), (64, 1, 0))
+_TASK_KINDS = (None, "preprocessing", "training", "evaluation", "inference", "other", "nonsense")
+_MODELS = (None, "cnn", "nn", "random_forest", "linear_regression", "svm", "other", "transformer")
+
+_NUMBER = st.integers(0, 839)
+"""The one strategy that all others are made of: making a new one for each draw takes most of an example's time."""
+
+T = TypeVar("T")
+
+
+def _one_of(draw: st.DrawFn, values: Sequence[T]) -> T:
+    return values[draw(_NUMBER) % len(values)]
+
+
+def _up_to(draw: st.DrawFn, most: int) -> int:
+    return draw(_NUMBER) % (most + 1)
+
+
+def _some_of(draw: st.DrawFn, values: Sequence[T], most: int) -> list[T]:
+    """At most so many different ones."""
+    count = _up_to(draw, min(most, len(values)))
+    return list(dict.fromkeys(_one_of(draw, values) for _ in range(count)))
 
 
 @st.composite
 def nodes(draw: st.DrawFn, most: int = 6) -> tuple[Node, ...]:
     """Any small cluster: nodes of several sizes and speeds, labelled, tainted, cordoned, down or still virtual."""
-    count = draw(st.integers(0, most))
-    return tuple(draw(_node(f"node-{index}")) for index in range(count))
+    return tuple(_node(draw, f"node-{index}") for index in range(_up_to(draw, most)))
 
 
-def _node(name: str) -> st.SearchStrategy[Node]:
-    return st.builds(
-        lambda cpus, memory, gpus, pods, speed, zone, taints, state: a_node(
-            name,
-            cpus=cpus,
-            memory_gib=memory,
-            gpus=gpus,
-            pods=pods,
-            speed=speed,
-            labels={"kubernetes.io/hostname": name, **({"zone": zone} if zone else {})},
-            taints=taints,
-            is_ready=state != "down",
-            is_schedulable=state != "cordoned",
-            is_virtual=state == "virtual",
-            group="growing" if state == "virtual" else None,
-            startup_seconds=90.0 if state == "virtual" else 0.0,
-        ),
-        st.sampled_from((0.5, 1, 4, 16)),
-        st.sampled_from((1, 8, 64)),
-        st.sampled_from((0, 0, 0, 1, 4)),
-        st.sampled_from((1, 3, 110)),
-        st.sampled_from((0.5, 1.0, 3.0)),
-        st.sampled_from((None, *ZONES)),
-        st.sampled_from(_TAINTS),
-        st.sampled_from(("up", "up", "up", "up", "down", "cordoned", "virtual")),
+def _node(draw: st.DrawFn, name: str) -> Node:
+    zone = _one_of(draw, (None, *ZONES))
+    state = _one_of(draw, ("up", "up", "up", "up", "down", "cordoned", "virtual"))
+    return a_node(
+        name,
+        cpus=_one_of(draw, (0.5, 1, 4, 16)),
+        memory_gib=_one_of(draw, (1, 8, 64)),
+        gpus=_one_of(draw, (0, 0, 0, 1, 4)),
+        pods=_one_of(draw, (1, 3, 110)),
+        speed=_one_of(draw, (0.5, 1.0, 3.0)),
+        labels={"kubernetes.io/hostname": name, **({"zone": zone} if zone else {})},
+        taints=_one_of(draw, _TAINTS),
+        is_ready=state != "down",
+        is_schedulable=state != "cordoned",
+        is_virtual=state == "virtual",
+        group="growing" if state == "virtual" else None,
+        startup_seconds=90.0 if state == "virtual" else 0.0,
     )
 
 
@@ -171,97 +186,75 @@ def requests(draw: st.DrawFn, most_nodes: int = 6, most_runs: int = 5, most_task
     promised to come."""
     cluster = draw(nodes(most_nodes))
     runs, occupancies = [], []
-    for number in range(draw(st.integers(0, most_runs))):
-        run = draw(_run(f"run-{number}", cluster, most_tasks))
+    for number in range(_up_to(draw, most_runs)):
+        run = _run(draw, f"run-{number}", cluster, most_tasks)
         runs.append(run)
         occupancies += [
             Occupancy(bound.node, bound.requests, run.run_id, str(bound.key), bound.expected_end_at)
             for bound in run.bound
         ]
     for node in cluster:
-        if draw(st.integers(0, 3)) == 0:
-            until = draw(st.sampled_from((None, NOW + timedelta(seconds=40))))
+        if _up_to(draw, 3) == 0:
+            until = _one_of(draw, (None, NOW + timedelta(seconds=40)))
             occupancies.append(Occupancy(node.name, amounts(cpus=0.5, memory_gib=1), None, None, until))
     return a_request(
         cluster,
         runs,
-        seconds=draw(st.sampled_from((0.5, 60.0, 4000.0))),
+        seconds=_one_of(draw, (0.5, 60.0, 4000.0)),
         occupancies=occupancies,
-        seed=draw(st.integers(0, 5)),
-        history={node.name: draw(st.integers(0, 9)) for node in cluster},
-        promised=tuple(draw(st.lists(_promise(cluster), max_size=3))) if cluster else (),
+        seed=_up_to(draw, 5),
+        history={node.name: _up_to(draw, 9) for node in cluster},
+        promised=tuple(_promise(draw, cluster) for _ in range(_up_to(draw, 3))) if cluster else (),
     )
 
 
-def _promise(cluster: Sequence[Node]) -> st.SearchStrategy[Promise]:
-    return st.builds(
-        lambda node, cpus, begins, lasts: Promise(
-            node,
-            amounts(cpus=cpus),
-            "handed-over",
-            TaskKey("later"),
-            NOW + timedelta(seconds=begins),
-            NOW + timedelta(seconds=begins + lasts),
-        ),
-        st.sampled_from([*(node.name for node in cluster), "gone"]),
-        st.sampled_from((0.5, 1, 4, 64)),
-        st.sampled_from((0, 20, 500)),
-        st.sampled_from((0, 30, 4000)),
-    )
+def _promise(draw: st.DrawFn, cluster: Sequence[Node]) -> Promise:
+    node = _one_of(draw, [*(node.name for node in cluster), "gone"])
+    begins_at = NOW + timedelta(seconds=_one_of(draw, (0, 20, 500)))
+    ends_at = begins_at + timedelta(seconds=_one_of(draw, (0, 30, 4000)))
+    cpus = _one_of(draw, (0.5, 1, 4, 64))
+    return Promise(node, amounts(cpus=cpus), "handed-over", TaskKey("later"), begins_at, ends_at)
 
 
-@st.composite
 def _run(draw: st.DrawFn, run_id: str, cluster: Sequence[Node], most_tasks: int) -> WaitingRun:
     tasks: list[WaitingTask] = []
-    is_running = bool(cluster) and draw(st.booleans())
-    bound: list[BoundTask] = [draw(_bound(run_id, cluster))] if is_running else []
-    for index in range(draw(st.integers(1, most_tasks))):
+    is_running = bool(cluster) and _up_to(draw, 1) == 1
+    bound: list[BoundTask] = [_bound(draw, run_id, cluster)] if is_running else []
+    for index in range(1 + _up_to(draw, most_tasks - 1)):
         known = [task.key.path for task in tasks] + [running.key.path for running in bound]
-        upstreams = draw(st.lists(st.sampled_from(known), unique=True, max_size=2)) if known else []
-        tasks.append(draw(_task(run_id, f"task-{index}", upstreams, [node.name for node in cluster])))
+        upstreams = _some_of(draw, known, 2)
+        tasks.append(_task(draw, run_id, f"task-{index}", upstreams, [node.name for node in cluster]))
     return a_run(
         run_id,
         *tasks,
-        submitted_seconds_ago=draw(st.integers(0, 500)),
+        submitted_seconds_ago=_up_to(draw, 500),
         bound=tuple(bound),
-        priority=draw(st.sampled_from((0, 0, 0, 5, -5))),
+        priority=_one_of(draw, (0, 0, 0, 5, -5)),
     )
 
 
-def _bound(run_id: str, cluster: Sequence[Node]) -> st.SearchStrategy[BoundTask]:
-    return st.builds(
-        lambda node, ends: BoundTask(run_id, TaskKey("running"), node, DEFAULT_OPTION, amounts(), NOW, ends),
-        st.sampled_from([node.name for node in cluster]),
-        st.sampled_from((None, NOW - timedelta(seconds=5), NOW + timedelta(seconds=30))),
-    )
+def _bound(draw: st.DrawFn, run_id: str, cluster: Sequence[Node]) -> BoundTask:
+    ends = _one_of(draw, (None, NOW - timedelta(seconds=5), NOW + timedelta(seconds=30)))
+    node = _one_of(draw, cluster).name
+    return BoundTask(run_id, TaskKey("running"), node, DEFAULT_OPTION, amounts(), NOW, ends)
 
 
-def _task(run_id: str, path: str, upstreams: Sequence[str], names: Sequence[str]) -> st.SearchStrategy[WaitingTask]:
-    named: st.SearchStrategy[str | None] = st.sampled_from((None, None, None, None, *names[:1], "gone"))
-    avoided: st.SearchStrategy[tuple[str, ...]] = st.just(())
-    if names:
-        avoided = st.one_of(st.just(()), st.lists(st.sampled_from(names), max_size=2, unique=True).map(tuple))
-    return st.builds(
-        lambda size, more, node, avoid, wishes, labels, tolerations, workload: a_task(
-            run_id,
-            path,
-            waits_for=upstreams,
-            options=_options(size, more),
-            node=node,
-            avoid_nodes=avoid,
-            preferences=wishes,
-            requirements=labels,
-            tolerations=tolerations,
-            workload=workload,
-        ),
-        st.sampled_from(((0.5, 1, 0), (1, 1, 0), (2, 4, 0), (8, 32, 0), (1, 1, 1), (64, 1, 0))),
-        st.booleans(),
-        named,
-        avoided,
-        st.sampled_from(((), (), (Preference(weight=10, requirement=Requirement(label="zone", values=("a",))),))),
-        st.sampled_from(((), (), (), (Requirement(label="zone", values=("a", "b")),))),
-        st.sampled_from(_TOLERATIONS),
-        _workloads(),
+def _task(draw: st.DrawFn, run_id: str, path: str, upstreams: Sequence[str], names: Sequence[str]) -> WaitingTask:
+    kind, model = _one_of(draw, _TASK_KINDS), _one_of(draw, _MODELS)
+    return a_task(
+        run_id,
+        path,
+        waits_for=upstreams,
+        options=_options(_one_of(draw, _SIZES), _up_to(draw, 1) == 1),
+        node=_one_of(draw, (None, None, None, None, *names[:1], "gone")),
+        avoid_nodes=tuple(_some_of(draw, names, 2)) if _up_to(draw, 1) == 1 else (),
+        preferences=_one_of(draw, ((), (), (_WISH,))),
+        requirements=_one_of(draw, ((), (), (), (_NEED,))),
+        tolerations=_one_of(draw, _TOLERATIONS),
+        workload={
+            **({"task_kind": kind} if kind else {}),
+            **({"model": {"type": model, "params": {}}} if model else {}),
+        },
     )
 
 
@@ -271,19 +264,6 @@ def _options(size: tuple[float, float, int], is_choice: bool) -> tuple[TaskOptio
         return (TaskOption(DEFAULT_OPTION, amounts(cpus=cpus, memory_gib=memory, gpus=gpus)),)
     gpu, cpu = amounts(cpus=1, memory_gib=memory, gpus=1), amounts(cpus=cpus, memory_gib=memory)
     return (TaskOption("gpu", gpu, image="cuda"), TaskOption("cpu", cpu))
-
-
-def _workloads() -> st.SearchStrategy[Mapping[str, Any]]:
-    kinds = st.sampled_from(("preprocessing", "training", "evaluation", "inference", "other", "nonsense", None))
-    models = st.sampled_from(("cnn", "nn", "random_forest", "linear_regression", "svm", "other", "transformer", None))
-    return st.builds(
-        lambda kind, model: {
-            **({"task_kind": kind} if kind else {}),
-            **({"model": {"type": model, "params": {}}} if model else {}),
-        },
-        kinds,
-        models,
-    )
 
 
 __all__ = ["GIB", "NOW", "ZONES", "a_node", "a_request", "a_run", "a_task", "amounts", "nodes", "requests"]

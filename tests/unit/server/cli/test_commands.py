@@ -45,6 +45,14 @@ def test_help_lists_every_command(command: Command) -> None:
     assert set(ended.stdout.split("Commands:")[1].split()) >= COMMANDS
 
 
+def test_a_small_command_does_not_wait_for_what_others_stand_on(project_root: Path) -> None:
+    code = "import sys; from server.cli.app import app; app(['version'], standalone_mode=False); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=project_root, capture_output=True, text=True, check=True)
+    said, loaded = ended.stdout.split("\n", 1)
+    assert said == __version__
+    assert not {"numpy", "mlopx", "server.settings"} & set(loaded.split())
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_explains_itself(command: Command, name: str) -> None:
     ended = command(name, "--help")
@@ -56,6 +64,7 @@ def test_every_command_explains_itself(command: Command, name: str) -> None:
     ("arguments", "says"),
     [
         (["frobnicate"], "No such command 'frobnicate'"),
+        (["simulat"], "Did you mean 'simulate'"),
         (["config", "--loud"], "No such option: --loud"),
         (["serve", "--port", "http"], "Invalid value for '--port'"),
         (["serve", "--port", "70000"], "Invalid value for '--port'"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.components.candidates import Bands, Candidates, rounded
+from server.components.candidates import TURNS_KEPT, Bands, Candidates, rounded
 from server.domain.placement import Candidate, PlacementRequest, TaskOption, WaitingTask
 from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER
@@ -87,6 +87,16 @@ def test_bands_follow_the_estimates_of_each_cycle() -> None:
         request = a_request([a_node("one")], [a_run("run", a_task("run"))], seconds=seconds)
         (found,) = candidates(request, bands).of(request.tasks()[0])
         assert (found.seconds_p50, found.finish_seconds) == (seconds, seconds)
+
+
+def test_bands_that_nobody_looks_at_any_more_are_forgotten() -> None:
+    bands = Bands()
+    kept = []
+    for _ in range(2 * TURNS_KEPT):
+        request = a_request([a_node("one")], [a_run("run", a_task("run"))])
+        candidates(request, bands).of(request.tasks()[0])
+        kept.append(bands.kept)
+    assert max(kept) == kept[-1] == TURNS_KEPT + 1
 
 
 def test_tasks_without_estimates_are_given_a_guess() -> None:

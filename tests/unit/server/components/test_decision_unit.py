@@ -162,6 +162,16 @@ def test_an_unchanged_hold_is_recorded_once(unit_of: Callable[..., DecisionUnit]
     assert second.holds == first.holds
 
 
+def test_of_very_many_waiting_tasks_those_planned_first_are_recorded_first(
+    unit_of: Callable[..., DecisionUnit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision_unit, "MOST_CHANGED", 2)
+    unit = unit_of()
+    waiting = a_request([a_node("one", cpus=1)], [a_run(name, a_task(name)) for name in "abcdef"])
+    recorded = [[one.run_id for one in unit.decide_now(waiting).decisions] for _ in range(4)]
+    assert recorded == [["a", "b", "c"], ["a", "d", "e"], ["a", "f"], ["a"]]
+
+
 def test_whole_runs_that_start_are_recorded_with_all_their_tasks(unit_of: Callable[..., DecisionUnit]) -> None:
     chain = a_run("a", a_task("a", "first"), a_task("a", "second", waits_for=["first"]))
     waiting = a_run("b", a_task("b", cpus=4), a_task("b", "after", waits_for=["train"]))
