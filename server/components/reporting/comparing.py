@@ -9,16 +9,21 @@ by sqrt(n / (n - 1)), which small samples need.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+
+import numpy as np
+
+from server.planning.problem import Floats
 
 DRAWS = 2000
 FEWEST_PER_SIDE = 2
 FEWEST_LEFT_OUT = 5
 SLOWER = 1.05
 MOST_NAMED = 10
+MOST_DRAWN_AT_ONCE = 1_000_000
+"""Values that are in memory together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def measure(facts: Sequence[RunFact], *, seed: int = 0) -> Measured | None:
     left_out = [one for side in sides.values() for one in side[1]]
     if len(left_out) < FEWEST_LEFT_OUT:
         return None
-    rng = random.Random(seed)
+    rng = np.random.default_rng(seed)
     is_priced = all(one.money is not None for one in (*placed, *left_out))
     slower = _slower(sides)
     return Measured(
@@ -118,43 +123,42 @@ def _matched(facts: Sequence[RunFact]) -> dict[str, Side]:
     return {name: side for name, side in found.items() if min(map(len, side)) >= FEWEST_PER_SIDE}
 
 
-def _difference(sides: Mapping[str, Side], read: Callable[[RunFact], float], rng: random.Random) -> Difference:
-    values = [([read(one) for one in placed], [read(one) for one in left]) for placed, left in sides.values()]
-    total = sum(len(placed) for placed, _ in values)
-    weights = [len(placed) / total for placed, _ in values]
-    widened = [(_widened(placed), _widened(left)) for placed, left in values]
-    first = _means([(fmean(placed), fmean(left)) for placed, left in values], weights)
-    drawn = [
-        _means([(_drawn_mean(placed, rng), _drawn_mean(left, rng)) for placed, left in widened], weights)
-        for _ in range(DRAWS)
+def _difference(sides: Mapping[str, Side], read: Callable[[RunFact], float], rng: np.random.Generator) -> Difference:
+    values = [[np.array([read(one) for one in side]) for side in pair] for pair in sides.values()]
+    counts = np.array([len(placed) for placed, _ in values])
+    weights = counts / counts.sum()
+    placed, left_out = (float(mean) for mean in weights @ [[side.mean() for side in pair] for pair in values])
+    drawn = np.array([[_drawn_means(_widened(side), rng) for side in pair] for pair in values])
+    drawn_placed, drawn_left = np.einsum("p,psd->sd", weights, drawn)
+    low, high = _middle(drawn_placed - drawn_left)
+    if left_out > 0 and (drawn_left > 0).all():
+        change = placed / left_out - 1
+        return Difference(
+            placed, left_out, placed - left_out, low, high, change, *_middle(drawn_placed / drawn_left - 1)
+        )
+    return Difference(placed, left_out, placed - left_out, low, high, None, None, None)
+
+
+def _widened(values: Floats) -> Floats:
+    middle: float = values.mean()
+    return middle + (values - middle) * math.sqrt(len(values) / (len(values) - 1))
+
+
+def _drawn_means(values: Floats, rng: np.random.Generator) -> Floats:
+    """[DRAWS] means of as many values as there are, each drawn from all of them."""
+    at_once = max(1, MOST_DRAWN_AT_ONCE // len(values))
+    parts = [
+        rng.choice(values, (min(at_once, DRAWS - begun), len(values))).mean(axis=1)
+        for begun in range(0, DRAWS, at_once)
     ]
-    low, high = _middle([placed - left for placed, left in drawn])
-    ratios = [placed / left - 1 for placed, left in drawn if left > 0]
-    is_known = first[1] > 0 and len(ratios) == len(drawn)
-    change_low, change_high = _middle(ratios) if is_known else (None, None)
-    change = first[0] / first[1] - 1 if is_known else None
-    return Difference(*first, first[0] - first[1], low, high, change, change_low, change_high)
+    return np.concatenate(parts)
 
 
-def _widened(values: Sequence[float]) -> list[float]:
-    middle, factor = fmean(values), math.sqrt(len(values) / (len(values) - 1))
-    return [middle + (value - middle) * factor for value in values]
-
-
-def _drawn_mean(values: Sequence[float], rng: random.Random) -> float:
-    return fmean(rng.choices(values, k=len(values)))
-
-
-def _means(pairs: Sequence[tuple[float, float]], weights: Sequence[float]) -> tuple[float, float]:
-    placed = math.fsum(weight * pair[0] for weight, pair in zip(weights, pairs, strict=True))
-    return placed, math.fsum(weight * pair[1] for weight, pair in zip(weights, pairs, strict=True))
-
-
-def _middle(values: Sequence[float]) -> tuple[float, float]:
+def _middle(values: Floats) -> tuple[float, float]:
     """The middle 95 %."""
-    ordered = sorted(values)
+    ordered = np.sort(values)
     last = len(ordered) - 1
-    return ordered[round(0.025 * last)], ordered[round(0.975 * last)]
+    return float(ordered[round(0.025 * last)]), float(ordered[round(0.975 * last)])
 
 
 def _slower(sides: Mapping[str, Side]) -> list[tuple[str, str, float]]:
