@@ -22,6 +22,7 @@ from server.kube.resources import (
     PODS,
     QUOTAS,
     RUNS,
+    VIEWERS,
     VOLUMES,
     WORKFLOWS,
     Kind,
@@ -48,7 +49,7 @@ class Permission:
     @property
     def is_kubeflows(self) -> bool:
         """Whether Kubeflow asks for it, and only in multi-user mode."""
-        return self.kind in (RUNS, EXPERIMENTS)
+        return self.kind in (RUNS, EXPERIMENTS, VIEWERS)
 
 
 OBSERVE = (
@@ -71,6 +72,7 @@ SUBMIT = (
     Permission(RUNS, ("terminate",), "a run that is cancelled here goes on in Kubeflow"),
     Permission(RUNS, ("archive",), "`mlopx archive` is refused"),
     Permission(EXPERIMENTS, ("get", "list", "create"), "the run's experiment is neither found nor made"),
+    Permission(VIEWERS, ("get",), "Kubeflow's UI server hands out no artifact"),
 )
 
 

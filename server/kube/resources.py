@@ -38,6 +38,7 @@ VOLUMES = Kind("v1", "persistentvolumes", is_namespaced=False)
 WORKFLOWS = Kind("argoproj.io/v1alpha1", "workflows")
 RUNS = Kind("pipelines.kubeflow.org/v1beta1", "runs")
 EXPERIMENTS = Kind("pipelines.kubeflow.org/v1beta1", "experiments")
+VIEWERS = Kind("pipelines.kubeflow.org/v1beta1", "viewers")
 """No objects of the API: Kubeflow only asks, in multi-user mode, whether a caller has such verbs on them."""
 
 REVIEWS = Kind("authorization.k8s.io/v1", "selfsubjectaccessreviews", is_namespaced=False)

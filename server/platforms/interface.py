@@ -54,6 +54,17 @@ class ForeignFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ArtifactContent:
+    """An artifact's bytes, piece by piece. A folder comes packed: `suffix` says how (`.tar.gz`), empty for a file."""
+
+    pieces: AsyncIterator[bytes]
+    suffix: str = ""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.pieces
+
+
+@dataclass(frozen=True, slots=True)
 class LogChunk:
     """A piece of a task's log. `next_offset` continues after it; `is_end` when nothing more will come."""
 
@@ -133,8 +144,8 @@ class PlatformInterface(ABC):
         """Somebody asks for logs or artifacts of a run. Raises as `stop_as` does."""
         return None  # noqa: RET501 - likewise
 
-    async def artifact(self, run: Run, uri: str, caller: Mapping[str, str]) -> AsyncIterator[bytes]:
-        """The bytes of an artifact that lies in the platform's own store, for who asks with these request headers.
+    async def artifact(self, run: Run, uri: str, caller: Mapping[str, str]) -> ArtifactContent:
+        """The content of an artifact that lies in the platform's own store, for who asks with these request headers.
 
         Raises NotFoundError where there is none, ForbiddenError, or UnavailableError; all before the first byte.
         """

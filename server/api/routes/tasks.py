@@ -93,7 +93,7 @@ async def artifacts(run_id: str, parts: Parts) -> dict[str, Any]:
     "/runs/{run_id}/artifacts/content",
     responses={
         **responses(404, 422),
-        200: {"description": "The file, or a tar archive of the folder"},
+        200: {"description": "The file, or a tar archive of the folder (gzipped where Kubeflow packs it)"},
     },
     response_class=Response,
     summary="An artifact's content",
@@ -106,9 +106,10 @@ async def artifact_content(request: Request, run_id: str, parts: Parts, task: Ta
         raise NotFoundError(f"task {task} of run {run_id} has no artifact {port!r}")
     await parts.platform.look_as(run, dict(request.headers))
     if not output.artifact.uri.startswith("file:"):
-        pieces = await parts.platform.artifact(run, output.artifact.uri, dict(request.headers))
-        kept = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(port, safe='')}"}
-        return StreamingResponse(pieces, media_type="application/octet-stream", headers=kept)
+        found = await parts.platform.artifact(run, output.artifact.uri, dict(request.headers))
+        kept = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(port, safe='')}{found.suffix}"}
+        kind = "application/gzip" if found.suffix else "application/octet-stream"
+        return StreamingResponse(found.pieces, media_type=kind, headers=kept)
     path = parts.artifacts.path_of(output.artifact.uri)
     if not await asyncio.to_thread(path.exists):
         raise NotFoundError(

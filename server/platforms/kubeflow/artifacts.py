@@ -2,12 +2,14 @@
 
 The launcher is told each output's place in its command, so a pod says it of any pipeline. The bytes lie in Kubeflow's
 object store; its UI server hands them out (`/artifacts/SOURCE/BUCKET/KEY`) with credentials of its own, and in
-multi-user mode asks whether the caller may see the namespace. So nobody here needs the store's password.
+multi-user mode asks whether the caller may see the namespace (`get` of `viewers`). So nobody here needs the store's
+password. A folder in MinIO or S3 is packed by newer UI servers, which name the download then.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ from server.domain.errors import ForbiddenError, NotFoundError, UnavailableError
 from server.domain.run import Artifact, Output
 from server.kube.client import Object
 from server.kube.reading import PodSeen, read_pod
+from server.platforms.interface import ArtifactContent
 
 INPUT_FLAG = "--executor_input"
 LOCAL_ROOTS = ("minio", "s3", "gcs")
@@ -27,6 +30,8 @@ LOCAL_ROOTS = ("minio", "s3", "gcs")
 
 SOURCES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
 PIECE = 1 << 16
+PACKED = ".tar.gz"
+_NAMED = re.compile(r"filename=\"([^\"]*)\"")
 
 
 def read_launched(item: Object) -> PodSeen:
@@ -77,8 +82,8 @@ class ArtifactProxy:
     url: str
     http: httpx.AsyncClient
 
-    async def read(self, uri: str, namespace: str, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
-        """The bytes at a uri, piece by piece.
+    async def read(self, uri: str, namespace: str, headers: Mapping[str, str]) -> ArtifactContent:
+        """What lies at a uri; a folder comes packed, where the UI server is new enough to do that.
 
         Raises NotFoundError, ForbiddenError, or UnavailableError while the UI server is away; all before any byte.
         """
@@ -99,7 +104,7 @@ class ArtifactProxy:
         except BaseException:
             await stack.aclose()
             raise
-        return _pieces(answer, stack)
+        return ArtifactContent(_pieces(answer, stack), _suffix(answer))
 
     def _address(self, uri: str) -> str:
         source, bucket, key = placed(uri)
@@ -123,6 +128,12 @@ async def _pieces(answer: httpx.Response, stack: AsyncExitStack) -> AsyncIterato
             yield piece
 
 
+def _suffix(answer: httpx.Response) -> str:
+    """How a folder was packed: only then does the UI server give the download a name of its own."""
+    named = _NAMED.search(answer.headers.get("Content-Disposition", ""))
+    return PACKED if named is not None and named[1].endswith(PACKED) else ""
+
+
 def _asking(namespace: str) -> dict[str, str]:
     return {"namespace": namespace} if namespace else {}
 
@@ -133,7 +144,10 @@ def _refusal(uri: str, answer: httpx.Response) -> Exception:
         return ForbiddenError(f"Kubeflow does not let you read {uri}: {said}", hint="ask for rights in the namespace")
     if answer.status_code in (502, 503, 504):
         return UnavailableError(f"Kubeflow's UI is not well: {answer.status_code} {said}")
-    return NotFoundError(f"Kubeflow's UI cannot read {uri}: {answer.status_code} {said}")
+    return NotFoundError(
+        f"Kubeflow's UI cannot read {uri}: {answer.status_code} {said}",
+        hint="if it is a folder, a newer UI server of Kubeflow packs it",
+    )
 
 
 __all__ = ["ArtifactProxy", "placed", "read_launched", "with_artifacts"]

@@ -25,7 +25,14 @@ from server.domain.states import Binding, RunState
 from server.kube.client import KubeClient
 from server.kube.errors import KubeError
 from server.kube.resources import PODS
-from server.platforms.interface import Delivery, ForeignFile, LogChunk, PlannedPlacement, PlatformInterface
+from server.platforms.interface import (
+    ArtifactContent,
+    Delivery,
+    ForeignFile,
+    LogChunk,
+    PlannedPlacement,
+    PlatformInterface,
+)
 from server.platforms.kubeflow.adopting import adopt
 from server.platforms.kubeflow.artifacts import ArtifactProxy
 from server.platforms.kubeflow.callers import Callers
@@ -261,7 +268,7 @@ class KubeflowPlatform(PlatformInterface):
         except KubeError as error:
             raise NotFoundError(f"the log of task {key} cannot be read now: {error.message}") from error
 
-    async def artifact(self, run: Run, uri: str, caller: Mapping[str, str]) -> AsyncIterator[bytes]:
+    async def artifact(self, run: Run, uri: str, caller: Mapping[str, str]) -> ArtifactContent:
         if not self._options.ui_url:
             raise NotFoundError(f"{uri} lies in Kubeflow's object store, and no way leads there", hint="set KFP_UI_URL")
         headers = self._callers.shown_by(caller) if self.is_multi_user else self.client.shown()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import tarfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -74,9 +77,24 @@ def _artifact(double: KubeflowDouble) -> Callable[[Request], Awaitable[Response]
         root = double.world.folder.resolve()
         file = (root / request.path_params["key"]).resolve()
         is_there = request.path_params["bucket"] == "mlpipeline" and file.is_relative_to(root) and file.is_file()
-        return Response(file.read_bytes()) if is_there else Response("Failed to get object in bucket", 500)
+        if not is_there and file.is_dir() and file.is_relative_to(root) and double.packs_folders:
+            named = {"Content-Disposition": f'attachment; filename="{file.name}.tar.gz"'}
+            return Response(_packed(file), media_type="application/gzip", headers=named)
+        kept = {"Content-Disposition": "attachment"}
+        if is_there:
+            return Response(file.read_bytes(), headers=kept)
+        return Response("Failed to get object in bucket", 500, headers=kept)
 
     return answer
+
+
+def _packed(folder: Path) -> bytes:
+    """A folder as the UI server packs it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.add(file, arcname=str(file.relative_to(folder)))
+    return buffer.getvalue()
 
 
 def _guarded(double: KubeflowDouble, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

@@ -4,7 +4,7 @@ Faults: `failing` answers that many next calls with a status; `is_down` answers 
 the question how it is; `lost_answers` carries out that many calls of `create` and then breaks the connection,
 `lost_experiments` does so with experiments; `delay_seconds` slows every call; `token` and `is_multi_user` demand
 credentials, and `rights` says who may do things in which namespaces.
-`has_tasks_api`: it tells of tasks, as servers without ML Metadata do.
+`has_tasks_api`: it tells of tasks, as servers without ML Metadata do. `packs_folders`: its UI server hands out folders.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class KubeflowDouble:
         self.rights: dict[str, set[str]] | None = None
         self.version = "2.17.0"
         self.has_tasks_api = False
+        self.packs_folders = True
         self._executions: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
         self._numbers = itertools.count(1)
 

@@ -88,7 +88,7 @@ def _input(client: Client, folder: Path, launch: dict[str, Any], port: str, give
 def _fetch(client: Client, path: Path, given: dict[str, Any]) -> dict[str, Any]:
     content, media_type = client.download(given["download"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    if media_type == "application/x-tar":
+    if media_type in ("application/x-tar", "application/gzip"):  # a folder; files have neither type
         path.mkdir()
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(path, filter="data")

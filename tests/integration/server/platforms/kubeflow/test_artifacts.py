@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from typing import Any
 
 import httpx
@@ -66,6 +68,37 @@ async def test_an_artifact_outlives_its_pod(make: Any) -> None:
         ground.double.is_down = True
         with pytest.raises(UnavailableError):
             await content(ground, run, found.uri)
+
+
+@component
+def folder(data: Output[Dataset]):
+    import os
+
+    os.makedirs(os.path.join(data.path, "inner"))
+    for name in ("a.txt", "inner/b.txt"):
+        with open(os.path.join(data.path, name), "w") as file:
+            file.write(name)
+
+
+@pipeline
+def foldered():
+    folder().named("write")
+
+
+async def test_a_folder_comes_packed_where_the_ui_server_does_that(make: Any) -> None:
+    async with make() as ground, ground.house(translate=translate, ui_url=ground.url) as house:
+        run = await house.ended((await house.submit(foldered)).id)
+        assert str(run.state) == "succeeded"
+        uri = artifact_of(run, "write").uri
+        found = await ground.platform.artifact(run, uri, {})
+        packed = b"".join([piece async for piece in found])
+        ground.double.packs_folders = False
+        with pytest.raises(NotFoundError, match="cannot read") as refused:
+            await content(ground, run, uri)
+    assert found.suffix == ".tar.gz"
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert sorted(archive.getnames()) == ["a.txt", "inner/b.txt"]
+    assert "a newer UI server" in str(refused.value.hint)
 
 
 async def test_without_a_way_to_the_store_that_is_said(make: Any) -> None:
