@@ -123,7 +123,7 @@ def question(
         seed=settings.seed * 1_000_003 + number,
         time_limit_seconds=settings.time_limit_seconds,
         history=history,
-        network=settings.network,
+        network=settings.network.among(snapshot.nodes) if settings.network is not None else None,
         promised=tuple(promised),
     )
 

@@ -101,8 +101,8 @@ def _enter(stage: _Stage, step: Step, now: float) -> None:
     for move in step.moves:
         if move.source == step.node:
             continue
-        cap = min(network.rate(step.node), move.bytes_per_second)
-        cap = min(cap, network.rate(move.source)) if move.source else cap
+        own = network.link(move.source, step.node) if move.source else network.rate(step.node)
+        cap = min(own, move.bytes_per_second)
         ports = (("down", step.node), ("up", move.source)) if move.source else (("down", step.node),)
         is_crowded = sum(len(stage.through.get(port, ())) for port in ports) > MOST_TRANSFERS
         flow = _Flow(step, ports if network.is_shared and not is_crowded else (), move.size_bytes, cap, now)

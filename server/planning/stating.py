@@ -342,8 +342,18 @@ def _network(request: PlacementRequest) -> Network:
     """For what is still to be handed over."""
     known = request.network
     assert known is not None
-    cards = np.array([1.0 / known.rate(node.name) for node in request.snapshot.nodes])
-    return Network(cards=cards, latency_seconds=known.latency_seconds)
+    names = [node.name for node in request.snapshot.nodes]
+    cards = np.array([1.0 / known.rate(name) for name in names])
+    zones = sorted(set(known.zone_of.values()))
+    if known.zones is None or len(zones) < 2:
+        return Network(cards=cards, latency_seconds=known.latency_seconds)
+    limits = np.zeros((len(zones) + 1, len(zones) + 1))  # the last is of nodes without a zone
+    limits[:-1, :-1] = [[1.0 / known.zones.between(one, other) for other in zones] for one in zones]
+    place = {zone: index for index, zone in enumerate(zones)}
+    at = np.array([place.get(known.zone_of.get(name, ""), len(zones)) for name in names])
+    pairs = np.maximum(np.maximum.outer(cards, cards), limits[np.ix_(at, at)])
+    np.fill_diagonal(pairs, 0.0)
+    return Network(pairs=pairs, latency_seconds=known.latency_seconds)
 
 
 def _inputs(request: PlacementRequest, table: NeedsTable) -> Edges:

@@ -92,7 +92,7 @@ class CaseMaker:
             arrivals=arrivals if server.accelerators else _without_accelerators(arrivals, self._kinds()),
             rules=_rules(server),
             nature=Nature(
-                wires=Wires(**self.scenario.network.model_dump(exclude={"told"})),
+                wires=self._wires(),
                 noise_sigma=world.noise_sigma,
                 bind_seconds=world.bind_seconds,
                 start_seconds=world.start_seconds,
@@ -106,6 +106,12 @@ class CaseMaker:
             losses=[Loss(loss.node, loss.at, loss.back_after) for loss in self.scenario.loss],
             seed=seed,
         )
+
+    def _wires(self) -> Wires:
+        table = self.scenario.network
+        zones = table.zones.zones() if table.zones is not None else None
+        wires = Wires(table.sharing, table.bytes_per_second, table.latency_seconds, zones)
+        return wires.among(node for node, _, _ in self._nodes)
 
     def notes(self) -> list[str]:
         """What may be a slip: run times that the pipelines read so far give for kinds of node that are not there."""

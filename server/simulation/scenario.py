@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from server.domain.states import Binding
+from server.exchange.networks import ZonesTable
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -106,6 +107,7 @@ class NetworkTable(Part):
     )
     bytes_per_second: Positive = 125e6
     latency_seconds: Seconds = 0.0
+    zones: ZonesTable | None = None
 
 
 class LossTable(Part):

@@ -104,9 +104,7 @@ def network_of(wires: Wires, telling: Telling) -> NodeNetwork | None:
     """The network as it is told."""
     if wires.sharing == "free" or telling.data == "nothing":
         return None
-    return NodeNetwork(
-        wires.bytes_per_second, latency_seconds=wires.latency_seconds, is_shared=wires.sharing == "cards"
-    )
+    return wires.network
 
 
 def _bytes(run: Run, task: WaitingTask, tasks: Mapping[str, TaskWork]) -> Mapping[TaskKey, float]:

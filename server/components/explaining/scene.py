@@ -89,6 +89,7 @@ def make_scene(
     """Put the picture together."""
     views = [with_bound(run, defaults) for run in runs]
     estimates = estimate(views, snapshot.nodes)
+    network = network.among(snapshot.nodes) if network is not None else None
     found = list(steps_of(attempts_of(runs), views, now, plan, estimates, network))[:MOST_STEPS]
     steps = [step for step, _ in found]
     seen = forecast(steps, groups_of(steps), seed=0, network=network) if steps else Forecast({}, {}, {})
