@@ -348,14 +348,20 @@ def translate(spec: PipelineSpec, choices: Mapping[str, str]) -> Translated:
 
 
 def _trust(settings: Settings) -> ssl.SSLContext | bool:
-    if settings.kfp_insecure:
-        return False
-    if settings.kfp_ca_file is None:
-        return True
+    """What is trusted of Kubeflow, and what it is shown. Raises ConfigurationError."""
+    if settings.kfp_ca_file is None and settings.kfp_cert_file is None:
+        return not settings.kfp_insecure
     try:
-        return ssl.create_default_context(cafile=str(settings.kfp_ca_file))
+        setting, file = "KFP_CA_FILE", settings.kfp_ca_file
+        context = ssl.create_default_context(cafile=str(file) if file is not None else None)
+        if settings.kfp_cert_file is not None:
+            setting, file = "KFP_CERT_FILE", settings.kfp_cert_file
+            context.load_cert_chain(file, password="")  # nobody is asked for one on a terminal
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"KFP_CA_FILE {settings.kfp_ca_file} cannot be used: {error}") from error
+        raise ConfigurationError(f"{setting} {file} cannot be used: {error}", hint="it must be a PEM file") from error
+    if settings.kfp_insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 __all__ = [

@@ -75,6 +75,9 @@ class Settings(BaseModel):
     kfp_user_header: str = Field("kubeflow-userid", description="Header in which Kubeflow reads who calls.")
     kfp_cookie: SecretStr | None = Field(None, description="Cookie for Kubeflow behind a login page.")
     kfp_ca_file: Path | None = Field(None, description="Certificates to trust for Kubeflow, as a PEM file.")
+    kfp_cert_file: Path | None = Field(
+        None, description="Certificate that this server shows to Kubeflow, with its key, as a PEM file."
+    )
     kfp_insecure: bool = Field(False, description="Do not check Kubeflow's certificate.")
     kfp_experiment: str = Field("mlopx", description="Experiment of runs in the project `default`.")
     kfp_service_account: str = Field("", description="Service account that runs use in Kubeflow; empty: its own.")
@@ -179,6 +182,7 @@ class Settings(BaseModel):
         "kfp_token_file",
         "kfp_cookie",
         "kfp_ca_file",
+        "kfp_cert_file",
         "kubeconfig",
         "kube_context",
         "prometheus_url",

@@ -10,7 +10,7 @@ OPEN_SECONDS = 15.0
 
 
 class Breaker:
-    """Closed: calls go out. Open: they do not. After `open_seconds` one call may try."""
+    """Closed: calls go out. Open: they do not, but for one every `open_seconds` that tries whether they would be."""
 
     def __init__(
         self, now: Callable[[], datetime], *, failures: int = FAILURES, open_seconds: float = OPEN_SECONDS
@@ -24,6 +24,15 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether nobody should call now."""
         return self._open_until is not None and self._now() < self._open_until
+
+    def admits(self) -> bool:
+        """Whether a call may go out now. Of several that ask when it has been open long enough, the first may."""
+        if self._open_until is None:
+            return True
+        if self.is_open:
+            return False
+        self._open_until = self._now() + timedelta(seconds=self._open_seconds)
+        return True
 
     def succeeded(self) -> None:
         """A call was answered."""

@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ FIRST_PAUSE_SECONDS = 0.3
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 ACTIVE = ("RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSED")
+
+KEEP_NO_COOKIES = DefaultCookiePolicy(allowed_domains=())
+"""A session that Kubeflow's login page renews for one caller must not speak for the next."""
 
 Headers = Mapping[str, str]
 
@@ -76,15 +80,21 @@ class Identity:
         """The headers for the next request."""
         found = dict(self.headers)
         if self.token_file is not None:
-            try:
-                found["Authorization"] = f"Bearer {self.token_file.read_text().strip()}"
-            except OSError as error:
-                raise PlatformError(
-                    f"the token file {self.token_file} cannot be read: {error.strerror}",
-                    hint="KFP_TOKEN_FILE names it",
-                    is_retryable=True,
-                ) from error
+            found["Authorization"] = f"Bearer {self._token(self.token_file)}"
         return found
+
+    @staticmethod
+    def _token(file: Path) -> str:
+        try:
+            token = file.read_bytes().decode("ascii").strip()
+            why = "is empty" if not token else ""
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            why = "holds no token: tokens are plain ASCII text"
+        if why:
+            raise PlatformError(f"the token file {file} {why}", hint="KFP_TOKEN_FILE names it", is_retryable=True)
+        return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,9 @@ class KfpClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.url, self._identity, self._sleep = url.rstrip("/"), identity, sleep
-        self.http = httpx.AsyncClient(timeout=timeout_seconds, verify=verify, headers={"User-Agent": "mlopx"})
+        self.http = httpx.AsyncClient(
+            timeout=timeout_seconds, verify=verify, headers={"User-Agent": "mlopx"}, cookies=CookieJar(KEEP_NO_COOKIES)
+        )
         self.breaker = Breaker(now)
         self.requests = 0
 
@@ -226,9 +238,9 @@ class KfpClient:
         is_safe: bool = True,
     ) -> dict[str, Any]:
         """One call; safe ones are tried again while the server is busy or a token has just changed."""
+        self._require_admitted()
         pause = FIRST_PAUSE_SECONDS
         for left in reversed(range(TRIES if is_safe else 1)):
-            self._require_closed()
             answer = await self._send(method, path, params, body, headers, is_safe=is_safe, is_last=not left)
             if answer is not None:
                 if answer.is_success:
@@ -261,12 +273,12 @@ class KfpClient:
             text = f"Kubeflow at {self.url} does not answer: {str(error) or type(error).__name__}"
             if not is_safe and not isinstance(error, httpx.ConnectError):
                 raise UnsureError(f"{text}; it may have taken the run", is_retryable=True) from error
-            if is_last:
+            if is_last or self.breaker.is_open:
                 raise PlatformError(text, is_retryable=True) from error
             return None
 
-    def _require_closed(self) -> None:
-        if self.breaker.is_open:
+    def _require_admitted(self) -> None:
+        if not self.breaker.admits():
             since = self.breaker.failing_since
             when = f" since {since:%H:%M:%S} UTC" if since else ""
             raise PlatformError(f"Kubeflow at {self.url} has not answered{when}", is_retryable=True)
@@ -281,6 +293,9 @@ class KfpClient:
                 return UnsureError(f"Kubeflow answered {status} to a new run; it may have taken it", is_retryable=True)
             return PlatformError(f"Kubeflow is not well: {method} {path}: {status} {said}", is_retryable=True)
         self.breaker.succeeded()
+        if answer.is_redirect:
+            said = f"it sends to {answer.headers.get('Location', '')[:200]!r}, a login page perhaps"
+            return RefusedError(401, said, is_callers=is_callers)
         if status == 404:
             return GoneError(f"Kubeflow does not know it: {said or path}")
         if status in (401, 403):

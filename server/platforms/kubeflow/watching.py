@@ -197,6 +197,7 @@ class Watcher:
         followers = {run_id: one for run_id, one in self.followers.items() if one.namespace == namespace}
         wanted = [run_id for run_id, follower in followers.items() if not follower.has_ended]
         if not wanted and self._on_runs is None:
+            self._poll_problems.pop(namespace, None)
             return ()
         poller = self._pollers[namespace]
         poller.is_full = not self._sees_pods(namespace) and self._now() >= self._tells_tasks_from

@@ -159,6 +159,9 @@ async def _create_run(double: KubeflowDouble, request: Request) -> Any:
     if double.lost_answers:
         double.lost_answers -= 1
         raise LostAnswerError
+    if double.silent_answers:
+        double.silent_answers -= 1
+        await asyncio.sleep(double.silence_seconds)
     return _told(record)
 
 

@@ -2,7 +2,8 @@
 
 Faults: `failing` answers that many next calls with a status; `is_down` answers everything with 503, `is_health_hidden`
 the question how it is; `lost_answers` carries out that many calls of `create` and then breaks the connection,
-`lost_experiments` does so with experiments; `delay_seconds` slows every call; `token` and `is_multi_user` demand
+`lost_experiments` does so with experiments; `silent_answers` are as many that come only after `silence_seconds`, too
+late for a client that waits less; `delay_seconds` slows every call; `token` and `is_multi_user` demand
 credentials, and `rights` says who may do things in which namespaces.
 `has_tasks_api`: it tells of tasks, as servers without ML Metadata do. `packs_folders`: its UI server hands out folders.
 """
@@ -54,6 +55,8 @@ class KubeflowDouble:
         self.is_health_hidden = False
         self.lost_answers = 0
         self.lost_experiments = 0
+        self.silent_answers = 0
+        self.silence_seconds = 1.0
         self.delay_seconds = 0.0
         self.is_down = False
         self.is_multi_user = False

@@ -61,6 +61,7 @@ class Ground:
         max_hold = settings.pop("max_hold_seconds", None)
         mode = PlacementMode(settings.pop("placement", "default"))
         iterations = settings.pop("iterations", "own")
+        timeout = settings.pop("timeout_seconds", 5)
         known: dict[str, Any] = {}
 
         async def look() -> Any:
@@ -70,7 +71,7 @@ class Ground:
             return seen.nodes
 
         platform = KubeflowPlatform(
-            client=KfpClient(self.url, identity=Identity(headers=headers), now=self.clock.now, timeout_seconds=5),
+            client=KfpClient(self.url, identity=Identity(headers=headers), now=self.clock.now, timeout_seconds=timeout),
             compiler=PlacingCompiler(
                 translate=translate, refusals=lambda spec: [], node_of=known.get, mode=mode, iterations=iterations
             ),

@@ -64,6 +64,22 @@ async def test_a_create_call_whose_answer_is_lost_makes_no_second_run(make: Any)
     assert started_once(ground)
 
 
+async def test_a_create_call_that_is_not_answered_in_time_makes_no_second_run(make: Any) -> None:
+    """Not an error of the server: nothing comes at all, until we wait no longer."""
+    async with make() as ground:
+        ground.double.silent_answers, ground.double.silence_seconds = 1, 0.6
+        async with ground.house(timeout_seconds=0.3) as house:
+            run = await house.submit(pair)
+            run = await house.until(run.id, lambda found: any(task.hold for task in found.tasks.values()))
+            assert "it may have taken the run" in next(task.hold for task in run.tasks.values() if task.hold)
+            run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    creations = [call for call in ground.double.calls if (call.method, call.path) == ("POST", "/apis/v2beta1/runs")]
+    assert len(creations) == len(ground.double.runs) == 1
+    assert run.platform_run_id in ground.double.runs
+    assert started_once(ground)
+
+
 async def test_a_create_call_that_never_arrived_is_made_again_after_a_while(make: Any) -> None:
     async with make() as ground, ground.house(settle_seconds=0.5) as house:
         real = ground.double.create
@@ -250,12 +266,20 @@ async def test_a_credential_that_is_refused_in_the_middle_is_no_end_of_anything(
                 await asyncio.sleep(0.01)
         assert "401" in ground.platform.problems()["kubeflow"]
         assert not (await house.journal.run(run.id)).state.is_end
+        late = await house.submit(pair)
+        late = await house.until(late.id, lambda found: any(task.hold for task in found.tasks.values()))
+        assert any("Kubeflow refuses us: 401" in task.hold for task in late.tasks.values())
         ground.double.token = None
-        async with asyncio.timeout(10):
+        ground.double.world.holding = set()
+        ended = [await house.ended(one.id) for one in (run, late)]
+        async with asyncio.timeout(5):
             while "kubeflow" in ground.platform.problems():
                 await asyncio.sleep(0.01)
-        await house.pipeline_manager.cancel(run.id)
-        assert str((await house.ended(run.id)).state) == "cancelled"
+    for one in ended:
+        assert str(one.state) == "succeeded"
+        assert {str(key): task.outputs["output"].value for key, task in one.tasks.items()} == {"first": 2, "second": 3}
+    assert len(ground.double.runs) == 2
+    assert started_once(ground)
 
 
 async def test_a_run_that_was_deleted_by_hand_ends_with_that_reason(make: Any) -> None:
