@@ -34,7 +34,8 @@ def whole_runs(
 
     A run goes as soon as its first tasks can start, with a node for every task. Where nothing at all was placed, every
     run goes without nodes: the platform's own scheduler decides. After `max_hold_seconds` a run goes in any case, and
-    waits in the platform's own queue; one of which no task can be placed goes at once. `table` says why a task fits
+    waits in the platform's own queue; one of which no task can be placed goes at once, and so does one that waits for a
+    group of nodes to grow, since groups grow for what waits in the platform's queue only. `table` says why a task fits
     nowhere, and which group of nodes could grow one for it. Runs that are `left_out` of placing go at once, without
     nodes. Runs that are `barred` stay, however long: the platform would not start them for the reason given.
     """
@@ -55,7 +56,7 @@ def whole_runs(
         may_wait = max_hold_seconds is None or (
             now < run.goes_at(max_hold_seconds) and any(task.ref in chosen for task in run.tasks)
         )
-        if is_held and may_wait:
+        if is_held and may_wait and not _grows(run, chosen, table):
             found.extend(_holds(run, chosen, now, max_hold_seconds))
             continue
         tasks = (
@@ -72,6 +73,12 @@ def next_release(runs: Iterable[WaitingRun], now: datetime, max_hold_seconds: fl
         return None
     instants = (run.goes_at(max_hold_seconds) for run in runs)
     return min((instant for instant in instants if instant > now), default=None)
+
+
+def _grows(run: WaitingRun, chosen: Mapping[TaskRef, Placement], table: NeedsTable | None) -> bool:
+    """Whether a first task of the run is planned on a node that is not there yet."""
+    first = [chosen[task.ref] for task in run.tasks if task.is_ready and task.ref in chosen]
+    return table is not None and bool(_groups(table, [table.index[placement.node] for placement in first]))
 
 
 def _planned(

@@ -17,6 +17,7 @@ from mlopx import component, pipeline
 from server.api.services import Services
 from server.bootstrap import running
 from server.components.pipeline_manager import Submission
+from server.domain.events import RunPlaced
 from server.domain.run import Run
 from server.domain.states import TaskState
 from server.platforms.interface import ForeignFile
@@ -169,9 +170,11 @@ async def test_wishes_only_no_iterations_a_long_hold_no_offer_and_a_group_that_c
 
         growing = await services.pipeline_manager.submit(Submission(learning.build()))
         growing = await until(services, growing.id, lambda found: found.platform_run_id is not None)
-        [task], [config] = growing.tasks.values(), configs_of(double, 2)
-    assert task.hold == "left to the autoscaler: waits for a new node of group rented", "CLUSTER_FILE names the group"
-    assert "rented, the only node that can run it" in config["podMetadata"]["annotations"]["mlopx.dev/why"]
+        [config] = configs_of(double, 2)
+        told = [one.event for one in services.store.events(run_id=growing.id)]
+    [reason] = [task.reason for event in told if isinstance(event, RunPlaced) for task in event.tasks]
+    assert reason == "left to the autoscaler: waits for a new node of group rented", "CLUSTER_FILE names the group"
+    assert "train goes to rented" in config["podMetadata"]["annotations"]["mlopx.dev/why"]
     assert HOST not in json.dumps(config), "no node is asked for by its name"
 
 

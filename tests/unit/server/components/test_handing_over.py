@@ -56,10 +56,12 @@ def test_what_no_node_can_run_goes_without_one_and_keeps_nobody_from_theirs() ->
     assert "left to the platform's own scheduler: no node can run it: too little gpu" in train.reason
 
 
-def test_what_only_a_growing_group_can_run_is_left_to_the_autoscaler_and_that_is_said() -> None:
+@pytest.mark.parametrize("max_hold_seconds", [0, 600])
+def test_what_only_a_growing_group_can_run_is_left_to_the_autoscaler_and_that_is_said(max_hold_seconds: float) -> None:
+    """At once: a group grows for pods that are there, not for runs that are held here."""
     nodes = [a_node("one"), a_node("big", gpus=1, is_virtual=True, group="pool", startup_seconds=60)]
     run = a_run("r", a_task("r", "train", gpus=1))
-    [placed] = events([run], nodes)
+    [placed] = events([run], nodes, max_hold_seconds=max_hold_seconds)
     assert isinstance(placed, RunPlaced)
     assert "left to the autoscaler" in placed.tasks[0].reason
     assert "pool" in placed.tasks[0].reason
