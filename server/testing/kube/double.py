@@ -1,6 +1,7 @@
 """A Kubernetes API double: what `server.kube` speaks to, over real HTTP, with every call recorded and faults on order.
 
-Faults: `denied` holds pairs of verb and plural that are forbidden; `failing` answers that many next calls with a
+Faults: `denied` holds pairs of verb and plural that are forbidden everywhere, and triples with the namespace where they
+are forbidden ("" for the whole cluster at once); `failing` answers that many next calls with a
 status; `is_down` breaks every connection; `objects.compact()` makes watches expire; `token` is required when set.
 """
 
@@ -40,7 +41,7 @@ class KubeDouble:
     def __init__(self) -> None:
         self.objects = Objects()
         self.calls: list[Call] = []
-        self.denied: set[tuple[str, str]] = set()
+        self.denied: set[tuple[str, ...]] = set()
         self.failing: list[int] = []
         self.is_down = False
         self.token: str | None = None
@@ -87,7 +88,7 @@ class KubeDouble:
             return _status(401, "Unauthorized")
         if call.plural == "selfsubjectaccessreviews":
             return await self._review(request)
-        if (call.verb, call.sub or call.plural) in self.denied or (call.verb, "*") in self.denied:
+        if self._is_denied(call.verb, call.sub or call.plural, call.namespace):
             return _status(403, f'{call.plural} is forbidden: cannot {call.verb} resource "{call.plural}"')
         if call.verb == "watch":
             return StreamingResponse(self._watch(request, call), media_type="application/json")
@@ -100,8 +101,11 @@ class KubeDouble:
     async def _review(self, request: Request) -> Response:
         asked = json.loads(await request.body())["spec"]["resourceAttributes"]
         name = asked.get("subresource") or asked["resource"]
-        is_allowed = (asked["verb"], name) not in self.denied and (asked["verb"], "*") not in self.denied
-        return JSONResponse({"status": {"allowed": is_allowed}}, status_code=201)
+        is_denied = self._is_denied(asked["verb"], name, asked.get("namespace", ""))
+        return JSONResponse({"status": {"allowed": not is_denied}}, status_code=201)
+
+    def _is_denied(self, verb: str, name: str, namespace: str) -> bool:
+        return bool({(verb, name), (verb, "*"), (verb, name, namespace)} & self.denied)
 
     def _get(self, call: Call) -> Response:
         item = self.objects.find(call.plural, call.namespace, call.name)

@@ -74,7 +74,7 @@ def foreign_loop() -> bytes:
 
 @asynccontextmanager
 async def beside(
-    folder: Path, nodes: Sequence[VirtualNode], **given: Any
+    folder: Path, nodes: Sequence[VirtualNode], *, denied: set[tuple[str, ...]] | None = None, **given: Any
 ) -> AsyncIterator[tuple[Services, KubeflowDouble]]:
     """A server with these settings, and what it stands beside."""
 
@@ -82,6 +82,7 @@ async def beside(
         return datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a test with the machine's clock
 
     double = KubeflowDouble(folder / "double", nodes, now=now)
+    double.kube.denied = denied or set()
     async with double.serve() as (url, kube_url):
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(
@@ -178,10 +179,13 @@ async def test_wishes_only_no_iterations_a_long_hold_no_offer_and_a_group_that_c
     assert HOST not in json.dumps(config), "no node is asked for by its name"
 
 
-async def test_an_observer_notes_what_would_have_been_done_with_the_runs_of_others(tmp_path: Path) -> None:
+async def test_an_observer_notes_what_would_have_been_done_also_where_it_sees_its_namespace_only(
+    tmp_path: Path,
+) -> None:
     nodes = [VirtualNode("one"), VirtualNode("two")]
     document = yaml.safe_load(a_pipeline({"load": a_task("comp-load")}, {"comp-load": {}}))
-    async with beside(tmp_path, nodes, kfp_mode="observe") as (_, double):
+    no_pods = {("list", "pods", ""), ("watch", "pods", "")}
+    async with beside(tmp_path, nodes, denied=no_pods, kfp_mode="observe") as (services, double):
         double.world.holding = {"load"}
         record = double.create({"display_name": "theirs", "pipeline_spec": document})
         await asyncio.sleep(0.5)
@@ -190,8 +194,10 @@ async def test_an_observer_notes_what_would_have_been_done_with_the_runs_of_othe
         async with asyncio.timeout(20):
             while not (lines := read_observed(tmp_path / "state" / "kubeflow" / "observed.jsonl")):
                 await asyncio.sleep(0.02)
-        written = double.kube.written
+        written, problems = double.kube.written, services.node_manager.problems()
+    assert "what other pods hold is unknown, since we may not see all pods" in problems["kubernetes"]
     assert [(line["task"], line["state"]) for line in lines] == [("load", "succeeded")]
+    assert lines[0]["node"] in ("one", "two"), "where it ran is seen in the namespace"
     assert lines[0]["would_have_been"] in ("one", "two")
     assert written == []
     assert {call.method for call in double.calls} == {"GET"}

@@ -134,6 +134,17 @@ async def test_observing_learns_from_everybodys_runs_and_writes_nothing(make: An
     assert used <= granted
 
 
+async def test_who_sees_pods_in_its_namespace_only_still_follows_its_runs_task_by_task(make: Any) -> None:
+    async with make() as ground:
+        ground.double.kube.denied = {("list", "pods", ""), ("watch", "pods", "")}
+        async with ground.house() as house:
+            run = await house.ended((await house.submit(single)).id)
+    [task] = run.tasks.values()
+    assert str(run.state) == "succeeded"
+    assert task.current.actual_node in ("one", "two")
+    assert task.current.scheduled_at is not None, "the pod was seen"
+
+
 async def test_placing_uses_no_more_than_what_deploy_grants(make: Any) -> None:
     async with make() as ground, ground.house() as house:
         await house.ended((await house.submit(single)).id)
