@@ -196,8 +196,7 @@ class Watcher:
         """Ask how those of a namespace stand; what was seen."""
         followers = {run_id: one for run_id, one in self.followers.items() if one.namespace == namespace}
         wanted = [run_id for run_id, follower in followers.items() if not follower.has_ended]
-        if not wanted and self._on_runs is None:
-            self._poll_problems.pop(namespace, None)
+        if not wanted and self._on_runs is None and namespace not in self._poll_problems:
             return ()
         poller = self._pollers[namespace]
         poller.is_full = not self._sees_pods(namespace) and self._now() >= self._tells_tasks_from

@@ -39,15 +39,32 @@ def started_once(ground: Any) -> bool:
     return bool(counts) and set(counts.values()) == {1}
 
 
+class Hurry:
+    """A clock that can be made to run faster."""
+
+    def __init__(self) -> None:
+        self.rate = 1.0
+        self._looked_at, self._seconds = time.monotonic(), 1_700_000_000.0
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        self._seconds += (now - self._looked_at) * self.rate
+        self._looked_at = now
+        return self._seconds
+
+
 async def test_an_api_that_is_down_at_the_start_is_waited_for(make: Any) -> None:
-    async with make() as ground:
+    hurry = Hurry()
+    async with make(hurry) as ground:
         ground.double.is_down = True
         async with ground.house() as house:
             run = await house.submit(pair)
             run = await house.until(run.id, lambda found: any(task.hold for task in found.tasks.values()))
             assert "the platform did not take it" in next(iter(run.tasks.values())).hold
             assert ground.platform.problems()["health"]
-            ground.double.is_down = False
+            ground.double.is_down, hurry.rate = False, 100.0
+            await house.until(run.id, lambda found: found.platform_run_id is not None)
+            hurry.rate = 1.0
             run = await house.ended(run.id)
     assert str(run.state) == "succeeded"
     assert len(ground.double.runs) == 1
@@ -126,20 +143,6 @@ async def test_what_happened_while_the_server_was_away_is_told_after_its_return(
     assert {str(key): task.outputs["output"].value for key, task in run.tasks.items()} == {"first": 2, "second": 3}
     assert len(ground.double.runs) == 1
     assert started_once(ground)
-
-
-class Hurry:
-    """A clock that can be made to run faster."""
-
-    def __init__(self) -> None:
-        self.rate = 1.0
-        self._looked_at, self._seconds = time.monotonic(), 1_700_000_000.0
-
-    def __call__(self) -> float:
-        now = time.monotonic()
-        self._seconds += (now - self._looked_at) * self.rate
-        self._looked_at = now
-        return self._seconds
 
 
 @pytest.mark.parametrize("has_kube", [True, False])
