@@ -13,7 +13,7 @@ from server.exchange.resources import Columns, is_exclusive
 from server.exchange.tables import matrix, table
 from server.planning.bounds import topological
 from server.planning.checking import TOLERANCE, can_run
-from server.planning.problem import NEVER, Edges, Floats, Held, Network, Problem, Runs, Sharing
+from server.planning.problem import NEVER, Edges, Floats, Held, Network, Problem, Promised, Runs, Sharing
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -82,6 +82,7 @@ class _Reader:
             opens=np.array([node.opens_seconds for node in self.node_entries], float),
             held=self._held(columns, capacity),
             runs=self._runs(count),
+            promised=self._promised(columns),
             price=None if None in prices else np.array(prices, float) / SECONDS_PER_HOUR,
             task_names=self.tasks.names,
             node_names=self.nodes.names,
@@ -180,11 +181,24 @@ class _Reader:
         return Network() if given is None else network_of(given, len(self.node_entries), "network.seconds_per_byte")
 
     def _held(self, columns: Columns, capacity: Floats) -> Held:
-        held = self.document.held
-        node = [self.nodes.of(one.node, f"held[{number}].node") for number, one in enumerate(held)]
-        until = [NEVER if one.until_seconds is None else one.until_seconds for one in held]
-        demand = np.minimum(columns.demand([one.requests for one in held]), capacity[node])  # no more than there is
+        held = [(number, one) for number, one in enumerate(self.document.held) if not one.from_seconds]
+        node = [self.nodes.of(one.node, f"held[{number}].node") for number, one in held]
+        until = [NEVER if one.until_seconds is None else one.until_seconds for _, one in held]
+        demand = np.minimum(columns.demand([one.requests for _, one in held]), capacity[node])  # no more than there is
         return Held(np.array(node, np.int32), demand, np.array(until, float))
+
+    def _promised(self, columns: Columns) -> Promised | None:
+        coming = [(number, one) for number, one in enumerate(self.document.held) if one.from_seconds]
+        if not coming:
+            return None
+        for number, one in coming:
+            if one.until_seconds is None or one.until_seconds < one.from_seconds:
+                raise UnreadableError(f"held[{number}].until_seconds: what begins later needs an end after that")
+        node = [self.nodes.of(one.node, f"held[{number}].node") for number, one in coming]
+        demand = columns.demand([one.requests for _, one in coming])
+        since = np.array([one.from_seconds for _, one in coming], float)
+        until = np.array([one.until_seconds for _, one in coming], float)
+        return Promised(np.array(node, np.int32), demand, since, until)
 
     def _runs(self, count: int) -> Runs:
         runs = self.document.runs or [RunEntry()]

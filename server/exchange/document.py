@@ -109,10 +109,11 @@ class RunEntry(Part):
 
 
 class HeldEntry(Part):
-    """What runs already."""
+    """What runs already, or will run whatever is planned."""
 
     node: Reference
     requests: Requests = Field(default_factory=lambda: Requests())
+    from_seconds: Amount = Field(0.0, description="Above 0: it takes its room from then on, and has an end.")
     until_seconds: Amount | None = Field(None, description="null: no end is known.")
 
 

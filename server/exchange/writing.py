@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from server.domain.placement import Promise
 from server.domain.resources import Resources
 from server.exchange.document import (
     HeldEntry,
@@ -153,7 +154,13 @@ class _Capture:
                 until_seconds=None if np.isinf(until) else max(0.0, float(until)),
             )
             for one, until in zip(there, held.until, strict=True)
-        ]
+        ] + [self._promised(promise) for promise in self.statement.request.promised if promise.node in known]
+
+    def _promised(self, promise: Promise) -> HeldEntry:
+        since, until = promise.span(self.statement.request.now)
+        return HeldEntry(
+            node=promise.node, requests=_requests(promise.requests), from_seconds=since, until_seconds=until
+        )
 
 
 def _requests(asked: Resources) -> Requests:

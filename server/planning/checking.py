@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from server.planning.links import alone_seconds
-from server.planning.problem import Floats, Ints, Problem
+from server.planning.problem import Floats, Ints, Problem, taken_on
 from server.planning.schedule import UNPLACED, Schedule
 
 TOLERANCE = 1e-9
@@ -24,7 +24,8 @@ def flaws(problem: Problem, schedule: Schedule, *, tolerance: float = TOLERANCE)
 
     Looked at: shapes; tasks left out although something could run them; nodes and modes that cannot run their task;
     run times; starts before release, before the node opens, or before an upstream's output can have come; capacity at
-    every instant, with what is held. `tolerance` is relative, see TOLERANCE.
+    every instant, with what is held, and with what is promised where a task starts beside it: a promise is foretold,
+    and what began before it may end later than foretold too. `tolerance` is relative, see TOLERANCE.
     """
     wrong = list(_misshapen(problem, schedule))
     return wrong or list(_Check(problem, schedule, tolerance).all())
@@ -128,17 +129,18 @@ class _Check:
 
     def _overfull(self, node: int) -> Iterator[str]:
         """Amounts only grow where a task starts, so those instants are looked at."""
-        problem, held = self.problem, self.problem.held
+        problem = self.problem
         is_here = (self.schedule.node == node) & self.is_running_somewhere
         tasks = np.flatnonzero(is_here & (self.finish > self.start + self.slack))
         if not len(tasks):
             return
         start, end = self.start[tasks], self.finish[tasks] - self.slack
         demand = np.asarray(problem.demand, float)[problem.first_mode[tasks] + self.schedule.mode[tasks]]
-        here = held.node == node
-        until, holds = np.asarray(held.until, float)[here] - self.slack, np.asarray(held.demand, float)[here]
+        since, until, holds = (np.asarray(part, float) for part in taken_on(problem, node))
+        lasts = until > since + self.slack
+        since, until, holds = since[lasts], until[lasts] - self.slack, holds[lasts]
         used = _sum_up_to(start, demand, start) - _sum_up_to(end, demand, start)
-        used += holds.sum(axis=0) - _sum_up_to(until, holds, start)
+        used += _sum_up_to(since, holds, start) - _sum_up_to(until, holds, start)
         room = np.asarray(problem.capacity, float)[node]
         over = (used > room + self.tolerance * np.maximum(room, used.max(axis=0))) & (demand > 0)
         for which, resource in zip(*np.nonzero(over), strict=True):

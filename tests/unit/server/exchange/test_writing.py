@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from server.domain.placement import PlacementRequest
+from server.domain.placement import PlacementRequest, Promise
+from server.domain.run import TaskKey
 from server.exchange import writing
 from server.exchange.reading import Question, read_question
 from server.exchange.writing import TooLargeError, capture
 from server.planning.checking import can_run, flaws
 from server.planning.constructors import heft
 from server.planning.stating import Statement, state
+from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, amounts
 from server.testing.contracts.placer import LARGE, REQUESTS
 
 ASKED = {**REQUESTS, **LARGE}
+LONG = timedelta(seconds=500)
 WITH_NODES = sorted(ASKED.keys() - {"no_nodes"})
 
 
@@ -49,6 +53,23 @@ def test_a_captured_queue_is_read_as_what_it_was(tmp_path: Path, name: str) -> N
         np.testing.assert_allclose(after.runs.submitted, before.runs.submitted)
     np.testing.assert_allclose(after.held.until, before.held.until)
     assert flaws(after, heft(after)) == []
+
+
+def test_room_that_is_promised_for_later_is_kept_in_the_file(tmp_path: Path) -> None:
+    later, late = (
+        Promise("one", amounts(cpus=2), "other", TaskKey(path), NOW + timedelta(seconds=begins), NOW + LONG)
+        for path, begins in (("later", 30), ("late", -5))
+    )
+    nodes = [a_node("one", cpus=2), a_node("two", cpus=2)]
+    run = a_run("run", a_task("run", "first", cpus=2), a_task("run", "second", cpus=2, waits_for=["first"]))
+    after = written(tmp_path, state(a_request(nodes, [run], promised=(later, late)))).problem
+    assert after.promised is not None
+    found = [part.tolist() for part in (after.promised.node, after.promised.since, after.promised.until)]
+    assert found == [[0], [30.0], [LONG.total_seconds()]]
+    assert after.held.node.tolist() == [0]
+    planned = heft(after)
+    assert planned.node.tolist() == [1, 1]
+    assert flaws(after, planned) == []
 
 
 def test_what_nothing_can_run_is_left_out_and_counted(tmp_path: Path) -> None:

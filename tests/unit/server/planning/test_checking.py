@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.planning.checking import can_run, flaws
-from server.planning.problem import NEVER, Held, Network, Problem, exclusive_problem
+from server.planning.problem import NEVER, Held, Network, Problem, Promised, exclusive_problem
 from server.planning.schedule import UNPLACED, Schedule
 from server.testing.small_problems import as_early_as_possible, edges_of, problems
 
@@ -94,6 +94,11 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ),
     (
         {"held": Held(np.array([0], np.int32), np.ones((1, 1)), np.array([5.5]))},
+        {},
+        "node a is overfull at 5 s, when task train starts: 2 of resource 0 is in use, of 1",
+    ),
+    (
+        {"promised": Promised(np.array([0], np.int32), np.ones((1, 1)), np.array([4.0]), np.array([5.5]))},
         {},
         "node a is overfull at 5 s, when task train starts: 2 of resource 0 is in use, of 1",
     ),
