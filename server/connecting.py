@@ -15,9 +15,8 @@ from typing import Any
 from mlopx.spec import PipelineSpec
 from server.cluster.interface import NodeSourceInterface
 from server.cluster.kubernetes import KubernetesNodes
-from server.cluster.limits.images import ImageBuilds
 from server.cluster.limits.limits import KubernetesLimits
-from server.cluster.limits.registry import Registries, read_passwords
+from server.cluster.limits.several import SeveralLimits
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import queries
 from server.cluster.static_file import StaticFileNodes, read_nodes
@@ -26,6 +25,7 @@ from server.components.journal import Journal
 from server.components.pipeline_manager import PipelineManager
 from server.components.replacing import Replacer
 from server.components.shadowing import Shadowing
+from server.confining import limits_of
 from server.domain.errors import ConfigurationError
 from server.domain.network import NodeNetwork
 from server.domain.node import Node
@@ -39,7 +39,6 @@ from server.kube.client import KubeClient
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
-from server.platforms.kubeflow.compile.executors import DEFAULT_IMAGE
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, Shadow
@@ -65,7 +64,7 @@ class Connected:
 
     platform: KubeflowPlatform
     source: KubernetesNodes | None
-    limits: KubernetesLimits | None = None
+    limits: KubernetesLimits | SeveralLimits | None = None
 
 
 def make_platform(
@@ -75,7 +74,7 @@ def make_platform(
     clock: SteadyClock,
     *,
     node_of: Callable[[str], Node | None],
-) -> tuple[PlatformInterface, KubernetesNodes | None, KubernetesLimits | None]:
+) -> tuple[PlatformInterface, KubernetesNodes | None, KubernetesLimits | SeveralLimits | None]:
     """The platform that the settings name, and its node source and limits, if it has some besides itself.
 
     Raises ConfigurationError.
@@ -116,11 +115,11 @@ def connect_kubeflow(
     access = kube_access(settings)
     kube = KubeClient(access) if access is not None else None
     connected: list[KubeflowPlatform] = []
-    source, limits = None, None
+    source: KubernetesNodes | None = None
+    limits: KubernetesLimits | SeveralLimits | None = None
     if kube is not None:
         source = KubernetesNodes(kube, now=now, is_ours=lambda run: any(one.follows(run) for one in connected))
-        if len(Namespaces.read(settings.kfp_namespace).names) == 1:
-            limits = kubernetes_limits(settings, kube, source, now=now, file=state / "images.json")
+        limits = limits_of(settings, kube, source, now=now, state=state)
 
     async def nodes() -> Sequence[Node]:
         return (await source.look()).nodes if source is not None else ()
@@ -158,27 +157,8 @@ def connect_kubeflow(
     return Connected(platform, source, limits)
 
 
-def kubernetes_limits(
-    settings: Settings, kube: KubeClient, source: KubernetesNodes, *, now: Callable[[], datetime], file: Path | None
-) -> KubernetesLimits:
-    """What the cluster confines tasks to, in the namespace of the settings. Raises ConfigurationError."""
-    hosts = frozenset(name.strip() for name in settings.image_registries.split(",") if name.strip())
-    images = None
-    if hosts:
-        registries = Registries(read_passwords(settings.registry_auth_file))
-        images = ImageBuilds(registries, allowed=hosts, now=now, file=file)
-    return KubernetesLimits(
-        kube,
-        namespace=Namespaces.read(settings.kfp_namespace).in_kubernetes[0],
-        nodes=source,
-        images=images,
-        default_image=DEFAULT_IMAGE,
-        now=now,
-    )
-
-
 def kubernetes_parts(
-    source: KubernetesNodes | None, limits: KubernetesLimits | None, wake: Callable[[], None]
+    source: KubernetesNodes | None, limits: KubernetesLimits | SeveralLimits | None, wake: Callable[[], None]
 ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
     """What follows the cluster as long as the server runs; `wake` is called when tasks may go where they could not."""
     parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
@@ -371,7 +351,6 @@ __all__ = [
     "growable_groups",
     "kfp_client",
     "kube_access",
-    "kubernetes_limits",
     "kubernetes_parts",
     "make_observer",
     "make_replacer",

@@ -10,6 +10,7 @@ from server.bootstrap.ground import Ground
 from server.cluster.embedded import EmbeddedNodes
 from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.limits.limits import KubernetesLimits
+from server.cluster.limits.several import SeveralLimits
 from server.cluster.profiles import read_profiles
 from server.components.dataset_registry import DatasetRegistry
 from server.components.explaining.scene import EstimateAll
@@ -32,7 +33,7 @@ class World:
     datasets: DatasetRegistry
     defaults: Confining
     source: KubernetesNodes | None
-    limits: KubernetesLimits | None
+    limits: KubernetesLimits | SeveralLimits | None
     node_manager: NodeManager
     node_of: Callable[[str], Node | None]
     estimator: ChainEstimator

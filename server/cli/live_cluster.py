@@ -35,7 +35,8 @@ def cluster_of(file: Path | None, images: Sequence[str]) -> ClusterSeen:
 async def _look(images: Sequence[str]) -> ClusterSeen:
     from server.cluster.kubernetes import KubernetesNodes
     from server.components.clock import SteadyClock
-    from server.connecting import kube_access, kubernetes_limits
+    from server.confining import kubernetes_limits
+    from server.connecting import kube_access
     from server.kube.client import KubeClient
     from server.settings import load
 

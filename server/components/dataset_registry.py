@@ -86,8 +86,8 @@ class DatasetRegistry:
     def confining(self, defaults: Defaults) -> Confining:
         """The platform's defaults, which also tell tasks of the data sets that they read."""
 
-        def confine(task: WaitingTask, definition: Task) -> WaitingTask:
-            found = defaults.confine(task, definition) if isinstance(defaults, Confining) else task
+        def confine(task: WaitingTask, definition: Task, project: str = "") -> WaitingTask:
+            found = defaults.confine(task, definition, project) if isinstance(defaults, Confining) else task
             uses = uses_of(definition, task.parameters, self._known.values()) if self._known else ()
             if not uses:
                 return found

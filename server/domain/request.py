@@ -31,12 +31,12 @@ Defaults = Callable[[RequestedResources], Resources]
 @dataclass(frozen=True, slots=True, eq=False)
 class Confining:
     """How a platform that knows its surroundings fills in requests (`fill`), tells a task where its image and its
-    volumes let it run (`confine`), and which tasks of a run it will take from its cache (`foresee`). What they answer
-    may change when `version` does.
+    volumes let it run (`confine`, by its run's project), and which tasks of a run it will take from its cache
+    (`foresee`). What they answer may change when `version` does.
     """
 
     fill: Callable[[RequestedResources], Resources]
-    confine: Callable[[WaitingTask, Task], WaitingTask]
+    confine: Callable[[WaitingTask, Task, str], WaitingTask]
     version: Callable[[], int]
     foresee: Callable[[Run], frozenset[TaskKey]] = lambda run: frozenset()
 
@@ -190,7 +190,7 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         workload=_workload(run, definition),
         parameters=_parameters(run, task.key, definition),
     )
-    return defaults.confine(found, definition) if isinstance(defaults, Confining) else found
+    return defaults.confine(found, definition, run.options.project) if isinstance(defaults, Confining) else found
 
 
 def _bound(run: Run, task: TaskRun, defaults: Defaults) -> BoundTask:

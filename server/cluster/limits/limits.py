@@ -143,12 +143,17 @@ class KubernetesLimits:
         """For `domain.request`: requests as they will be filled in, and tasks as they are confined."""
         return Confining(self.fill, self.confine, lambda: self._version)
 
+    @property
+    def version(self) -> int:
+        """Changes when tasks may be confined otherwise than before."""
+        return self._version
+
     def fill(self, asked: RequestedResources) -> Resources:
         """The requests, with what the namespace's limit ranges fill in."""
         return filled(kubernetes_defaults(asked), self.ranges)
 
-    def confine(self, task: WaitingTask, definition: Task) -> WaitingTask:
-        """The task with what its images are made for and where its volumes can be used."""
+    def confine(self, task: WaitingTask, definition: Task, project: str = "") -> WaitingTask:
+        """The task with what its images are made for and where its volumes can be used, whatever its project."""
         claims = [volume.source.claim for volume in definition.volumes if isinstance(volume.source, PvcSource)]
         return self.confined(task, claims)
 
