@@ -14,7 +14,20 @@ from server.platforms.kubeflow.sight import MAIN, TaskSight
 from server.platforms.kubeflow.submitting import LONGEST_WHY, WHY_ANNOTATION
 
 PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-SETUP_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+SETUP_REASONS = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "PostStartHookError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "RunContainerError",
+    }
+)
+"""Why a container is not started although its image is there. Of those that crash again and again it is one that starts
+before the task's (a proxy beside it, say): the task's own is never started twice."""
+
 DRIVER_WAITS = "driver:"
 """How the reason of a task begins that waits for its driver's pod: no other node for the task would help it."""
 
@@ -52,7 +65,8 @@ def _pod_waits(pod: PodSeen) -> str | None:
         if container.reason in PULL_REASONS:
             return f"image: {container.reason} on node {pod.node}: {container.message or 'it cannot be pulled'}"
         if container.reason in SETUP_REASONS:
-            return f"container: {container.reason} on node {pod.node}: {container.message}"
+            whose = "" if container is main else f" of {container.name}"
+            return f"container: {container.reason}{whose} on node {pod.node}: {container.message}"
     return None
 
 

@@ -84,7 +84,11 @@ class Pod:
 
 
 class Pods:
-    """All pods of the double, and the nodes they run on. Volumes of `stuck_claims` are never mounted."""
+    """All pods of the double, and the nodes they run on.
+
+    Volumes of `stuck_claims` are never mounted; containers of an image in `broken_setups` are not started, for the
+    reason and with the message there.
+    """
 
     def __init__(self, kube: KubeDouble, nodes: Sequence[VirtualNode], now: Callable[[], datetime]) -> None:
         self._kube, self._now = kube, now
@@ -93,6 +97,7 @@ class Pods:
         self.claims: set[str] = set()
         self.broken_images: set[str] = set()
         self.stuck_claims: set[str] = set()
+        self.broken_setups: dict[str, tuple[str, str]] = {}
         self._room = asyncio.Event()
         for node in nodes:
             kube.objects.put("nodes", node.object())
@@ -114,6 +119,10 @@ class Pods:
             self.show(pod)
         while pod.image in self.broken_images:
             pod.waiting = ("ImagePullBackOff", f'Back-off pulling image "{pod.image}"')
+            self.show(pod)
+            await self._room.wait()
+        while pod.image in self.broken_setups:
+            pod.waiting = self.broken_setups[pod.image]
             self.show(pod)
             await self._room.wait()
         while stuck := sorted(self.stuck_claims.intersection(claims_of(pod.config))):

@@ -179,6 +179,25 @@ async def test_a_stop_before_a_restart_is_not_asked_for_again_as_the_server(make
     assert one.changers() == {ADA}
 
 
+async def test_a_retry_is_a_new_run_that_is_placed_anew_as_who_asks(team: Any) -> None:
+    async with team() as one:
+        run = await one.running()
+        manager = one.house.pipeline_manager
+        await manager.cancel(run.id, caller=shows(ADA))
+        await one.house.ended(run.id)
+        one.double.world.holding = set()
+        theirs = await one.house.ended((await manager.retry(run.id, caller=shows(EVE))).run.id)
+        again = await one.house.ended((await manager.retry(run.id, caller=shows(ADA))).run.id)
+        _, record = one.double.runs.values()
+    assert "Kubeflow refuses the caller: 403" in theirs.error
+    assert (str(again.state), again.retry_of, again.platform_run_id) == ("succeeded", run.id, record.id)
+    assert (record.user, record.namespace) == (ADA, "team")
+    [task] = again.tasks.values()
+    assert task.current.node in ("one", "two")
+    assert task.current.actual_node in ("one", "two")
+    assert SERVER not in one.changers()
+
+
 async def test_a_run_that_another_replaces_is_stopped_as_who_accepted_that(team: Any) -> None:
     async with team() as one:
         run = await one.running()

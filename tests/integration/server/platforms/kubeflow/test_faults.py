@@ -363,6 +363,12 @@ async def test_a_retry_by_kubeflow_is_a_new_attempt_with_its_own_node(make: Any)
             "quota",
         ),
         (lambda ground: ground.double.world.pods.broken_images.add("python:3.11"), "image"),
+        (
+            lambda ground: ground.double.world.pods.broken_setups.update(
+                {"python:3.11": ("CreateContainerConfigError", 'secret "keys" not found')}
+            ),
+            "container: CreateContainerConfigError on node",
+        ),
         (lambda ground: [setattr(node, "cpu", "50m") for node in ground.double.world.pods.nodes], "unschedulable"),
     ],
 )
