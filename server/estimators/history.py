@@ -222,8 +222,13 @@ class HistoryEstimator(EstimatorInterface):
         if profile.accelerators:
             ran = set(zip(kept.fitted.points.machine.tolist(), kept.fitted.points.key.tolist(), strict=True))
             asked = zip(queries.machine.tolist(), queries.key.tolist(), strict=True)
-            wider = few_accelerators(self._pool.accelerators)
-            factor *= np.array([1.0 if pair in ran else wider for pair in asked])
+            wider, own = few_accelerators(self._pool.accelerators), self._pool.on_accelerator
+            factor *= np.array(
+                [
+                    1.0 if pair in ran else wider * own.get(machine, 1.0)
+                    for pair, machine in zip(asked, machines, strict=True)
+                ]
+            )
         return _estimates(middle, down * factor, up * factor, said, peak)
 
     def _fitted(self, key: ComponentKey, record: Record) -> _Kept:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from server.estimators.bands import Z90
-from server.estimators.machines import Array, Corrections, Indices
+from server.estimators.machines import Array, Corrections, Indices, Machine
 from server.estimators.points import Points, Terms
 from server.estimators.records import Indexed
-from server.estimators.regression import fit, predict
+from server.estimators.regression import Fit, fit, predict
 
 KNOWN, UNLIKE, LARGER, ELSEWHERE = "known", "unlike", "larger", "elsewhere"
 """Kinds of questions: of a machine that the component ran on; with parameters that it never ran with; with inputs
@@ -29,6 +29,9 @@ larger than any on that machine; of another machine."""
 SHARE = 0.8
 PRIOR_BLOCKS = 10.0
 """How many times something must have been left out before the factor counts half."""
+
+PRIOR_ON_ACCELERATOR = 3.0
+"""The same for one kind of accelerator; few do what is done on many others."""
 
 NARROWEST, WIDEST = 0.5, 2.5
 MUCH_LARGER = 0.25
@@ -44,35 +47,42 @@ FEWEST_POINTS, MOST_POINTS, MOST_MACHINES, FOLDS = 4, 32, 2, 4
 @dataclass(frozen=True, slots=True)
 class Block:
     """Runs that were left out together: of which kind the question was, and how far off the predictions were, in
-    standard deviations of what was predicted."""
+    standard deviations of what was predicted. `machine`: the kind of accelerator on which all were."""
 
     kind: str
     apart: tuple[float, ...]
+    machine: Machine | None = None
 
 
 def blocks(indexed: Indexed, corrections: Corrections, grid: Array, growth: Array) -> list[Block]:
     """Everything that is left out of one component, and predicted from the rest of it."""
     points, terms = indexed.points, Terms.of(corrections, indexed.kinds())
     some = np.flatnonzero(~points.is_censored)
-    if len(some) < FEWEST_POINTS:
-        return []
     if len(some) > MOST_POINTS:
         some = some[np.unique(np.linspace(0, len(some) - 1, MOST_POINTS).astype(int))]
     points, terms = points.chosen(some), terms.chosen(some)
     found: list[Block] = []
-    for out in _left_out(points):
-        rest = ~out
-        fitted = fit(points.chosen(rest), terms.chosen(rest), grid, growth)
-        queries = points.chosen(out)
-        middle, down, up = predict(fitted, queries, terms.chosen(out))
-        off = queries.log_seconds - middle
-        apart = np.abs(off) / np.where(off < 0, down, up)
-        kinds = kinds_of(points.chosen(rest), queries, fitted.varying)
+    for out in _left_out(points) if len(some) >= FEWEST_POINTS else ():
+        fitted, apart = _apart(points, terms, out, grid, growth)
+        kinds = kinds_of(fitted.points, points.chosen(out), fitted.varying)
         by_kind: dict[str, list[float]] = defaultdict(list)
         for kind, value in zip(kinds, apart.tolist(), strict=True):
             by_kind[kind].append(value)
         found.extend(Block(kind, tuple(values)) for kind, values in by_kind.items())
+    for machine, number in indexed.machines.items():
+        out = points.machine == number
+        if machine[1] and out.any() and (~out).sum() >= 2:
+            _, apart = _apart(points, terms, out, grid, growth)
+            found.append(Block(ELSEWHERE, tuple(apart.tolist()), machine))
     return found
+
+
+def _apart(points: Points, terms: Terms, out: Indices, grid: Array, growth: Array) -> tuple[Fit, Array]:
+    """The fit without these points, and how far off its predictions for them are, in standard deviations."""
+    fitted = fit(points.chosen(~out), terms.chosen(~out), grid, growth)
+    middle, down, up = predict(fitted, points.chosen(out), terms.chosen(out))
+    off = points.log_seconds[out] - middle
+    return fitted, np.abs(off) / np.where(off < 0, down, up)
 
 
 def kinds_of(known: Points, queries: Points, varying: Callable[[Array], Array]) -> list[str]:
@@ -117,9 +127,26 @@ def factors(found: Iterable[Block]) -> Mapping[str, float]:
     """
     by_kind: dict[str, list[Block]] = defaultdict(list)
     for block in found:
-        by_kind[block.kind].append(block)
+        if block.machine is None:
+            by_kind[block.kind].append(block)
     wanted = {kind: _factor(some) for kind, some in by_kind.items()}
     return {kind: factor if kind == KNOWN else max(factor, 1.0) for kind, factor in wanted.items()}
+
+
+def accelerator_factors(found: Iterable[Block]) -> Mapping[Machine, float]:
+    """By kind of accelerator, the factor on bands of what never ran there: some differ from all others more than others
+    do. By the mean squared error of what did run there, drawn to 1 while that is little."""
+    by_machine: dict[Machine, list[Block]] = defaultdict(list)
+    for block in found:
+        if block.machine is not None:
+            by_machine[block.machine].append(block)
+    factors: dict[Machine, float] = {}
+    for machine, some in by_machine.items():
+        off = math.sqrt(sum(value**2 for block in some for value in block.apart) / sum(len(one.apart) for one in some))
+        count = sum(math.sqrt(len(block.apart)) for block in some)
+        factor = max(off, 0.1) ** (count / (count + PRIOR_ON_ACCELERATOR))
+        factors[machine] = min(max(factor, NARROWEST), WIDEST)
+    return factors
 
 
 def _factor(found: Sequence[Block]) -> float:
@@ -155,4 +182,14 @@ def _largest(points: Points, there: Indices) -> Indices:
     return out
 
 
-__all__ = ["ELSEWHERE", "KNOWN", "LARGER", "Block", "blocks", "factors", "few_accelerators", "kinds_of"]
+__all__ = [
+    "ELSEWHERE",
+    "KNOWN",
+    "LARGER",
+    "Block",
+    "accelerator_factors",
+    "blocks",
+    "factors",
+    "few_accelerators",
+    "kinds_of",
+]

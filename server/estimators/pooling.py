@@ -14,8 +14,8 @@ from itertools import islice
 import numpy as np
 
 from server.estimators import sizes
-from server.estimators.holding_out import Block, blocks, factors
-from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Evidence, MachineTable
+from server.estimators.holding_out import Block, accelerator_factors, blocks, factors
+from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Evidence, Machine, MachineTable
 from server.estimators.points import Terms
 from server.estimators.records import Indexed, Record
 from server.estimators.regression import GRID_PRIOR, KEYS, NOISES, OWN, Fit, evidence, fit
@@ -37,13 +37,15 @@ OTHERS = ((1, 2), (0, 2), (0, 1))
 @dataclass(frozen=True, slots=True)
 class Pool:
     """What is shared: corrections of the machines, weights of the grid and of growth, and by kind of question the
-    factor on the width of bands; and how many kinds of accelerators runs were seen on."""
+    factor on the width of bands; how many kinds of accelerators runs were seen on, and the factor for what never ran on
+    one of them."""
 
     corrections: Corrections
     grid: Array
     growth: Array
     widths: Mapping[str, float] = field(default_factory=dict)
     accelerators: int = 0
+    on_accelerator: Mapping[Machine, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,16 @@ def pooled(
         corrections = machines.corrections(_evidences(alone))
     said = [record.alone[1] for record in alone if record.alone is not None]
     grid, growth = _grid(said), _growth(said)
-    widths = _widths(alone, corrections, grid, growth, most_held_out)
+    held_out = _held_out(alone, corrections, grid, growth, most_held_out)
     ran_on = {machine for record in alone for machine in record.indexed().machines}
-    return Pool(corrections, grid, growth, widths, sum(is_accelerated for _, is_accelerated in ran_on))
+    accelerators = sum(is_accelerated for _, is_accelerated in ran_on)
+    return Pool(corrections, grid, growth, factors(held_out), accelerators, accelerator_factors(held_out))
 
 
-def _widths(
+def _held_out(
     records: Sequence[Record], corrections: Corrections, grid: Array, growth: Array, most: int
-) -> Mapping[str, float]:
-    """Hold runs out of at most `most` of the components with new runs, and put together what all say."""
+) -> list[Block]:
+    """Hold runs out of at most `most` of the components with new runs; with what was held out of the others before."""
     found: list[Block] = []
     for record in records:
         if most > 0 and (record.held_out is None or record.held_out[0] != record.version):
@@ -99,7 +102,7 @@ def _widths(
             record.held_out = (record.version, blocks(record.indexed(), corrections, grid, growth))
         if record.held_out is not None:
             found.extend(record.held_out[1])
-    return factors(found)
+    return found
 
 
 def _evidences(records: Sequence[Record]) -> list[Evidence]:

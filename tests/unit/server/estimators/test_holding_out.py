@@ -10,8 +10,19 @@ import pytest
 
 from server.domain.node import Node
 from server.estimators.chain import ChainEstimator
+from server.estimators.classes import node_class
 from server.estimators.history import HistoryEstimator
-from server.estimators.holding_out import ELSEWHERE, KNOWN, LARGER, UNLIKE, Block, factors, few_accelerators, kinds_of
+from server.estimators.holding_out import (
+    ELSEWHERE,
+    KNOWN,
+    LARGER,
+    UNLIKE,
+    Block,
+    accelerator_factors,
+    factors,
+    few_accelerators,
+    kinds_of,
+)
 from server.estimators.interface import Observation, Profile
 from server.estimators.points import Points
 from server.testing.contracts.estimator import an_observation
@@ -133,3 +144,38 @@ def test_bands_are_wider_where_work_never_ran_on_an_accelerator_and_only_there(m
     known_before, elsewhere_before = bands()
     assert known == pytest.approx(known_before)
     assert elsewhere == pytest.approx(1.47 * elsewhere_before)
+
+
+def test_each_accelerator_has_bands_by_what_was_held_out_on_it_and_few_runs_say_little() -> None:
+    plain, odd = ("plain", True), ("odd", True)
+    few = [Block(ELSEWHERE, (0.4,), plain), Block(ELSEWHERE, (2.0,), odd)]
+    found, many = accelerator_factors(few), accelerator_factors(few * 20)
+    assert many[plain] < found[plain] < 1.0 < found[odd] < many[odd]
+    assert many[plain] == pytest.approx(0.5)
+    assert many[odd] == pytest.approx(2.0, rel=0.15)
+    assert factors(few) == {}
+
+
+def test_the_factor_of_an_accelerator_counts_where_work_never_ran_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [a_node(name, labels={"worker_type": name}) for name in ("old", "new", "odd")]
+    works = [Profile(f"train-{number}", "1", "default", 1000, (("gpu", 1),)) for number in range(9)]
+
+    def bands() -> list[float]:
+        """Of work that ran on the first node only, on each of them."""
+        rng, history = random.Random(11), HistoryEstimator()
+        for work in works:
+            for node, factor in zip(nodes, (1.0, 0.4, rng.lognormvariate(-1, 0.8)), strict=True):
+                if node.name == "old" or work is not works[0]:
+                    history.observe([an_observation(work, node, 40 * factor * noise) for noise in (0.97, 1.0, 1.03)])
+        history.settle()
+        return [math.log(one.p90 / one.p10) for one in history.estimate(works[:1], nodes)[0] if one is not None]
+
+    learned = bands()
+    monkeypatch.setattr("server.estimators.pooling.accelerator_factors", lambda found: {})
+    without = bands()
+    monkeypatch.setattr(
+        "server.estimators.pooling.accelerator_factors", lambda found: {(node_class(nodes[2]), True): 1.5}
+    )
+    assert bands() == pytest.approx([without[0], without[1], 1.5 * without[2]])
+    assert learned[0] == pytest.approx(without[0])
+    assert learned[2] != pytest.approx(without[2], rel=0.01)
