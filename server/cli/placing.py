@@ -26,8 +26,10 @@ from server.platforms.kubeflow.compile.sizes import SDK_VERSION
 from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import is_same_kind, stable_labels
+from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
 from server.platforms.kubeflow.reading.waiting import Known, waiting_run
+from server.platforms.kubeflow.writing import dump_all
 
 RUN_ID = "offline"
 AT = datetime(2000, 1, 1, tzinfo=UTC)
@@ -121,7 +123,8 @@ def place_offline(
         for row, task in zip(rows, tasks.values(), strict=True):
             row["notes"] += _limited(task, row["node"], by_name, limits)
     report = _report(pipeline, outcome, mode, rows)
-    report["notes"] += _sizes(found)
+    found, doubts = _fitting(found)
+    report["notes"] += doubts
     report["notes"] += [f"loop {path}: all iterations are placed alike: {why}" for path, why in loops.left.items()]
     return Placed(found, report)
 
@@ -316,16 +319,19 @@ def _report(
     }
 
 
-def _sizes(placed: PlacedPipeline) -> list[str]:
-    """What is too large in what others compiled: their file is placed all the same. Ours is refused.
+def _fitting(placed: PlacedPipeline) -> tuple[PlacedPipeline, list[str]]:
+    """The file, made smaller if it must be and is ours, and what is too large in what others compiled.
 
     Raises:
         InvalidSubmissionError: a pipeline of our own is too large with its placements.
     """
     problems = size_problems(placed.pipeline, placed.platform)
-    if problems and placed.pipeline.get("sdkVersion") == SDK_VERSION:
+    if not problems or placed.pipeline.get("sdkVersion") != SDK_VERSION:
+        return placed, problems or size_doubts(placed.pipeline, placed.platform)
+    pipeline, platform = merged(placed.pipeline, placed.platform)
+    if problems := size_problems(pipeline, platform):
         raise InvalidSubmissionError("with its placements it is too large for Kubeflow", details=tuple(problems))
-    return problems or size_doubts(placed.pipeline, placed.platform)
+    return replace(placed, pipeline=pipeline, platform=platform, text=dump_all(pipeline, platform)), []
 
 
 def _task(pipeline: KubeflowPipeline, wanted: str) -> str:

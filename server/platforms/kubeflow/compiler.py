@@ -18,10 +18,11 @@ from server.domain.node import Node
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.adopting import uncached
-from server.platforms.kubeflow.compile.sizes import size_problems
+from server.platforms.kubeflow.compile.sizes import is_roomy, size_problems
 from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import AFFINITY_SINCE
+from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
 from server.platforms.kubeflow.reading.inputs import artifacts_missing
 from server.platforms.kubeflow.submitting import LONGEST_WHY, RUN_LABEL, TASK_ANNOTATION, WHY_ANNOTATION, Compiled
@@ -120,14 +121,16 @@ class PlacingCompiler:
             return place_pipeline(pipeline, tasks, loops=loops.apart, mode=self._mode, server_version=version)
 
         placed = write(wanted)
-        problems = size_problems(placed.pipeline, placed.platform)
-        if problems:
-            log.warning("run %s is too large with its reasons on every pod; they are left out", run.id)
-            placed = write({path: _unexplained(one) for path, one in wanted.items()})
-            problems = size_problems(placed.pipeline, placed.platform)
-        if problems:
+        pipeline, platform = placed.pipeline, placed.platform
+        if not is_roomy(pipeline, platform):
+            log.warning("run %s is large: its pods get no annotations", run.id)
+            placed = write({path: replace(one, annotations={}) for path, one in wanted.items()})
+            pipeline, platform = placed.pipeline, placed.platform
+            if spec.foreign is None:
+                pipeline, platform = merged(pipeline, platform)
+        if problems := size_problems(pipeline, platform):
             raise PlatformError(f"with its placements it is too large for Kubeflow: {'; '.join(problems)}")
-        return Compiled(placed.pipeline, placed.platform, translated.paths)
+        return Compiled(pipeline, platform, translated.paths)
 
     def _loops(
         self,
@@ -185,12 +188,6 @@ def refusals_of(pipeline: KubeflowPipeline) -> list[str]:
     """Why Kubeflow could not create or run a pipeline that others compiled, as sentences."""
     documents = pipeline.documents
     return [*artifacts_missing(documents), *size_problems(documents.pipeline, documents.platform)]
-
-
-def _unexplained(placement: TaskPlacement) -> TaskPlacement:
-    """The same without the sentence for its pod."""
-    annotations = {name: text for name, text in placement.annotations.items() if name != WHY_ANNOTATION}
-    return replace(placement, annotations=annotations)
 
 
 def _said(path: str, placements: Mapping[TaskKey, PlannedPlacement]) -> PlannedPlacement | None:

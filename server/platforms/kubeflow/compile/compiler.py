@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlopx.spec import (
@@ -25,6 +25,7 @@ from server.platforms.kubeflow.compile.executors import config_of, container_of,
 from server.platforms.kubeflow.compile.kinds import FINAL_STATUS_INPUT, PARAMETER_TYPES, component_ports, without_empty
 from server.platforms.kubeflow.compile.sizes import SDK_VERSION, size_problems
 from server.platforms.kubeflow.compile.values import Binder, InexpressibleError, item_input, item_types
+from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading.documents import SCHEMA_VERSION
 from server.platforms.kubeflow.writing import dump_all
 
@@ -49,12 +50,17 @@ class CompiledPipeline:
 def compile_spec(spec: PipelineSpec, choices: Mapping[str, str] | None = None) -> CompiledPipeline:
     """Compile a checked spec. `choices` says which option each task gets that offers several; else it is the first.
 
+    Where it would be too large, equal tasks share a component.
+
     Raises:
         InvalidSubmissionError: Kubeflow cannot express it; every such feature is named, with its task.
     """
     compiler = _Compiler(spec, dict(choices or {}))
     found = compiler.compiled()
     refused = compiler.refused or size_problems(found.pipeline, found.platform)
+    if refused and not compiler.refused:
+        pipeline, platform = merged(found.pipeline, found.platform)
+        found, refused = replace(found, pipeline=pipeline, platform=platform or {}), size_problems(pipeline, platform)
     if refused:
         raise InvalidSubmissionError(
             f"pipeline {spec.name!r} cannot run on Kubeflow Pipelines", details=tuple(dict.fromkeys(refused))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -19,13 +21,16 @@ from server.domain.lifecycle import start_run
 from server.domain.run import Run, RunOptions, TaskKey
 from server.domain.states import Binding
 from server.platforms.interface import PlannedPlacement
-from server.platforms.kubeflow.compile import size_doubts, size_problems
+from server.platforms.kubeflow.compile import size_doubts, size_problems, sizes
 from server.platforms.kubeflow.compile.sizes import WORKFLOW_LIMIT_BYTES, workflow_bytes
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
 from server.platforms.kubeflow.namespaces import Namespaces
-from server.platforms.kubeflow.reading import Documents, read_pipeline
+from server.platforms.kubeflow.reading import Documents, KubeflowTask, read_pipeline
+from server.platforms.kubeflow.reading.fields import items
+from server.platforms.kubeflow.reading.graph import kubernetes_configs
 from server.platforms.kubeflow.reading.inputs import artifacts_missing
 from server.platforms.kubeflow.submitting import WHY_ANNOTATION, Submitter
+from server.platforms.kubeflow.writing import dump_all
 from server.testing.compiled import a_container, a_node, a_pipeline, a_task
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,7 +90,7 @@ def test_the_size_is_that_of_json_inside_json() -> None:
     quoted["root"]["dag"]["tasks"]["t0"]["taskInfo"]["name"] = '"\\é'
     grown = json.dumps(json.dumps('"\\é', ensure_ascii=False), ensure_ascii=False).encode()
     bare = json.dumps(json.dumps("xxxx", ensure_ascii=False), ensure_ascii=False).encode()
-    assert workflow_bytes(quoted) - workflow_bytes(plain) == len(grown) - len(bare)
+    assert workflow_bytes(quoted) - workflow_bytes(plain) == 2 * (len(grown) - len(bare)), "in its graph and beside it"
 
 
 @component
@@ -99,10 +104,12 @@ def many():
         step().named(f"t{number}")
 
 
-def compiled_with(each: int) -> tuple[PlacingCompiler, Run, dict[TaskKey, PlannedPlacement]]:
+def compiled_with(
+    each: int, document: dict[str, Any] | None = None
+) -> tuple[PlacingCompiler, Run, dict[TaskKey, PlannedPlacement]]:
     """A compiler, a run whose tasks carry so many bytes each, and placements with long reasons."""
     spec = many.build()
-    read = read_pipeline(Documents("large", "", document_of(*[each] * TASKS)))
+    read = read_pipeline(Documents("large", "", document or document_of(*[each] * TASKS)))
     compiler = PlacingCompiler(
         translate=lambda spec, choices: Translated(read, {name: name for name in spec.tasks}),
         refusals=lambda spec: [],
@@ -114,19 +121,55 @@ def compiled_with(each: int) -> tuple[PlacingCompiler, Run, dict[TaskKey, Planne
     return compiler, run, dict.fromkeys(run.tasks, placement)
 
 
-@pytest.mark.parametrize(("each", "is_explained"), [(9_000, True), (11_500, False)])
-def test_reasons_are_left_out_where_they_would_make_a_pipeline_too_large(each: int, is_explained: bool) -> None:
+@pytest.mark.parametrize(("each", "is_annotated"), [(7_000, True), (10_000, False)])
+def test_annotations_are_left_out_where_they_would_make_a_pipeline_too_large(each: int, is_annotated: bool) -> None:
     compiler, run, placements = compiled_with(each)
     found = compiler.place(run, placements, None)
     assert found.platform is not None
     assert workflow_bytes(found.pipeline, found.platform) <= WORKFLOW_LIMIT_BYTES
     configs = found.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
-    assert {WHY_ANNOTATION in one["podMetadata"]["annotations"] for one in configs} == {is_explained}
+    assert {WHY_ANNOTATION in one["podMetadata"].get("annotations", {}) for one in configs} == {is_annotated}
+    assert {one["podMetadata"]["labels"]["mlopx.dev/run"] for one in configs} == {"r"}
     assert all(len(one["nodeAffinity"]) == 3 for one in configs), "placements stay"
 
 
+def test_equal_tasks_of_a_large_pipeline_share_a_component_and_keep_their_placements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sizes, "WORKFLOW_LIMIT_BYTES", 180_000)
+    document = document_of(*[100] * TASKS)
+    for name, executor in document["deploymentSpec"]["executors"].items():
+        executor["container"]["args"] = ["x" * (100 if name != "exec-t7" else 101)]
+    compiler, run, placements = compiled_with(100, document)
+    nodes = {key: ("one", "two")[int(key.path[1:]) % 2] for key in run.tasks}
+    wanted = {key: replace(one, node=nodes[key], alternatives=()) for key, one in placements.items()}
+    found = compiler.place(run, wanted, None)
+    assert len(found.pipeline["components"]) == len(found.pipeline["deploymentSpec"]["executors"]) == 3
+    assert size_problems(found.pipeline, found.platform) == []
+    read = read_pipeline(dump_all(found.pipeline, found.platform))
+    configs = kubernetes_configs(read.documents)
+    assert list(read.tasks) == list(placed_before(document))
+    for key, node in nodes.items():
+        task = read.tasks[key.path]
+        assert preferred_by(configs[task.executor]) == [node]
+        assert task.requests == placed_before(document)[key.path].requests
+    odd = read.tasks["t7"].executor
+    assert [path for path, task in read.tasks.items() if task.executor == odd] == ["t7"]
+    assert document["components"].keys() == {f"comp-t{number}" for number in range(TASKS)}, "what was read stays"
+
+
+def placed_before(document: dict[str, Any]) -> Mapping[str, KubeflowTask]:
+    return read_pipeline(Documents("large", "", document)).tasks
+
+
+def preferred_by(config: object) -> list[str]:
+    """The hosts that a configuration wishes for."""
+    entries = items(config, "nodeAffinity")
+    return [str(items(items(one, "matchExpressions")[0], "values")[0]) for one in entries]
+
+
 def test_what_is_too_large_with_its_placements_ends_with_the_bytes_and_is_not_tried_again() -> None:
-    compiler, run, placements = compiled_with(12_700)
+    compiler, run, placements = compiled_with(13_000)
     with pytest.raises(PlatformError, match=r"with its placements it is too large .* about \d+ bytes") as caught:
         compiler.place(run, placements, None)
     assert not caught.value.is_retryable
