@@ -33,8 +33,9 @@ WORKFLOW_MOST_BYTES = 3 << 19
 _FIXED_BYTES, _PER_DAG_BYTES, _PER_ARGUMENT_BYTES = 7_470, 650, 110
 """The templates of drivers and executors; a graph's template; name and frame of what is stored as an argument."""
 
-_PER_TASK_BYTES, _TIMES_NAMED, _PER_UPSTREAM_BYTES = 810, 7, 14
-"""A task's calls of its driver and executor, how often they name it, and what it costs to wait for another."""
+_PER_TASK_BYTES, _TIMES_NAMED, _PER_UPSTREAM_BYTES = 804, 6, 14
+"""A task's calls of its driver and executor, how often they name it, and what it costs to wait for another; tasks are
+written in one piece here, which names each once more."""
 
 _PER_CONFIGURED_BYTES, _PER_MARK_BYTES, _PER_KIND_BYTES, _PER_KIND_MARK_BYTES = 90, 120, 2_500, 480
 """Of a task with a configuration, of each of its labels and annotations; of the templates for each number of those."""
@@ -88,7 +89,7 @@ def workflow_bytes(pipeline: Mapping[str, Any], platform: Mapping[str, Any] | No
     executors = _executors(pipeline)
     configs = section(platform, "platforms", "kubernetes", "deploymentSpec", "executors")
     size, seen, kinds = _FIXED_BYTES, set[str](), set[tuple[int, int]]()
-    own: dict[str, int] = {}
+    own, used = dict[str, int](), list[object]()
     components = {"root": pipeline.get("root"), **section(pipeline, "components")}
     for name, component in components.items():
         label = text(component, "executorLabel")
@@ -97,16 +98,18 @@ def workflow_bytes(pipeline: Mapping[str, Any], platform: Mapping[str, Any] | No
             size += _quoted_bytes(_text(component)) + _quoted_bytes(container) + _PER_ARGUMENT_BYTES
         seen.add(container)
         if label in configs:
-            size += _quoted_bytes(_text(configs[label])) + _PER_ARGUMENT_BYTES
+            size += _PER_ARGUMENT_BYTES
             own[name], kind = _marks(configs[label])
             kinds.add(kind)
+            used.append(configs[label])
+    size += _quoted_bytes(_text(used))
     for component in components.values():
         tasks = section(component, "dag", "tasks")
-        size += _PER_DAG_BYTES if tasks else 0
+        size += _PER_DAG_BYTES + _quoted_bytes(_text(tasks)) if tasks else 0
         for name, task in tasks.items():
             waiting = sum(len(str(one)) + _PER_UPSTREAM_BYTES for one in items(task, "dependentTasks"))
             called = _PER_TASK_BYTES + _TIMES_NAMED * len(name) + waiting
-            size += _quoted_bytes(_text(task)) + called + own.get(text(task, "componentRef", "name"), 0)
+            size += called + own.get(text(task, "componentRef", "name"), 0)
     return size + sum(_PER_KIND_BYTES + _PER_KIND_MARK_BYTES * sum(kind) for kind in kinds if sum(kind))
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from server.cli.app import run as run_command
 
 TELL = "print('working')"
 
@@ -26,7 +30,19 @@ def a_body() -> dict[str, Any]:
     return {"display_name": "theirs", "pipeline_spec": document}
 
 
-async def test_rights_are_listed_and_the_past_is_learned_from(make: Any, tmp_path: Path) -> None:
+def called(words: tuple[str, ...]) -> tuple[int, str]:
+    """Exit code and what a command printed, in this process: it is called in a thread of its own."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(sys, "argv", ["mlopx-server", *words])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+    return (ended.value.code if isinstance(ended.value.code, int) else 0), printed.getvalue()
+
+
+async def test_rights_are_listed_and_the_past_is_learned_from(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with make() as ground:
         config = {
             "current-context": "double",
@@ -35,15 +51,11 @@ async def test_rights_are_listed_and_the_past_is_learned_from(make: Any, tmp_pat
         }
         (tmp_path / "kubeconfig").write_text(json.dumps(config))
         settings = {"KFP_URL": ground.url, "KUBECONFIG": str(tmp_path / "kubeconfig"), "STATE_DIR": str(tmp_path / "s")}
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
 
         async def command(*words: str) -> tuple[int, str]:
-            program = [sys.executable, "-c", "from server.cli import main; main()", *words]
-            environment = {**os.environ, **settings}
-            ended = await asyncio.to_thread(
-                subprocess.run, program, env=environment, capture_output=True, text=True, timeout=120, check=False
-            )
-            assert "Traceback" not in ended.stderr, ended.stderr
-            return ended.returncode, ended.stdout
+            return await asyncio.to_thread(called, words)
 
         run = ground.double.create(a_body())
         await ground.double.ended(run.id)
