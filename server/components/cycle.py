@@ -87,6 +87,17 @@ def _is_backing_off(run: Run, task: WaitingTask, now: datetime) -> bool:
     return not_before is not None and not_before > now
 
 
+def sent_back(runs: Iterable[Run], now: datetime) -> dict[str, str]:
+    """Whole runs that the platform did not take a moment ago, with the reason; they are not sent again yet."""
+    found = {}
+    for run in runs:
+        if run.state is RunState.WAITING and run.options.binding is Binding.AT_SUBMISSION:
+            waits = next((task for task in run.tasks.values() if (task.current.not_before or now) > now), None)
+            if waits is not None:
+                found[run.id] = waits.hold
+    return found
+
+
 def is_worth_deciding(runs: Sequence[WaitingRun], live: Mapping[str, Run]) -> bool:
     """Whether a task is ready, or a whole run waits to be handed over."""
     return any(

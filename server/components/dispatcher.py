@@ -161,7 +161,13 @@ class Dispatcher:
         try:
             platform_run_id = await self._platform.submit(run, self._placements(run, decisions))
         except PlatformError as error:
-            await self._submit_failed(command, error)
+            await self._submit_failed(command, run, error)
+            return
+        except Exception as error:  # a fault of ours: whoever waits for the run must see that, and not only the log
+            log.exception("%s failed", command)
+            said = error.message if isinstance(error, MlopxError) else f"{type(error).__name__}: {str(error)[:200]}"
+            why = f"this server failed at handing the run over ({said}); its log has more"
+            await self._submit_failed(command, run, PlatformError(why, is_retryable=True))
             return
         await self._journal.apply(run.id, happened.RunHandedOver(at=self._clock.now(), platform_run_id=platform_run_id))
 
@@ -179,11 +185,16 @@ class Dispatcher:
             for key, task in run.tasks.items()
         }
 
-    async def _submit_failed(self, command: SubmitRun, error: PlatformError) -> None:
+    async def _submit_failed(self, command: SubmitRun, run: Run, error: PlatformError) -> None:
         if error.is_retryable:
-            await self._clock.sleep(self._delay(command.run_id))
+            delay = self._delay(command.run_id)
+            if not run.tasks:  # nothing is there that could be held until then
+                await self._clock.sleep(delay)
+            now = self._clock.now()
             event: happened.Event = happened.RunReturned(
-                at=self._clock.now(), reason=f"the platform did not take it: {error.message}"
+                at=now,
+                reason=f"the platform did not take it: {error.message}",
+                not_before=now + timedelta(seconds=delay),
             )
         else:
             event = happened.RunEnded(at=self._clock.now(), state=RunState.FAILED, error=error.message)

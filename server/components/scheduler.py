@@ -23,6 +23,7 @@ from server.components.cycle import (
     is_worth_deciding,
     next_wake,
     question,
+    sent_back,
     unsaid,
     waiting_runs,
 )
@@ -237,7 +238,7 @@ class Scheduler:
             max_hold_seconds=self._max_hold_seconds,
             table=table,
             left_out=left_out,
-            barred=self._gate.waits(runs),
+            barred={**self._gate.waits(runs), **sent_back(self._journal.live(), now)},
         )
         views = {run.run_id: run for run in runs}
         for run_id, event in unsaid(whole, {run.id: run for run in self._journal.live()}):

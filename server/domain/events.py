@@ -192,10 +192,11 @@ class RunPlaced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReturned(Event):
-    """The platform did not take the run; it waits again."""
+    """The platform did not take the run; it waits again, and is not sent before `not_before`."""
 
     kind: ClassVar[str] = "run-returned"
     reason: str
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,6 +246,7 @@ def _run_placed(run: Run, event: happened.RunPlaced) -> Result | None:
             planned_start_at=planned.planned_start_at,
             planned_finish_at=planned.planned_finish_at,
             placed_at=event.at,
+            not_before=None,
             alternatives=planned.alternatives,
         )
         if not run.graph.loops.get(planned.key.path) or planned.key in run.tasks:
@@ -256,7 +257,10 @@ def _run_placed(run: Run, event: happened.RunPlaced) -> Result | None:
 def _run_returned(run: Run, event: happened.RunReturned) -> Result | None:
     if run.state is not RunState.DISPATCHED or run.platform_run_id is not None:
         return None
-    tasks = {key: replace(task, hold=event.reason) for key, task in run.tasks.items()}
+    tasks = {}
+    for key, task in run.tasks.items():
+        attempt = replace(task.current, not_before=event.not_before)
+        tasks[key] = replace(task, attempts=(*task.attempts[:-1], attempt), hold=event.reason)
     moved = happened.RunStateChanged(at=event.at, before=run.state, after=RunState.WAITING)
     return replace(run, tasks=tasks, state=RunState.WAITING, dispatched_at=None), [moved]
 

@@ -37,6 +37,8 @@ def what_it_waits_for(
         return None
     if attempt.not_before is not None and attempt.not_before > scene.now:
         rest = (attempt.not_before - scene.now).total_seconds()
+        if run.options.binding is Binding.AT_SUBMISSION:
+            return Waiting("backoff", f"{task.hold}; it is sent again in {span(rest)}")
         return Waiting("backoff", f"failed before, and waits {span(rest)} more until it is tried again")
     if run.options.binding is Binding.AT_SUBMISSION and task.hold.startswith(BARRED):
         return Waiting("cluster", task.hold)

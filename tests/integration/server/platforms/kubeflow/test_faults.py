@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mlopx import component, pipeline
+from server.connecting import translate
 from server.domain.states import TaskState
 from server.testing.kfp import VirtualNode
 
@@ -60,12 +61,42 @@ async def test_an_api_that_is_down_at_the_start_is_waited_for(make: Any) -> None
         async with ground.house() as house:
             run = await house.submit(pair)
             run = await house.until(run.id, lambda found: any(task.hold for task in found.tasks.values()))
-            assert "the platform did not take it" in next(iter(run.tasks.values())).hold
+            reason = next(iter(run.tasks.values())).hold
+            assert "the platform did not take it" in reason
             assert ground.platform.problems()["health"]
+            again_at = next(iter(run.tasks.values())).current.not_before
+            assert again_at is not None
+            looks = 0
+            while ground.clock.now() < again_at:
+                run = await house.journal.run(run.id)
+                assert str(run.state) == "waiting", "it is not sent again before"
+                assert {task.hold for task in run.tasks.values()} == {reason}, "and says why all the time"
+                looks += 1
+                await asyncio.sleep(0.01)
+            assert looks
             ground.double.is_down, hurry.rate = False, 100.0
             await house.until(run.id, lambda found: found.platform_run_id is not None)
             hurry.rate = 1.0
             run = await house.ended(run.id)
+    assert str(run.state) == "succeeded"
+    assert len(ground.double.runs) == 1
+    assert started_once(ground)
+
+
+async def test_a_fault_of_our_own_at_handing_over_is_seen_with_its_reason_and_tried_again(make: Any) -> None:
+    faults = [KeyError("nobody thought of it")]
+
+    def faulty(spec: Any, choices: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return translate(spec, choices)
+
+    async with make() as ground, ground.house(translate=faulty) as house:
+        run = await house.submit(pair)
+        run = await house.until(run.id, lambda found: any(task.hold for task in found.tasks.values()))
+        hold = next(task.hold for task in run.tasks.values() if task.hold)
+        assert "this server failed at handing the run over (KeyError: 'nobody thought of it')" in hold
+        run = await house.ended(run.id)
     assert str(run.state) == "succeeded"
     assert len(ground.double.runs) == 1
     assert started_once(ground)
