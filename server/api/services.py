@@ -10,7 +10,7 @@ from server.api.work_meters import WorkMeters
 from server.components.accepting import Accepting
 from server.components.bus import Bus
 from server.components.data_manager import DataManager
-from server.components.dataset_registry import DatasetRegistry
+from server.components.datasets.registry import DatasetRegistry
 from server.components.decision_unit import DecisionUnit
 from server.components.explaining.explainer import Explainer
 from server.components.explaining.track import ForecastTrack

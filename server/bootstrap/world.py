@@ -12,7 +12,7 @@ from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.limits.limits import KubernetesLimits
 from server.cluster.limits.several import SeveralLimits
 from server.cluster.profiles import read_profiles
-from server.components.dataset_registry import DatasetRegistry
+from server.components.datasets.registry import DatasetRegistry
 from server.components.explaining.scene import EstimateAll
 from server.components.node_manager import NodeManager
 from server.connecting import growable_groups, make_platform, measured_loads

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from server.components.cycle import CycleSettings, question
-from server.components.decision_records import Recorder
+from server.components.decisions.records import Recorder
 from server.components.explaining.placed import USER
 from server.components.explaining.scene import EstimateAll
 from server.components.explaining.texts import clock, names, span

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from server.components.binding import bind_ready
-from server.components.candidates import Bands
 from server.components.collecting import uncollected
-from server.components.decision_records import Memory, Recorder
-from server.components.placer_process import START_PATIENCE_SECONDS, FailureKind, Hello, PlacerFailure, PlacerProcess
+from server.components.decisions.binding import bind_ready
+from server.components.decisions.candidates import Bands
+from server.components.decisions.plan_check import plan_problems
+from server.components.decisions.records import Memory, Recorder
 from server.components.placer_registry import (
     DEFAULT_PLACER,
     ENTRY_POINT_GROUP,
@@ -30,8 +30,14 @@ from server.components.placer_registry import (
     placers,
     unusable,
 )
-from server.components.placer_worker import load_class
-from server.components.plan_check import plan_problems
+from server.components.placer_workers.process import (
+    START_PATIENCE_SECONDS,
+    FailureKind,
+    Hello,
+    PlacerFailure,
+    PlacerProcess,
+)
+from server.components.placer_workers.worker import load_class
 from server.domain.errors import ConfigurationError
 from server.domain.placement import Decision, Hold, Placement, PlacementPlan, PlacementRequest, TaskRef
 from server.domain.states import Binding

@@ -6,7 +6,7 @@ import difflib
 import importlib.metadata
 from dataclasses import dataclass
 
-from server.components.placer_worker import load_class
+from server.components.placer_workers.worker import load_class
 from server.domain.errors import ConfigurationError
 from server.placers.anytime import Anytime
 from server.placers.cost import Cost

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from server.components.binding import bind_ready
 from server.components.decision_unit import ask
-from server.components.placer_process import PlacerFailure
+from server.components.decisions.binding import bind_ready
+from server.components.placer_workers.process import PlacerFailure
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest
 from server.exchange.errors import UnreadableError
 from server.placers.interface import PlacerInterface

@@ -15,6 +15,7 @@ from datetime import datetime
 from server.components.clock import Clock
 from server.components.cycle import CycleSettings, question, waiting_runs
 from server.components.decision_unit import DecisionUnit, placer_path
+from server.components.decisions.plan_check import plan_problems
 from server.components.explaining.scene import EstimateAll, attempts_of, with_bound
 from server.components.explaining.track import ForecastTrack
 from server.components.forecasting.changes import Changes, changed_runs, changed_snapshot
@@ -24,8 +25,7 @@ from server.components.journal import Journal
 from server.components.live_view import LiveView
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager, Submission
-from server.components.placer_process import PlacerFailure, PlacerProcess
-from server.components.plan_check import plan_problems
+from server.components.placer_workers.process import PlacerFailure, PlacerProcess
 from server.domain.errors import ConfigurationError, ConflictError, InvalidRequestError, UnavailableError
 from server.domain.node import Snapshot
 from server.domain.placement import PlacementPlan, PlacementRequest, WaitingRun

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from server.components.decision_records import clipped
 from server.components.decision_unit import DecisionUnit, Outcome
+from server.components.decisions.records import clipped
 from server.domain.instants import after
 from server.domain.node import Occupancy
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest, WaitingRun, WaitingTask

@@ -16,7 +16,7 @@ import zlib
 from typing import Any
 
 from server.components.decision_unit import Outcome
-from server.components.placer_pickling import pickled
+from server.components.placer_workers.pickling import pickled
 from server.domain.errors import MlopxError
 from server.domain.placement import Decision, PlacementRequest
 from server.stores.interface import Note, RunStoreInterface

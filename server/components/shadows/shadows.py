@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from server.components.decision_unit import NO_PLACEMENT, Outcome
-from server.components.placer_process import PlacerFailure, PlacerProcess
-from server.components.plan_check import plan_problems
+from server.components.decisions.plan_check import plan_problems
+from server.components.placer_workers.process import PlacerFailure, PlacerProcess
 from server.components.shadows.comparing import Comparison, compare
 from server.domain.errors import MlopxError
 from server.domain.placement import PlacementPlan, PlacementRequest

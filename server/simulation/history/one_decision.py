@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from server.components.decision_unit import ask, load_placer
-from server.components.placer_process import TOLD_SHARE, PlacerFailure
+from server.components.placer_workers.process import TOLD_SHARE, PlacerFailure
 from server.components.remembering.questions import KIND, MOST_KEPT, read_question
 from server.domain.errors import NotFoundError
 from server.domain.placement import Decision, Placement, PlacementRequest

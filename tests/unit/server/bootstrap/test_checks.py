@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.bootstrap.checks import placer_check
 from server.components.decision_unit import DecisionUnit
-from server.components.placer_process import FailureKind
+from server.components.placer_workers.process import FailureKind
 
 
 class Unit(DecisionUnit):

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from server.components import decision_unit
-from server.components.decision_records import LARGEST_RECORD_BYTES, MOST_CANDIDATES, record_bytes
 from server.components.decision_unit import NO_PLACEMENT, DecisionUnit, foreign_placers, load_placer, placers
+from server.components.decisions.records import LARGEST_RECORD_BYTES, MOST_CANDIDATES, record_bytes
 from server.domain.errors import ConfigurationError
 from server.domain.node import Snapshot
 from server.domain.placement import Decision, Placement, PlacementPlan, PlacementRequest

@@ -11,8 +11,8 @@ import pytest
 
 from mlopx import Volume, component, pipeline
 from server.components.clock import Clock
-from server.components.dataset_registry import DatasetRegistry
-from server.components.dataset_words import told_of_data
+from server.components.datasets.registry import DatasetRegistry
+from server.components.datasets.words import told_of_data
 from server.components.live_view import LiveView
 from server.domain import events as happened
 from server.domain.datasets import Dataset, DatasetUse

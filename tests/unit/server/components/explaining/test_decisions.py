@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 
-from server.components.decision_records import LARGEST_RECORD_BYTES, record_bytes
 from server.components.decision_unit import DecisionUnit
+from server.components.decisions.records import LARGEST_RECORD_BYTES, record_bytes
 from server.components.explaining.placed import hindsight, how_it_went, margin_of, predicted, why_there
 from server.domain.feasibility import feasible_options, rejection
 from server.domain.placement import Candidate, Decision, Estimate, PlacementRequest

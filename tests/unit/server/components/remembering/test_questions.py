@@ -10,7 +10,7 @@ import zlib
 from hypothesis import given, settings
 
 from server.components.decision_unit import DecisionUnit
-from server.components.placer_pickling import pickled
+from server.components.placer_workers.pickling import pickled
 from server.components.remembering.questions import FORMAT, Questions, find_question, read_question
 from server.domain.placement import PlacementRequest
 from server.stores.interface import Note

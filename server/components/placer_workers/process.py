@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from server.components.collecting import uncollected
-from server.components.placer_parcels import Packer
-from server.components.placer_worker import HEADER, LARGEST_FRAME_BYTES, loads_plain, unflatten
+from server.components.placer_workers.parcels import Packer
+from server.components.placer_workers.worker import HEADER, LARGEST_FRAME_BYTES, loads_plain, unflatten
 from server.domain.errors import PlacerError
 from server.domain.placement import PlacementPlan, PlacementRequest
 
@@ -209,7 +209,7 @@ class PlacerProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "server.components.placer_worker",
+            "server.components.placer_workers.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from server.components.plan_check import MOST_PROBLEMS, plan_problems
+from server.components.decisions.plan_check import MOST_PROBLEMS, plan_problems
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
 from server.placers.fifo_greedy import FifoGreedy

@@ -1,11 +1,11 @@
-"""The program of the placer's worker process: `python -m server.components.placer_worker`.
+"""The program of the placer's worker process: `python -m server.components.placer_workers.worker`.
 
 It holds one strategy, warm, and answers placement requests over its standard streams, so that a stranger's code can
 neither block nor crash the server. It never outlives the server: it ends when its input does, and the kernel kills it
-when its parent dies. `server.components.placer_process` is the other end.
+when its parent dies. `server.components.placer_workers.process` is the other end.
 
-A frame is eight bytes of length and a pickle. Requests come in as parcels (`server.components.placer_parcels`); answers
-go out as plain tuples, so that the server never unpickles anything but numbers and texts from here.
+A frame is eight bytes of length and a pickle. Requests come in as parcels (`parcels`, beside this file); answers go out
+as plain tuples, so that the server never unpickles anything but numbers and texts from here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from server.components.collecting import uncollected
-from server.components.placer_parcels import Shelf
+from server.components.placer_workers.parcels import Shelf
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey
 from server.placers.interface import PlacerInterface

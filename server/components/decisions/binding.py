@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from server.components.plan_check import requests_of
+from server.components.decisions.plan_check import requests_of
 from server.domain.node import Node
 from server.domain.placement import Placement, PlacementPlan, PlacementRequest, TaskRef, WaitingTask
 from server.domain.resources import Resources

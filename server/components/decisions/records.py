@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from server.components.candidates import Bands, Candidates
-from server.components.dataset_words import told_of_data
+from server.components.datasets.words import told_of_data
+from server.components.decisions.candidates import Bands, Candidates
 from server.domain.feasibility import explain_unplaceable
 from server.domain.placement import (
     Candidate,

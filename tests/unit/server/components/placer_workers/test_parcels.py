@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.components.placer_parcels import Frame, Packer, Parcel, Shelf
+from server.components.placer_workers.parcels import Frame, Packer, Parcel, Shelf
 from server.domain.packing import PackedTable, packed
 from server.domain.placement import Estimates, PlacementRequest, TaskRef
 from server.domain.run import TaskKey

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from server.components.collecting import uncollected
-from server.components.placer_pickling import pickled
+from server.components.placer_workers.pickling import pickled
 from server.domain.packing import PackedTable, StackedTable, packed_row
 from server.domain.placement import Estimates, PlacementRequest, WaitingRun
 from server.domain.run import TaskKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from mlopx.spec import Requirement
-from server.components.binding import BoundNow, bind_ready
+from server.components.decisions.binding import BoundNow, bind_ready
 from server.domain.node import Occupancy
 from server.domain.placement import Hold, Placement, PlacementPlan, PlacementRequest
 from server.domain.run import TaskKey

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.components.candidates import TURNS_KEPT, Bands, Candidates, rounded
+from server.components.decisions.candidates import TURNS_KEPT, Bands, Candidates, rounded
 from server.domain.placement import Candidate, PlacementRequest, TaskOption, WaitingTask
 from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER

@@ -1,0 +1,1 @@
+"""Registered data sets: where copies lie, and how that is said."""
