@@ -192,7 +192,7 @@ class _Reader:
         if not coming:
             return None
         for number, one in coming:
-            if one.until_seconds is None or one.until_seconds < one.from_seconds:
+            if one.until_seconds is None or one.until_seconds <= one.from_seconds:
                 raise UnreadableError(f"held[{number}].until_seconds: what begins later needs an end after that")
         node = [self.nodes.of(one.node, f"held[{number}].node") for number, one in coming]
         demand = columns.demand([one.requests for _, one in coming])

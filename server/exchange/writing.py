@@ -154,13 +154,14 @@ class _Capture:
                 until_seconds=None if np.isinf(until) else max(0.0, float(until)),
             )
             for one, until in zip(there, held.until, strict=True)
-        ] + [self._promised(promise) for promise in self.statement.request.promised if promise.node in known]
+        ] + [entry for one in self.statement.request.promised if one.node in known for entry in self._promised(one)]
 
-    def _promised(self, promise: Promise) -> HeldEntry:
+    def _promised(self, promise: Promise) -> list[HeldEntry]:
         since, until = promise.span(self.statement.request.now)
-        return HeldEntry(
-            node=promise.node, requests=_requests(promise.requests), from_seconds=since, until_seconds=until
-        )
+        requests = _requests(promise.requests)
+        if until <= since:
+            return []
+        return [HeldEntry(node=promise.node, requests=requests, from_seconds=since, until_seconds=until)]
 
 
 def _requests(asked: Resources) -> Requests:

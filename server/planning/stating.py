@@ -295,12 +295,17 @@ def _held(request: PlacementRequest, table: NeedsTable, kinds: Sequence[str], en
 
 
 def _promised(request: PlacementRequest, table: NeedsTable, kinds: Sequence[str]) -> Promised | None:
-    chosen = [(table.index[one.node], one) for one in request.promised if one.node in table.index]
+    """Of what lasts: a promise that ends as it begins is in nobody's way."""
+    chosen = [
+        (table.index[one.node], one, span)
+        for one in request.promised
+        if one.node in table.index and (span := one.span(request.now))[1] > span[0]
+    ]
     if not chosen:
         return None
-    since, until = np.array([one.span(request.now) for _, one in chosen], np.float64).T
-    demand = np.array([amounts(one.requests, kinds) for _, one in chosen], np.float64)
-    return Promised(np.array([node for node, _ in chosen], np.int32), demand, since, until)
+    since, until = np.array([span for _, _, span in chosen], np.float64).T
+    demand = np.array([amounts(one.requests, kinds) for _, one, _ in chosen], np.float64)
+    return Promised(np.array([node for node, _, _ in chosen], np.int32), demand, since, until)
 
 
 def _edges(request: PlacementRequest, ends: _Ends) -> tuple[Edges, Floats]:

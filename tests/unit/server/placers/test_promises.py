@@ -90,6 +90,15 @@ def test_nothing_is_planned_into_promised_room(name: str, request: PlacementRequ
                 assert mine.cpu_millicores + other.requests.cpu_millicores <= room[one.node].cpu_millicores
 
 
+@pytest.mark.parametrize("name", ["srpt_eft", "online", "heft", "exact"])
+def test_a_promise_that_ends_as_it_begins_is_in_nobodys_way(name: str) -> None:
+    cluster = [a_node("one", cpus=1), a_node("slow", cpus=1, speed=0.01)]
+    at_once = promise("one", 30, 30, amounts(cpus=64))
+    plan = load_placer(name)().place(a_request(cluster, [a_run("run", a_task("run"))], promised=(at_once,)))
+    assert nodes_of(plan) == {"train": "one"}
+    assert [one.planned_start_at for one in plan.placements] == [NOW]
+
+
 def test_a_timeline_takes_promised_room_when_its_time_comes() -> None:
     line = NodeTimeline(Resources(cpu_millicores=2000, memory_bytes=8 * 2**30, pods=9))
     two = amounts(cpus=2, memory_gib=1)
