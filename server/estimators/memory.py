@@ -59,7 +59,7 @@ def _points(log_size: Array, values: Array, is_censored: Indices) -> Points:
     count = len(values)
     same = np.zeros(count)
     none = np.zeros((count, 0))
-    return Points(values, np.ones(count), log_size, same, same, same, same, none, is_censored, same, same, same)
+    return Points(values, np.ones(count), log_size, same, same, same, same, same, none, is_censored, same, same, same)
 
 
 __all__ = ["PeakMemory", "peak_memory"]

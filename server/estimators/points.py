@@ -14,7 +14,8 @@ from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Indic
 class Points:
     """Runs of one component, grouped: all arrays have one entry per group (`numbers` one row).
 
-    `weight` is how many runs a group stands for; the whole numbers say which groups share a machine, a node, ….
+    `weight` is how many runs a group stands for; the whole numbers say which groups share a machine, a node, …;
+    `words` those whose parameters are equal in all that is no number.
     `squares` is the sum of the squared deviations of a group's runs from each other, over `degrees` of freedom;
     `excess` is the variance of a strange group beside its noise, 0 for all others.
     """
@@ -26,6 +27,7 @@ class Points:
     node: Indices
     version: Indices
     key: Indices
+    words: Indices
     numbers: Array
     is_censored: Indices
     degrees: Array

@@ -152,6 +152,7 @@ class Indexed:
     nodes: Mapping[str, int]
     versions: Mapping[str, int]
     keys: Mapping[tuple[tuple[str, str], ...], int]
+    words: Mapping[tuple[tuple[str, str], ...], int]
     usual_numbers: Mapping[str, float]
     runs_on_node: Mapping[tuple[str, str], int]
     runs_on_machine: Mapping[tuple[Machine, str], int]
@@ -161,6 +162,7 @@ class Indexed:
         """Number what occurs, in the order of the groups."""
         names = [_numbered(key[part] for key in groups) for part in (1, 0, 2, 4)]
         machines, nodes, versions, keys = names
+        words = _numbered(map(_words_of, keys))
         usual = _usual_numbers([group.numbers for group in groups.values()])
         numbers = [[group.numbers[name] - mean for name, mean in usual.items()] for group in groups.values()]
         on_node: dict[tuple[str, str], int] = {}
@@ -176,6 +178,7 @@ class Indexed:
             node=_ids(nodes, [key[0] for key in groups]),
             version=_ids(versions, [key[2] for key in groups]),
             key=_ids(keys, [key[4] for key in groups]),
+            words=_ids(words, [_words_of(key[4]) for key in groups]),
             numbers=np.array(numbers).reshape(len(groups), len(usual)),
             is_censored=np.array([key[6] for key in groups], dtype=bool),
             degrees=np.array([max(len(group.log_seconds) - 1.0, 0.0) for group in groups.values()]),
@@ -184,7 +187,7 @@ class Indexed:
         )
         speeds = tuple(group.speeds for group in groups.values())
         of_point = tuple(key[1] for key in groups)
-        return cls(points, speeds, of_point, machines, nodes, versions, keys, usual, on_node, on_machine)
+        return cls(points, speeds, of_point, machines, nodes, versions, keys, words, usual, on_node, on_machine)
 
     def kinds(self) -> list[tuple[Machine, MachineSpeeds]]:
         """Machine and speeds of each point."""
@@ -204,6 +207,7 @@ class Indexed:
             node=np.array([self.nodes.get(node, -1) if node is not None else -1 for node in nodes]),
             version=np.full(count, self.versions.get(digest, -1)),
             key=np.full(count, self.keys.get(described.key, -1)),
+            words=np.full(count, self.words.get(_words_of(described.key), -1)),
             numbers=np.tile(np.array(numbers), (count, 1)).reshape(count, len(numbers)),
             is_censored=np.zeros(count, dtype=bool),
             degrees=np.zeros(count),
@@ -221,6 +225,11 @@ def _group_key(seen: Observation, described: Described, is_censored: bool) -> Gr
 
 UNKNOWN_SIZE = math.nan
 """One and the same object, so that groups of unknown size are found again (NaN equals nothing but is itself)."""
+
+
+def _words_of(key: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The parameters that are no numbers; all of them where there is none."""
+    return tuple((name, value) for name, value in key if _log_number(value) is None) or key
 
 
 def _numbered(names: Any) -> dict[Any, int]:

@@ -24,6 +24,9 @@ from server.estimators.strange import MOST_RUNS_OF_ONE, STRANGE_SPREAD, suspicio
 
 LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
 VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
+WORDS_SHARE = 0.8
+"""Of what a set of parameters does, the part that sets with equal words have in common: numbers have their own term."""
+
 NOISES = (0.012, 0.03, 0.06, 0.12, 0.25, 0.6)
 KEYS = (0.15, 1.2)
 OWN = (
@@ -137,7 +140,8 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
 def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, Array]:
     """Median of log seconds, and standard deviations downwards and upwards, per query."""
     points = fitted.points
-    machine, node, key = (_same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node", "key"))
+    machine, node = (_same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node"))
+    key = _same_parameters(queries, points)
     centred, query_centred = fitted.terms.factor - fitted.usual_factor, terms.factor - fitted.usual_factor
     base = (
         LEVEL_SPREAD**2
@@ -285,7 +289,8 @@ def _likely(inverse: Array, residuals: Array, prior: Array) -> Indices:
 
 def _covariances(points: Points, terms: Terms, usual_factor: float, entries: Indices) -> Array:
     """One covariance of the points per entry of the grid: (entries, points, points)."""
-    machine, node, key = (_same(ids, ids) for ids in (points.machine, points.node, points.key))
+    machine, node = (_same(ids, ids) for ids in (points.machine, points.node))
+    key = _same_parameters(points, points)
     centred = terms.factor - usual_factor
     base = (
         LEVEL_SPREAD**2
@@ -333,6 +338,12 @@ def _truncated_mean(mean: float, sd: float, least: float) -> float:
 def _same(left: Indices, right: Indices) -> Array:
     same: Array = (left[:, None] == right[None, :]).astype(float)
     return same
+
+
+def _same_parameters(left: Points, right: Points) -> Array:
+    """1 where all parameters are equal, less where only the words are."""
+    found: Array = WORDS_SHARE * _same(left.words, right.words) + (1 - WORDS_SHARE) * _same(left.key, right.key)
+    return found
 
 
 def _alike(scale: Scale, left: Points, right: Points) -> Array:

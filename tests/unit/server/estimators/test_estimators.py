@@ -312,6 +312,20 @@ def test_words_among_the_parameters_tell_runs_apart() -> None:
     assert width(only(history, trained(dataset="new"))) > 5 * width(only(history, trained(dataset="higgs")))
 
 
+@pytest.mark.parametrize(("seen", "asked"), [((2,), 4), ((2, 3), 5)], ids=["never varied", "varied"])
+def test_a_word_that_is_known_tells_much_beside_a_new_number(seen: tuple[int, ...], asked: int) -> None:
+    history = HistoryEstimator()
+    for number in range(6):
+        for family, seconds in (("linear", 2.0), ("forest", 60.0), ("boosting", 600.0)):
+            profile = trained(family=family, folds=seen[number % len(seen)])
+            history.observe([an_observation(profile, SLOW, seconds + number / 10)])
+    assert 1.2 < only(history, trained(family="linear", folds=asked)).p50 < 6
+    assert 35 < only(history, trained(family="forest", folds=asked)).p50 < 110
+    assert 250 < only(history, trained(family="boosting", folds=asked)).p50 < 1200
+    known, new = (only(history, trained(family="forest", folds=folds)) for folds in (seen[0], asked))
+    assert width(new) > width(known)
+
+
 def test_peak_memory_has_a_usual_value_and_one_to_request() -> None:
     history = HistoryEstimator()
     history.observe([an_observation(TRAIN, SLOW, 5.0, peak_memory_bytes=peak) for peak in (1e9, 3e9, 2e9)])

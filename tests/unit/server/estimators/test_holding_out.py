@@ -43,6 +43,7 @@ def points(machines: list[int], keys: list[int], sizes: list[float]) -> Points:
         ids,
         ids * 0,
         np.array(keys),
+        np.array(keys),
         np.zeros((len(machines), 0)),
         zeros > 0,
         zeros,
