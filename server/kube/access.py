@@ -136,25 +136,29 @@ def _token_of(user: Mapping[str, Any], path: Path) -> Callable[[], str | None]:
     if user.get("token"):
         return lambda: str(user["token"])
     if user.get("exec"):
-        return _ExecToken(user["exec"])
+        return ExecToken(user["exec"])
     return lambda: None
 
 
-class _ExecToken:
-    """A token made by a credential program (cloud kubeconfigs), asked again when the API refuses the last one."""
+class ExecToken:
+    """A token made by a credential program (cloud kubeconfigs), asked again when the API refuses the last one.
+
+    `last`: what it gave last; while there is none, calling takes as long as the program does.
+    """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
-        self._last: str | None = None
+        self.last: str | None = None
 
     def __call__(self) -> str | None:
-        if self._last is None:
-            self._last = self._ask()
-        return self._last
+        if self.last is None:
+            self.last = self._ask()
+        return self.last
 
-    def forget(self) -> None:
-        """The last one was refused."""
-        self._last = None
+    def forget(self, refused: str) -> None:
+        """This one was refused; another that came since then is kept."""
+        if self.last == refused:
+            self.last = None
 
     def _ask(self) -> str:
         command = [str(self._settings["command"]), *map(str, self._settings.get("args") or [])]
@@ -211,4 +215,4 @@ def _decoded(text: str) -> str:
     return base64.b64decode(text).decode("ascii")
 
 
-__all__ = ["Access", "file_token", "find_access", "from_kubeconfig", "in_cluster"]
+__all__ = ["Access", "ExecToken", "file_token", "find_access", "from_kubeconfig", "in_cluster"]

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from server.kube.access import Access
+from server.kube.access import Access, ExecToken
 from server.kube.errors import KubeError, KubeExpiredError, error_of
 from server.kube.resources import REVIEWS, Kind
 
@@ -59,6 +59,7 @@ class KubeClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.access, self._sleep, self._timeout = access, sleep, timeout_seconds
+        self._asking = asyncio.Lock()
         verify = True if access.tls is None else access.tls
         self._http = httpx.AsyncClient(
             base_url=access.url,
@@ -120,11 +121,11 @@ class KubeClient:
         timeout = httpx.Timeout(self._timeout, read=WATCH_SECONDS + self._timeout)
         path = kind.path(namespace)
         try:
-            async with self._http.stream("GET", path, params=params, headers=self._auth(), timeout=timeout) as answer:
+            auth = await self._auth()
+            async with self._http.stream("GET", path, params=params, headers=auth, timeout=timeout) as answer:
                 if answer.status_code != 200:
                     await answer.aread()
-                    if answer.status_code == 401:
-                        self._forget_token()
+                    self._note_refusal(answer)
                     raise self._error(answer, "GET", path)
                 async for line in answer.aiter_lines():
                     if line.strip():
@@ -185,7 +186,7 @@ class KubeClient:
         """One call, tried again with growing pauses while the API is busy, away, or our token has just changed."""
         pause = FIRST_PAUSE_SECONDS
         for left in reversed(range(TRIES)):
-            headers = {**self._auth(), "Content-Type": media_type, "Accept": "application/json, */*"}
+            headers = {**await self._auth(), "Content-Type": media_type, "Accept": "application/json, */*"}
             try:
                 answer = await self._http.request(method, path, params=params, content=content, headers=headers)
             except httpx.HTTPError as error:
@@ -194,8 +195,7 @@ class KubeClient:
             else:
                 if answer.is_success:
                     return answer
-                if answer.status_code == 401:
-                    self._forget_token()
+                self._note_refusal(answer)
                 if not left or answer.status_code not in AGAIN:
                     raise self._error(answer, method, path)
                 pause = max(pause, _retry_after(answer))
@@ -203,15 +203,23 @@ class KubeClient:
             pause *= 3
         raise AssertionError("the last try either answers or raises")
 
-    def _auth(self) -> dict[str, str]:
-        token = self.access.token()
+    async def _auth(self) -> dict[str, str]:
+        token = await self._token()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _forget_token(self) -> None:
-        """It was refused: the next call asks for another, where it is kept at all."""
-        forget = getattr(self.access.token, "forget", None)
-        if forget is not None:
-            forget()
+    async def _token(self) -> str | None:
+        """A credential program is asked aside, once for all calls that wait for it."""
+        source = self.access.token
+        if not isinstance(source, ExecToken) or source.last is not None:
+            return source()
+        async with self._asking:
+            return await asyncio.to_thread(source)
+
+    def _note_refusal(self, answer: httpx.Response) -> None:
+        """After a 401 the next call asks a credential program for another token."""
+        source, sent = self.access.token, answer.request.headers.get("Authorization", "")
+        if answer.status_code == 401 and isinstance(source, ExecToken):
+            source.forget(sent.removeprefix("Bearer "))
 
     @staticmethod
     def _error(answer: httpx.Response, method: str, path: str) -> KubeError:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from server.domain.errors import ConfigurationError
-from server.kube.access import from_kubeconfig, in_cluster
+from server.kube.access import ExecToken, from_kubeconfig, in_cluster
 
 
 def a_file(folder: Path, user: dict[str, Any], cluster: dict[str, Any] | None = None) -> Path:
@@ -47,7 +47,10 @@ def test_a_credential_program_is_asked_once_until_its_token_is_refused(tmp_path:
     )
     access = from_kubeconfig(a_file(tmp_path, {"exec": {"command": sys.executable, "args": ["-c", program]}}))
     assert [access.token(), access.token()] == ["t0", "t0"]
-    access.token.forget()  # type: ignore[attr-defined]  # a token source that can
+    assert isinstance(access.token, ExecToken)
+    access.token.forget("t0")
+    assert access.token() == "t1"
+    access.token.forget("t0")
     assert access.token() == "t1"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.kube.access import Access
+from server.kube.access import Access, ExecToken
 from server.kube.client import KubeClient
 from server.kube.mirror import LONGEST_PAUSE_SECONDS, Mirror
 from server.kube.resources import PODS
@@ -190,26 +190,21 @@ async def test_something_seen_makes_the_next_try_quick_again() -> None:
 
 
 async def test_a_token_that_a_watch_was_refused_with_is_asked_for_anew() -> None:
-    class Program:
-        """A credential program that keeps its token until it is told to forget it."""
+    class Program(ExecToken):
+        """A credential program that gives another token each time."""
 
-        asked, token = 0, None
+        asked = 0
 
-        def __call__(self) -> str:
-            if self.token is None:
-                self.asked += 1
-                self.token = f"token-{self.asked}"
-            return self.token
-
-        def forget(self) -> None:
-            self.token = None
+        def _ask(self) -> str:
+            self.asked += 1
+            return f"token-{self.asked}"
 
     def only_new(api: Api, request: httpx.Request) -> httpx.Response:
         if request.headers["Authorization"] == "Bearer token-1":
             return status(401)(api, request)
         return httpx.Response(200, stream=Lines({"type": "ADDED", "object": a_pod("e", 8)}))
 
-    program = Program()
+    program = Program({})
     watched = Watched(Api(watches=[only_new, only_new]), program)
     await watched.until(lambda: watched.mirror.get("team", "e") is not None)
     assert program.asked == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from server.kube.access import Access
+from server.kube.access import Access, ExecToken
 from server.kube.client import KubeClient
 from server.kube.errors import KubeDeniedError, KubeError, KubeMissingError
 from server.kube.mirror import Mirror
@@ -104,6 +105,27 @@ async def test_a_token_that_was_replaced_is_read_again() -> None:
     async with connected(double, lambda: next(tokens)) as client:
         await client.get(NODES, name="n")
     assert len(double.calls) == 2
+
+
+async def test_a_credential_program_is_asked_aside_and_once_for_all_who_wait() -> None:
+    class Slow(ExecToken):
+        """A credential program that takes its time."""
+
+        asked = 0
+
+        def _ask(self) -> str:
+            self.asked += 1
+            time.sleep(0.2)
+            return "token"
+
+    program, free = Slow({}), 0
+    async with connected(KubeDouble(), program) as client:
+        calls = asyncio.gather(*(client.list(NODES) for _ in range(4)))
+        while not calls.done():
+            await asyncio.sleep(0.005)
+            free += 1
+    assert program.asked == 1
+    assert free > 5
 
 
 async def test_a_patch_merges() -> None:
