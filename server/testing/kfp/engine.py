@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from server.domain.resources import Resources
+from server.testing.kfp.claims import is_operation, operate
 from server.testing.kfp.conditions import holds
+from server.testing.kfp.configs import passed_on, resolved
 from server.testing.kfp.launcher import Job, Result, launch
-from server.testing.kfp.nodes import requests_of, resolved
+from server.testing.kfp.nodes import requests_of
 from server.testing.kfp.pods import Pod, claim_of
 from server.testing.kfp.records import RunRecord
 from server.testing.kfp.values import (
@@ -30,6 +32,7 @@ from server.testing.kfp.values import (
     MissingInputError,
     Values,
     collected,
+    filled,
     graph_outputs,
     task_inputs,
 )
@@ -99,6 +102,8 @@ class Execution:
             return Ended(OMITTED)
         component = self._spec["components"][task["componentRef"]["name"]]
         try:
+            if "artifactIterator" in task:
+                raise ValueError("ArtifactIterator is not implemented")
             inputs = task_inputs(task, component, own, done, self._facts(name))
             if "parameterIterator" in task:
                 return await self._loop(task, component, path, inputs)
@@ -111,7 +116,7 @@ class Execution:
             return Ended(FAILED, error=str(error))
         if "dag" in component:
             return await self._graph(component, path, inputs)
-        return await self._container(name, task, component, path, inputs, own)
+        return await self._container(name, task, component, path, inputs, own, done)
 
     async def _loop(self, task: Document, component: Document, path: str, inputs: Values) -> Ended:
         iterator = task["parameterIterator"]
@@ -143,12 +148,21 @@ class Execution:
         return Ended(state, outputs, failures[0].error if failures else "")
 
     async def _container(
-        self, name: str, task: Document, component: Document, path: str, inputs: Values, own: Values
+        self,
+        name: str,
+        task: Document,
+        component: Document,
+        path: str,
+        inputs: Values,
+        own: Values,
+        done: Mapping[str, Ended],
     ) -> Ended:
         label = component["executorLabel"]
         executor = self._spec["deploymentSpec"]["executors"][label]
         if "importer" in executor:
             return self._import(executor["importer"], component, path, inputs)
+        if is_operation(executor):
+            return self._claim(executor, name, path, inputs)
         container = executor["container"]
         fingerprint = _fingerprint(component, container, inputs) if _caches(task) else None
         if fingerprint in self._world.cache:
@@ -156,16 +170,21 @@ class Execution:
             self._say(f"{path}.executor", "Skipped", SKIPPED)
             return Ended(SUCCEEDED, self._world.cache[fingerprint])
         try:
-            config = resolved(self._configs.get(label) or {}, own)
-        except MissingInputError as error:
+            config, for_job = passed_on(component, resolved(self._configs.get(label) or {}, own, done))
+            asked = requests_of(container, inputs)
+            container = {**container, "image": filled(str(container.get("image", "")), inputs)}
+        except (MissingInputError, ValueError) as error:
             self._say(f"{path}-driver", "Pod", FAILED, message=f"driver: {error}")
             return Ended(FAILED, error=str(error))
+        for port, declared in ((component.get("inputDefinitions") or {}).get("parameters") or {}).items():
+            if declared.get("parameterType") == "TASK_CONFIG":
+                inputs.parameters[port] = for_job
         tries = 1 + int((task.get("retryPolicy") or {}).get("maxRetryCount") or 0)
         self._say(path, "DAG", "Running")
         ended = Ended(FAILED)
         for number in range(tries):
             where = f"{path}.executor({number})" if tries > 1 else f"{path}.executor"
-            ended = await self._attempt(name, component, container, config, where, inputs)
+            ended = await self._attempt(name, component, container, asked, config, where, inputs)
             if ended.state == SUCCEEDED:
                 break
         if tries > 1:
@@ -178,10 +197,17 @@ class Execution:
         return ended
 
     async def _attempt(
-        self, name: str, component: Document, container: Document, config: Mapping[str, Any], path: str, inputs: Values
+        self,
+        name: str,
+        component: Document,
+        container: Document,
+        asked: Resources,
+        config: Mapping[str, Any],
+        path: str,
+        inputs: Values,
     ) -> Ended:
         await self._world.quota(lambda why: self._say(path, "Pod", "Pending", message=why))
-        pod = self._pod(path, "system-container-impl", requests_of(container), config, str(container.get("image", "")))
+        pod = self._pod(path, "system-container-impl", asked, config, container["image"])
         pod.command = ["/kfp-launcher/launch", "--executor_input", self._promised(path, component)]
         self._say(path, "Pod", "Pending", templateName="system-container-impl")
         lost = asyncio.create_task(pod.lost.wait())
@@ -303,6 +329,16 @@ class Execution:
             one = {"name": name, "type": port.get("artifactType") or {}, "uri": uri, "metadata": {}}
             outputs.artifacts[name] = [one]
         self._say(path, "Pod", SUCCEEDED, templateName="system-importer")
+        return Ended(SUCCEEDED, outputs)
+
+    def _claim(self, executor: Document, name: str, path: str, inputs: Values) -> Ended:
+        """The driver's pod carries the task's own name, as an importer's does."""
+        try:
+            outputs = operate(self._world, executor, self._workflow.name, name, inputs)
+        except ValueError as error:
+            self._say(path, "Pod", FAILED, message=f"driver: {error}")
+            return Ended(FAILED, error=str(error))
+        self._say(path, "Pod", SUCCEEDED, templateName="system-container-driver")
         return Ended(SUCCEEDED, outputs)
 
     def _say(self, path: str, type_: str, phase: str, **more: Any) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.testing.kfp.values import Document, Values, shown, typed
+from server.testing.kfp.values import Document, Values, plain, shown, typed
 
 _PLACEHOLDER = re.compile(r"\{\{\$(?:\.([^{}]*))?\}\}")
 _INPUT = re.compile(r"inputs\.(parameters|artifacts)\[['\"]([^'\"]+)['\"]\](?:\.(\w+)(?:\[['\"]([^'\"]+)['\"]\])?)?")
@@ -84,7 +84,7 @@ def executor_input(job: Job) -> dict[str, Any]:
     outputs = {"parameters": parameters, "artifacts": artifacts, "outputFile": str(job.folder / "executor_output.json")}
     inputs = {
         "parameters": {},
-        "parameterValues": _mounted(job.inputs.parameters, job.mounts),
+        "parameterValues": _mounted(plain(job.inputs.parameters), job.mounts),
         "artifacts": {name: {"artifacts": found} for name, found in job.inputs.artifacts.items()},
     }
     return {"inputs": inputs, "outputs": outputs}
@@ -162,9 +162,16 @@ async def _run(command: list[str], job: Job, log: Path, note: Path) -> tuple[int
         **job.environment,
     }
     with open(log, "wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=file, stderr=file, cwd=job.folder, env=environment, start_new_session=True
-        )
+        if not command:
+            file.write(b"the image's own command is not known here\n")
+            return 128, "StartError"
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdout=file, stderr=file, cwd=job.folder, env=environment, start_new_session=True
+            )
+        except (OSError, ValueError) as error:
+            file.write(f"the command cannot be started: {error}\n".encode())
+            return 128, "StartError"
         try:
             async with asyncio.timeout(job.timeout_seconds):
                 return await process.wait(), ""

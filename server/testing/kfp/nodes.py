@@ -11,7 +11,7 @@ from typing import Any
 
 from server.domain.resources import Resources
 from server.kube.quantities import millis, quantity, units
-from server.testing.kfp.values import MissingInputError, Values
+from server.testing.kfp.values import Values, filled
 
 Config = Mapping[str, Any]
 """One entry of the platform document: how one executor's pod shall be."""
@@ -57,32 +57,6 @@ class VirtualNode:
         """Labels, with those that every node has."""
         own = {"kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux", "kubernetes.io/hostname": self.name}
         return {**own, **self.labels}
-
-
-def resolved(config: Config, own: Values) -> Config:
-    """The configuration with what it reads from inputs of the graph around the task.
-
-    As KFP's driver does it: an expression selector counts for nothing here. Raises MissingInputError.
-    """
-    found = dict(config)
-    selector = config.get("nodeSelector") or {}
-    if selector.get("nodeSelectorJson"):
-        found["nodeSelector"] = {"nodeSelectorJson": _given(selector["nodeSelectorJson"], own)}
-    if config.get("nodeAffinity"):
-        found["nodeAffinity"] = [
-            {**one, "nodeAffinityJson": _given(one["nodeAffinityJson"], own)} if one.get("nodeAffinityJson") else one
-            for one in config["nodeAffinity"]
-        ]
-    return found
-
-
-def _given(source: Config, own: Values) -> Any:
-    name = source.get("componentInputParameter")
-    if name is None:
-        return (source.get("runtimeValue") or {}).get("constant", source)
-    if name not in own.parameters:
-        raise MissingInputError(f"failed to resolve k8s parameter: parent DAG does not have input parameter {name}")
-    return own.parameters[name]
 
 
 def choose(nodes: Sequence[VirtualNode], asked: Resources, config: Config) -> tuple[VirtualNode | None, str]:
@@ -175,18 +149,22 @@ def _room(node: VirtualNode) -> int:
     return (node.allocatable - node.held).cpu_millicores
 
 
-def requests_of(container: Config) -> Resources:
-    """What an executor's pod requests: fields of both generations of the IR."""
-    asked = container.get("resources") or {}
-    cpu = asked.get("resourceCpuRequest") or asked.get("cpuRequest") or 0
+def requests_of(container: Config, inputs: Values) -> Resources:
+    """What an executor's pod requests: fields of both generations of the IR, read from its inputs where they say so.
+
+    Raises MissingInputError, or ValueError for what is no amount.
+    """
+    written = {**(container.get("resources") or {})}
+    accelerator = {key: filled(str(one), inputs) for key, one in (written.pop("accelerator", None) or {}).items()}
+    asked = {key: filled(str(one), inputs) for key, one in written.items() if one}
+    cpu = asked.get("resourceCpuRequest") or asked.get("cpuRequest") or "0"
     memory = asked.get("resourceMemoryRequest")
     by_number = int(float(asked.get("memoryRequest") or 0) * 10**9)
-    accelerator = asked.get("accelerator") or {}
     kind = accelerator.get("resourceType") or accelerator.get("type")
     count = int(accelerator.get("resourceCount") or accelerator.get("count") or 1)
     return Resources.of(
-        cpu_millicores=millis(quantity(str(cpu))),
-        memory_bytes=units(quantity(str(memory))) if memory else by_number,
+        cpu_millicores=millis(quantity(cpu)),
+        memory_bytes=units(quantity(memory)) if memory else by_number,
         accelerators={str(kind): count} if kind else None,
         pods=1,
     )

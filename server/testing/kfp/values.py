@@ -40,7 +40,10 @@ class MissingInputError(Exception):
 
 
 def task_inputs(task: Document, component: Document, own: Values, done: Mapping[str, Ended], facts: Document) -> Values:
-    """The inputs of a task: from constants, from the graph's own inputs, from siblings; defaults for the rest."""
+    """The inputs of a task: from constants, from the graph's own inputs, from siblings; defaults for the rest.
+
+    What a port of texts is given becomes text, as the driver does it.
+    """
     given, declared = task.get("inputs") or {}, component.get("inputDefinitions") or {}
     found = Values()
     sources = (given.get("parameters") or {}).items()
@@ -55,6 +58,9 @@ def task_inputs(task: Document, component: Document, own: Values, done: Mapping[
     for name, port in (declared.get("parameters") or {}).items():
         if name not in found.parameters and "defaultValue" in port:
             found.parameters[name] = port["defaultValue"]
+        is_text = port.get("parameterType") == "STRING" and found.parameters.get(name) is not None
+        if is_text:
+            found.parameters[name] = shown(found.parameters[name])
     for name, source in (given.get("artifacts") or {}).items():
         is_optional = (declared.get("artifacts") or {}).get(name, {}).get("isOptional", False)
         try:
@@ -106,9 +112,26 @@ def typed(text: str, kind: str) -> Any:
 
 def shown(value: Any) -> str:
     """A parameter's value as text inside a command: strings as they are, anything else as JSON."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    """A value as the protocol's JSON writes it: every whole number without a point."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def filled(text: str, inputs: Values) -> str:
+    """A text with the parameters that it names put in. Raises MissingInputError."""
+    return str(_constant(text, inputs, {}))
+
+
+def given_parameter(source: Document, own: Values, done: Mapping[str, Ended]) -> Any:
+    """What an input of a task is given, without its selector. Raises MissingInputError."""
+    return _plain(source, own, done, {})
 
 
 def _parameter(source: Document, own: Values, done: Mapping[str, Ended], facts: Document) -> Any:

@@ -153,8 +153,10 @@ class _Walk:
         if len(within) > MAX_DEPTH:
             raise refused(self.name, f"components.{within[-1]}: pipelines are nested deeper than {MAX_DEPTH}")
         tasks = section(component, "dag", "tasks")
+        declared = section(component, "inputDefinitions", "parameters")
         leaves: dict[str, list[str]] = {}
         for key in _ordered(tasks):
+            self._look_for_gaps("/".join((*prefix, key)), tasks[key], declared)
             upstreams = [path for name in _dependencies(tasks[key]) for path in leaves.get(name, ())]
             inner = _inside(around, "/".join((*prefix, key)), tasks[key], upstreams)
             leaves[key] = self._task(key, tasks[key], prefix, inner, within)
@@ -181,6 +183,15 @@ class _Walk:
             self.notes.append(f"task {path}: its component {name!r} is not in the file; Kubeflow will refuse it")
         self.tasks[path] = self._leaf(path, name, component, task, around)
         return [path]
+
+    def _look_for_gaps(self, path: str, task: object, declared: Mapping[str, object]) -> None:
+        """Note what Kubeflow's drivers fail at; SDKs up to 2.17 write such inputs for texts made of a loop's item."""
+        for one in section(task, "inputs", "parameters").values():
+            name = text(one, "componentInputParameter")
+            if name and name not in declared:
+                self.notes.append(f"task {path}: reads the input {name!r}, which nothing around it has; it will fail")
+        if section(task, "artifactIterator"):
+            self.notes.append(f"loop {path}: runs over artifacts; open-source Kubeflow up to 2.17 does not run it")
 
     def _leaf(self, path: str, name: str, component: object, task: object, around: _Around) -> KubeflowTask:
         label = text(component, "executorLabel")

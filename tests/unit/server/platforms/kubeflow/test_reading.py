@@ -134,6 +134,18 @@ def test_what_is_newer_than_the_protocol_is_named() -> None:
     assert "initContainers" in read_pipeline(changed(configs={"exec-a": {"initContainers": []}})).notes[0]
 
 
+def test_what_kubeflows_drivers_fail_at_is_named_and_read_all_the_same() -> None:
+    loop = {"dag": {"tasks": {"work": a_task("comp-work")}}}
+    gap = {"parameters": {"x": {"componentInputParameter": "loop-item-param-1-subvar-a"}}}
+    items = {"items": {"inputArtifact": "all"}, "itemInput": "one"}
+    tasks = {"first": a_task("comp-work", inputs=gap), "loop": a_task("comp-loop", artifactIterator=items)}
+    pipeline = read_pipeline(a_pipeline(tasks, {"comp-work": {}, "comp-loop": loop}))
+    assert list(pipeline.tasks) == ["first", "loop/work"]
+    notes = "\n".join(pipeline.notes)
+    assert "task first: reads the input 'loop-item-param-1-subvar-a', which nothing around it has" in notes
+    assert "loop loop: runs over artifacts" in notes
+
+
 def test_selectors_beside_nested_pipelines_are_doubted_since_the_sdk_mixes_them_up() -> None:
     nested = {"comp-a": {}, "comp-inner": {"dag": {"tasks": {"b": a_task("comp-b")}}}, "comp-b": {}}
     text = a_pipeline(

@@ -48,6 +48,14 @@ def everything(start: int = 1, words: list = [1, 2]) -> None:  # noqa: B006 - as
     add(left=5, right=5).after(fetched)
 
 
+def claiming(cpu: str = "500m", tolerated: list = [{"key": "any", "operator": "Exists"}]) -> None:  # noqa: B006 - likewise
+    claim = kubernetes.CreatePVC(pvc_name_suffix="-data", access_modes=["ReadWriteOnce"], size="1Gi")
+    worker = add(left=1, right=2).set_cpu_request(cpu)
+    kubernetes.mount_pvc(worker, claim.outputs["name"], "/data")
+    kubernetes.add_toleration_json(worker, tolerated)
+    kubernetes.DeletePVC(pvc_name=claim.outputs["name"]).after(worker)
+
+
 def failing() -> None:
     add(left=1, right=2).after(broken(left=1).after(add(left=1, right=1)))
 
@@ -102,6 +110,16 @@ async def test_a_pipeline_of_somebody_else_walks_to_its_end_task_by_task(send: A
         if "mlopx.dev/run" in pod["metadata"]["labels"]
     }
     assert marks >= {"add", "inner/add", "for-loop-1/add-2", "add-4"}
+
+
+async def test_claims_amounts_and_tolerations_that_only_the_run_knows_are_kubeflows_own_business(send: Any) -> None:
+    run, _, _, ground = await send(claiming)
+    assert {str(key): str(task.state) for key, task in run.tasks.items()} == {
+        "createpvc": "succeeded",
+        "add": "succeeded",
+        "deletepvc": "succeeded",
+    }
+    assert not ground.double.world.pods.claims
 
 
 async def test_a_failure_is_told_of_the_task_that_failed(send: Any) -> None:
