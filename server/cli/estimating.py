@@ -169,11 +169,11 @@ def read(history: Path, profiles: Path | None, predict: Path) -> Given:
     return given
 
 
-def _or_warning(make: Callable[[], Value | None], given: Given) -> Value | None:
+def _or_warning(make: Callable[[], Value | None], given: Given, left_out: str = "this line") -> Value | None:
     try:
         return make()
     except BadCellError as error:
-        given.warnings.append(f"{error}; this line is left out")
+        given.warnings.append(f"{error}; {left_out} is left out")
         return None
 
 
@@ -183,7 +183,7 @@ def _machines(lines: Sequence[Row], given: Given) -> None:
     for line in lines:
         speeds = {}
         for kind in SPEEDS:
-            value = _or_warning(partial(line.number, f"speed_{kind}", -1.0, least=-1.0), given)
+            value = _or_warning(partial(line.number, f"speed_{kind}", 0.0), given, "this speed")
             if value is not None and value > 0:
                 speeds[kind] = value
         measured[line.needed("node")] = speeds
@@ -243,17 +243,23 @@ def _profile(line: Row) -> Profile:
     kinds = line.mapping("accelerators") if "=" in accelerators or accelerators.startswith("{") else {}
     if not kinds and accelerators.lower() not in ("", "0", "false", "no"):
         kinds = {"gpu": accelerators if accelerators.isdigit() else 1}
-    operations = line.number("operations", -1.0, least=-1.0)
     return Profile(
         component=name,
         component_digest=line.text("version", name),
         option=line.text("option", "default"),
         cpu_millicores=round(line.number("cpus", 0.0) * 1000),
-        accelerators=tuple(sorted((str(kind), int(float(count))) for kind, count in kinds.items())),
+        accelerators=tuple(sorted((str(kind), _count(line, count)) for kind, count in kinds.items())),
         input_bytes=line.number("input_bytes", 0.0),
-        workload={"operations": operations} if operations >= 0 else {},
+        workload={"operations": line.number("operations")} if line.text("operations") else {},
         parameters=line.mapping("parameters"),
     )
+
+
+def _count(line: Row, given: object) -> int:
+    try:
+        return int(float(str(given)))
+    except (ValueError, OverflowError):
+        raise BadCellError(f"{line.file}:{line.line}:accelerators: {given!r} is not a number") from None
 
 
 def _instant(line: Row) -> datetime:

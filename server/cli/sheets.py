@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 DELIMITERS = ",;\t|"
+LARGEST = 1e30
+"""Of any number: what is more is a slip."""
+
 NOTHING = frozenset({"", "nan", "na", "n/a", "none", "null", "-"})
 
 
@@ -51,8 +54,8 @@ class Row:
             raise BadCellError(f"{self.file}:{self.line}:{name}: is empty, but must be given")
         return self.cells[name]
 
-    def number(self, name: str, default: float | None = None, *, least: float = 0.0) -> float:
-        """A cell as a number of at least `least`. Raises BadCellError."""
+    def number(self, name: str, default: float | None = None) -> float:
+        """A cell as a number from 0 to LARGEST. Raises BadCellError."""
         if name not in self.cells and default is not None:
             return default
         text = self.needed(name)
@@ -60,8 +63,8 @@ class Row:
             value = float(text.replace("_", ""))
         except ValueError:
             value = math.nan
-        if not least <= value < math.inf:
-            kind = "a number" if math.isnan(value) else f"between {least:g} and infinity"
+        if not 0 <= value <= LARGEST:
+            kind = "a number" if math.isnan(value) else f"between 0 and {LARGEST:g}"
             raise BadCellError(f"{self.file}:{self.line}:{name}: {text!r} is not {kind}")
         return value
 

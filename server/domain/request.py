@@ -223,7 +223,10 @@ def _output_bytes(task: TaskRun) -> float:
 
 
 def _parameters(run: Run, key: TaskKey, definition: Task) -> Mapping[str, Any]:
-    """The arguments from which run times may be learnt: numbers and short words that are known before anything runs."""
+    """The arguments from which run times may be learnt: numbers and short words that are known before anything runs.
+
+    Of a setting of several values, each that is a number or a word counts by its own name.
+    """
     reader = Reader(run, run.graph.loops[key.path], key.iteration)
     found: dict[str, Any] = {}
     for port, value in definition.arguments.items():
@@ -232,9 +235,17 @@ def _parameters(run: Run, key: TaskKey, definition: Task) -> Mapping[str, Any]:
                 data = reader.read(value)
             except (NotYetError, NeverError, BadValueError, LookupError):
                 continue
-            if isinstance(data, int | float) or (isinstance(data, str) and len(data) <= LONGEST_WORD):
-                found[port] = data
+            found.update(_telling(port, data))
     return found if len(found) <= MOST_PARAMETERS else {}
+
+
+def _telling(name: str, data: Any) -> Mapping[str, Any]:
+    if isinstance(data, int | float) or (isinstance(data, str) and len(data) <= LONGEST_WORD):
+        return {name: data}
+    if not isinstance(data, Mapping):
+        return {}
+    own = {f"{name}.{part}": value for part, value in data.items() if not any(one in str(part) for one in CHANCE)}
+    return {part: value for part, value in own.items() if not isinstance(value, Mapping) and _telling(part, value)}
 
 
 def _workload(run: Run, definition: Task) -> Mapping[str, Any]:

@@ -260,4 +260,4 @@ def _estimates(
     ]
 
 
-__all__ = ["HistoryEstimator"]
+__all__ = ["LEARNT_FROM", "MOST_COMPONENTS", "ComponentKey", "HistoryEstimator"]

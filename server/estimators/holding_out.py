@@ -22,9 +22,9 @@ from server.estimators.points import Points, Terms
 from server.estimators.records import Indexed
 from server.estimators.regression import Fit, fit, predict
 
-KNOWN, UNLIKE, LARGER, ELSEWHERE = "known", "unlike", "larger", "elsewhere"
+KNOWN, UNLIKE, LARGER, ELSEWHERE, UNSIZED = "known", "unlike", "larger", "elsewhere", "unsized"
 """Kinds of questions: of a machine that the component ran on; with parameters that it never ran with; with inputs
-larger than any on that machine; of another machine."""
+larger than any on that machine; of another machine; with inputs of unknown size where runs had known ones."""
 
 SHARE = 0.8
 PRIOR_BLOCKS = 10.0
@@ -93,9 +93,11 @@ def kinds_of(known: Points, queries: Points, varying: Callable[[Array], Array]) 
     largest: dict[int, float] = {}
     for machine, size in zip(known.machine.tolist(), varying(known.log_size).tolist(), strict=True):
         largest[machine] = max(largest.get(machine, -math.inf), math.inf if math.isnan(size) else size)
-    keys = set(known.key.tolist())
+    keys, is_sized = set(known.key.tolist()), not np.isnan(known.log_size).all()
     return [
-        _kind(machine in largest, key in keys, size > largest.get(machine, math.inf) + MUCH_LARGER)
+        UNSIZED
+        if is_sized and math.isnan(size)
+        else _kind(machine in largest, key in keys, size > largest.get(machine, math.inf) + MUCH_LARGER)
         for machine, key, size in zip(
             queries.machine.tolist(), queries.key.tolist(), varying(queries.log_size).tolist(), strict=True
         )
@@ -186,6 +188,7 @@ __all__ = [
     "ELSEWHERE",
     "KNOWN",
     "LARGER",
+    "UNSIZED",
     "Block",
     "accelerator_factors",
     "blocks",

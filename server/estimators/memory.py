@@ -11,10 +11,11 @@ import numpy as np
 
 from server.estimators import sizes
 from server.estimators.bands import Z90
+from server.estimators.covariance import GRID_PRIOR
 from server.estimators.machines import Array, Indices
 from server.estimators.points import Points, Terms
 from server.estimators.records import Record
-from server.estimators.regression import GRID_PRIOR, fit, predict
+from server.estimators.regression import fit, predict
 
 RUNS_OUT_FACTOR = 0.2
 """Logarithm of how much more than it had a run needs at least that ran out of memory."""

@@ -14,11 +14,12 @@ from itertools import islice
 import numpy as np
 
 from server.estimators import sizes
+from server.estimators.covariance import GRID_PRIOR, KEYS, NOISES, OWN
 from server.estimators.holding_out import Block, accelerator_factors, blocks, factors
 from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Evidence, Machine, MachineTable
 from server.estimators.points import Terms
 from server.estimators.records import Indexed, Record
-from server.estimators.regression import GRID_PRIOR, KEYS, NOISES, OWN, Fit, evidence, fit
+from server.estimators.regression import Fit, evidence, fit
 
 MOST_POOLED = 256
 """So many of the latest components have a say."""

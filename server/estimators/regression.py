@@ -11,46 +11,32 @@ Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from server.estimators.bands import Z90
+from server.estimators.censored import LONGER, LONGER_SPREAD, longer
+from server.estimators.covariance import (
+    GRID,
+    GRID_PRIOR,
+    INPUT_SPREAD,
+    LEVEL_MEAN,
+    LEVEL_SPREAD,
+    NOISES,
+    NUMBER_SPREAD,
+    RIGID,
+    VERSION_SPREAD,
+    alike,
+    covariances,
+    same,
+    same_parameters,
+    same_size,
+)
 from server.estimators.machines import Array, Indices
 from server.estimators.points import Points, Terms
 from server.estimators.sizes import PRIOR, Scale
 from server.estimators.strange import MOST_RUNS_OF_ONE, STRANGE_SPREAD, suspicion
-
-LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
-VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
-WORDS_SHARE = 0.8
-"""Of what a set of parameters does, the part that sets with equal words have in common: numbers have their own term."""
-
-NOISES = (0.012, 0.03, 0.06, 0.12, 0.25, 0.6)
-KEYS = (0.15, 1.2)
-OWN = (
-    (0.015, 0.01, 0.05, 0.01),
-    (0.05, 0.03, 0.15, 0.02),
-    (0.12, 0.06, 0.25, 0.04),
-    (0.25, 0.12, 0.45, 0.08),
-    (0.6, 0.4, 0.8, 0.2),
-)
-"""Standard deviations of a machine's and of a node's deviation in this component, of how much more or less than the
-usual task it follows the machine's factor, and of what one set of parameters does on one machine only."""
-
-MISFITS, ALIKE = (0.15, 0.25, 0.3, 0.4, 0.4, 0.4), 4.0
-"""Standard deviation of what the law of growth leaves over, by noise (what is noisy is less lawful too), and over which
-range of the logarithm of the size it is alike."""
-
-GRID: Array = np.array(
-    [(noise, key, *own, left) for noise, left in zip(NOISES, MISFITS, strict=True) for key in KEYS for own in OWN]
-)
-GRID_PRIOR: Array = np.array(
-    [a * b * c for a in (0.06, 0.14, 0.22, 0.24, 0.2, 0.14) for b in (0.6, 0.4) for c in (0.13, 0.37, 0.29, 0.16, 0.05)]
-)
-RIGID = [1, 2, 3, 5, 6]
-"""The columns of the grid that do not depend on how fast a machine is."""
 
 MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
 """The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
@@ -67,6 +53,9 @@ to hold there."""
 MOST_STRANGE = 2
 """So many runs of a component are taken for strange, where there are few of them."""
 
+PRIOR_APART = 4.0
+"""How many runs as far apart as the noise says stand beside those that are farther apart than the largest noise."""
+
 TAIL, BISECTIONS, FARTHEST = 0.1, 8, 20.0
 FEWEST_JUDGED, OUTLIER = 4, 2.5
 """With fewer groups none is looked at twice; so many standard deviations away runs count less, the further the less."""
@@ -77,7 +66,8 @@ class Fit:
     """A fitted component: the surviving hypotheses (entries of the grid), and what prediction needs of them.
 
     `places` are theirs in `grid_weights`, `columns` the kinds of growth that were weighed; `suspicion` is the
-    probability that a point is strange.
+    probability that a point is strange; `wider` is how many times the noise of each hypothesis runs are apart, where
+    that is more than the grid has.
     """
 
     points: Points
@@ -94,14 +84,30 @@ class Fit:
     grid_weights: Array
     growth_weights: Array
     suspicion: Array
+    wider: Array
 
     def varying(self, log_size: Array) -> Array:
         """Logarithm of the part of these sizes that varies between runs, as far as the runs show which that is."""
         if not self.scale.is_known:
             return log_size
-        likeliest = int(self.columns[int(np.argmax(self.weights.sum(axis=0)))]) // len(PRIOR)
-        found: Array = np.where(np.isnan(log_size), np.nan, self.scale.varying(log_size)[:, likeliest])
+        constant = int(self.likeliest_growth[0]) // len(PRIOR)
+        found: Array = np.where(np.isnan(log_size), np.nan, self.scale.varying(log_size)[:, constant])
         return found
+
+    @property
+    def likeliest_growth(self) -> Indices:
+        """The kind of growth that explains the runs best."""
+        found: Indices = self.columns[[int(np.argmax(self.weights.sum(axis=0)))]]
+        return found
+
+    def unsized(self) -> tuple[float, float]:
+        """How far below and above the usual size's the times of the known sizes are, as standard deviations of the
+        logarithm: what is not known of inputs of unknown size."""
+        known = self.points.log_size[~np.isnan(self.points.log_size)]
+        if not len(known):
+            return 0.0, 0.0
+        low, high = np.quantile(self.scale.growth(known, self.likeliest_growth)[:, 0], (TAIL, 1 - TAIL))
+        return max(-float(low), 0.0) / Z90, max(float(high), 0.0) / Z90
 
     def beyond(self, log_size: Array) -> Array:
         """Logarithm of how many times more varies than in the largest inputs that ran; 0 up to those."""
@@ -115,6 +121,15 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
     """Weigh all hypotheses. Censored points (the run would have taken longer) are filled in from the others."""
     if points.is_censored.any():
         points = _filled(points, terms, grid_prior, growth_prior)
+    unsized = np.isnan(points.log_size)
+    if unsized.any() and not unsized.all():
+        spread = sum(_fit(points.chosen(~unsized), terms.chosen(~unsized), grid_prior, growth_prior).unsized()) / 2
+        points = replace(
+            points,
+            excess=np.where(unsized, np.maximum(points.excess, spread**2), points.excess),
+            degrees=points.degrees * ~unsized,
+            squares=points.squares * ~unsized,
+        )
     found = _fit(points, terms, grid_prior, growth_prior)
     if len(points.weight) < FEWEST_JUDGED:
         return found
@@ -140,34 +155,40 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
 def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, Array]:
     """Median of log seconds, and standard deviations downwards and upwards, per query."""
     points = fitted.points
-    machine, node = (_same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node"))
-    key = _same_parameters(queries, points)
+    machine, node = (same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node"))
+    key = same_parameters(queries, points)
     centred, query_centred = fitted.terms.factor - fitted.usual_factor, terms.factor - fitted.usual_factor
     base = (
         LEVEL_SPREAD**2
         + machine * fitted.terms.variance
         + fitted.terms.corrections.between(terms.place, fitted.terms.place)
-        + VERSION_SPREAD**2 * _same(queries.version, points.version)
-        + INPUT_SPREAD**2 * key * _same_size(queries, points)
+        + VERSION_SPREAD**2 * same(queries.version, points.version)
+        + INPUT_SPREAD**2 * key * same_size(queries, points)
         + NUMBER_SPREAD**2 * (queries.numbers @ points.numbers.T)
     )
     own = np.diagonal(terms.corrections.between(terms.place, terms.place))
     alone = LEVEL_SPREAD**2 + terms.variance + own + VERSION_SPREAD**2 + INPUT_SPREAD**2
     alone = alone + NUMBER_SPREAD**2 * (queries.numbers**2).sum(axis=1)
     squares = GRID[list(fitted.hypotheses)] ** 2
-    parts = np.stack([key, machine, node, key * machine, _alike(fitted.scale, queries, points)])
+    parts = np.stack([key, machine, node, key * machine, alike(fitted.scale, queries, points)])
     rigid = base + np.tensordot(squares[:, RIGID], parts, axes=1)
     cross = rigid + squares[:, 4, None, None] * (query_centred[:, None] * centred)
     total = alone + squares[:, RIGID].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
     variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
     beyond = fitted.beyond(queries.log_size)
     sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None] + (BEYOND_SPREAD * beyond) ** 2)
+    sds *= fitted.wider[:, None]
     rows, columns = fitted.pairs
     slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]
     means = (rigid @ fitted.solved)[rows, :, columns] + slopes[:, None] * query_centred
     if fitted.scale.is_known:
         means = means + fitted.scale.growth(queries.log_size, fitted.columns)[:, columns].T
-    return _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
+    middle, down, up = _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
+    unsized = np.isnan(queries.log_size)
+    if not unsized.any():
+        return middle, down, up
+    below, above = fitted.unsized()
+    return middle, np.hypot(down, below * unsized), np.hypot(up, above * unsized)
 
 
 def _mixed(fitted: Fit, terms: Terms, means: Array, shares: Array, sds: Array) -> tuple[Array, Array, Array]:
@@ -209,7 +230,7 @@ def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
     if fitted.scale.is_known:
         residual = residual - fitted.scale.growth(points.log_size, fitted.columns[[column]])[:, 0]
     certain = replace(Terms.none(len(terms.factor)), factor=terms.factor)
-    covariance = _covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
+    covariance = covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
     belongs = (points.machine[:, None] == np.arange(machines)[None, :]).astype(float)
     solved = np.linalg.solve(covariance, np.column_stack([belongs, residual]))
     return belongs.T @ solved[:, :machines], belongs.T @ solved[:, machines]
@@ -232,20 +253,21 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
     scale = Scale.of(points.log_size)
     usual_factor = float(np.average(terms.factor, weights=points.weight))
     residuals = (points.log_seconds - terms.factor - LEVEL_MEAN)[:, None]
-    covariances = _covariances(points, terms, usual_factor, entries)
+    covariance = covariances(points, terms, usual_factor, entries)
     columns = np.zeros(1, dtype=int)
     if scale.is_known:
         growth_prior = scale.prior(growth_prior)
         grown = residuals - scale.growth(points.log_size)
-        columns = _likely(np.linalg.inv(covariances[_typical(entries)]), grown, growth_prior)
+        columns = _likely(np.linalg.inv(covariance[_typical(entries)]), grown, growth_prior)
         residuals = grown[:, columns]
     growth_prior = growth_prior[columns]
-    inverse = np.linalg.inv(covariances)
+    inverse = np.linalg.inv(covariance)
     solved = inverse @ residuals
-    log_determinants = np.linalg.slogdet(covariances)[1]
-    evidences = -0.5 * ((residuals * solved).sum(axis=1) + log_determinants[:, None])
+    log_determinants = np.linalg.slogdet(covariance)[1]
     noise = GRID[entries, 0] ** 2
-    evidences -= 0.5 * (points.degrees.sum() * np.log(noise) + points.squares.sum() / noise)[:, None]
+    degrees = points.degrees.sum()
+    apart = (residuals * solved).sum(axis=1) + (points.squares.sum() / noise)[:, None]
+    evidences = -0.5 * (apart + log_determinants[:, None] + degrees * np.log(noise)[:, None])
     logs = evidences + np.log(grid_prior)[:, None] + np.log(growth_prior)[None, :]
     may_be = (points.excess == 0) & (points.weight < MOST_RUNS_OF_ONE)
     suspected = suspicion(logs, inverse, solved, may_be if len(may_be) <= MOST_WEIGHED else np.zeros_like(may_be))
@@ -254,6 +276,8 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
     by_grid = weights.sum(axis=1)
     kept = np.sort(np.argsort(by_grid, kind="stable")[-MOST_KEPT:])
     kept = kept[by_grid[kept] >= FEWEST_WEIGHT * by_grid.max()]
+    usual_apart = (weights[kept] * apart[kept]).sum(axis=1) / by_grid[kept]
+    excess = (PRIOR_APART + usual_apart) / (PRIOR_APART + len(points.weight) + degrees)
     return Fit(
         points=points,
         terms=terms,
@@ -271,6 +295,7 @@ def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, 
             columns % len(PRIOR), weights.sum(axis=0), len(PRIOR) if scale.is_known else 1
         ).astype(float),
         suspicion=suspected,
+        wider=np.where(GRID[entries[kept], 0] == NOISES[-1], np.sqrt(np.maximum(excess, 1.0)), 1.0),
     )
 
 
@@ -287,75 +312,30 @@ def _likely(inverse: Array, residuals: Array, prior: Array) -> Indices:
     return likely
 
 
-def _covariances(points: Points, terms: Terms, usual_factor: float, entries: Indices) -> Array:
-    """One covariance of the points per entry of the grid: (entries, points, points)."""
-    machine, node = (_same(ids, ids) for ids in (points.machine, points.node))
-    key = _same_parameters(points, points)
-    centred = terms.factor - usual_factor
-    base = (
-        LEVEL_SPREAD**2
-        + machine * np.sqrt(np.outer(terms.variance, terms.variance))
-        + terms.corrections.between(terms.place, terms.place)
-        + VERSION_SPREAD**2 * _same(points.version, points.version)
-        + INPUT_SPREAD**2 * key * _same_size(points, points)
-        + NUMBER_SPREAD**2 * (points.numbers @ points.numbers.T)
-        + np.diag(points.excess)
-    )
-    noise, followed, alike = (
-        np.diag(1 / points.weight),
-        np.outer(centred, centred),
-        _alike(Scale.of(points.log_size), points, points),
-    )
-    parts = np.stack([noise, key, machine, node, followed, machine * key, alike])
-    found: Array = base + np.tensordot(GRID[entries] ** 2, parts, axes=1)
-    return found
-
-
 def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Points:
-    """Replace each censored time by what is to be expected of a time that is longer."""
+    """Replace each censored time by an unsure one that says the same: that it is longer.
+
+    Expectation propagation, one pass: with what the other runs foretell, it has the mean and the variance of what is
+    above the limit. Rasmussen and Williams (2006), equations 3.58 and 3.59. Equal limits say nothing of noise.
+    """
     censored = points.is_censored
+    seconds, excess = points.log_seconds.copy(), points.excess.copy()
     if censored.all():
-        return _with(points, log_seconds=points.log_seconds + 0.5, weight=points.weight * 0.5)
-    seen = points.chosen(~censored)
-    fitted = _fit(seen, terms.chosen(~censored), grid_prior, growth_prior)
-    seconds = points.log_seconds.copy()
-    for index in np.flatnonzero(censored):
-        query = points.chosen(np.array([index]))
-        middle, _, up = predict(fitted, query, terms.chosen(np.array([index])))
-        seconds[index] = max(seconds[index], _truncated_mean(middle[0], up[0], seconds[index]))
-    return _with(points, log_seconds=seconds, weight=np.where(censored, points.weight * 0.5, points.weight))
-
-
-def _truncated_mean(mean: float, sd: float, least: float) -> float:
-    """Mean of a normal variable of which is known that it is above `least`."""
-    above = (least - mean) / sd
-    if above > 6:
-        return least + sd / above
-    tail = 0.5 * math.erfc(above / math.sqrt(2))
-    return mean + sd * math.exp(-0.5 * above**2) / math.sqrt(2 * math.pi) / tail
-
-
-def _same(left: Indices, right: Indices) -> Array:
-    same: Array = (left[:, None] == right[None, :]).astype(float)
-    return same
-
-
-def _same_parameters(left: Points, right: Points) -> Array:
-    """1 where all parameters are equal, less where only the words are."""
-    found: Array = WORDS_SHARE * _same(left.words, right.words) + (1 - WORDS_SHARE) * _same(left.key, right.key)
-    return found
-
-
-def _alike(scale: Scale, left: Points, right: Points) -> Array:
-    """How alike what the law of growth leaves over is for inputs of these sizes; what is unknown is as usual."""
-    usual = scale.usual if scale.is_known else 0.0
-    one, other = np.nan_to_num(left.log_size, nan=usual), np.nan_to_num(right.log_size, nan=usual)
-    found: Array = np.exp(-np.abs(one[:, None] - other[None, :]) / ALIKE)
-    return found
-
-
-def _same_size(left: Points, right: Points) -> Array:
-    return _same(np.nan_to_num(left.log_size, nan=-1.0), np.nan_to_num(right.log_size, nan=-1.0))
+        seconds, excess = seconds + LONGER, np.full(len(excess), LONGER_SPREAD**2)
+    else:
+        fitted = _fit(points.chosen(~censored), terms.chosen(~censored), grid_prior, growth_prior)
+        middle, _, up = predict(fitted, points.chosen(censored), terms.chosen(censored))
+        for index, mean, sd in zip(np.flatnonzero(censored), middle, up, strict=True):
+            seconds[index], excess[index] = longer(float(mean), float(sd), float(seconds[index]))
+    told = ~censored
+    return replace(
+        points,
+        log_seconds=seconds,
+        excess=excess,
+        weight=np.where(told, points.weight, 1.0),
+        degrees=points.degrees * told,
+        squares=points.squares * told,
+    )
 
 
 def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | None = None) -> Points:
@@ -363,4 +343,4 @@ def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | N
     return replace(points, log_seconds=seconds, weight=points.weight if weight is None else weight)
 
 
-__all__ = ["GRID", "GRID_PRIOR", "Fit", "evidence", "fit", "predict"]
+__all__ = ["Fit", "evidence", "fit", "predict"]

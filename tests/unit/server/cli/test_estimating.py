@@ -99,7 +99,7 @@ def test_a_needed_column_that_is_missing_is_named_with_what_is_there(ask: Ask) -
     ("old", "new", "said"),
     [
         ("22.4", "soon", "history.csv:3:seconds: 'soon' is not a number; this line is left out"),
-        ("22.4", "-3", "history.csv:3:seconds: '-3' is not between 0 and infinity"),
+        ("22.4", "-3", "history.csv:3:seconds: '-3' is not between 0 and 1e+30"),
         ("22.4", "", "history.csv:3:seconds: is empty, but must be given"),
         ("succeeded\nalign,laptop,4", "exploded\nalign,laptop,4", "history.csv:3:state: 'exploded' is none of"),
         ("laptop,2000000", ",2000000", "history.csv:3:node: is empty"),

@@ -17,6 +17,11 @@ def train(depth: int, model: str, seed: int = 0, items: list = [], note: str = "
     return depth
 
 
+@component
+def fit(setting: dict) -> int:
+    return len(setting)
+
+
 def parameters(run: Any) -> dict[str, Any]:
     return {str(task.key): dict(task.parameters) for task in waiting_run(run, one_cpu_defaults).tasks}
 
@@ -40,6 +45,22 @@ def test_what_a_loop_gives_is_shown_and_what_is_not_known_yet_is_not(play: Calla
     assert found["first.0"] == {"depth": 2, "model": "tree"}
     assert found["first.1"] == {"depth": 4, "model": "tree"}
     assert found["second.0"] == {"model": "tree"}
+
+
+def test_each_value_of_a_setting_is_shown_by_its_own_name(play: Callable[..., Any]) -> None:
+    settings = [
+        {"depth": 2, "kind": "tree", "seed": 1, "more": {"a": 1}, "note": "x" * 100},
+        {"depth": 4, "kind": "forest"},
+    ]
+
+    @pipeline
+    def tried():
+        with Loop(settings) as setting:
+            fit(setting=setting)
+
+    found = parameters(play(tried).run)
+    assert found["fit.0"] == {"setting.depth": 2, "setting.kind": "tree"}
+    assert found["fit.1"] == {"setting.depth": 4, "setting.kind": "forest"}
 
 
 def test_a_retry_after_running_out_of_memory_asks_for_more_and_then_for_no_more(play: Callable[..., Any]) -> None:

@@ -200,6 +200,46 @@ def test_a_run_that_was_cut_off_would_have_taken_longer() -> None:
     assert only(alone).p50 > 60
 
 
+def test_limits_say_nothing_of_how_much_longer_a_run_would_have_taken() -> None:
+    history = HistoryEstimator()
+    history.observe([an_observation(TRAIN, SLOW, 10.0, state="timeout") for _ in range(5)])
+    found = only(history)
+    assert 9 < found.p10 < 15 < found.p50 < 40 < found.p90
+
+    grown = HistoryEstimator()
+    grown.observe([an_observation(sized(size), SLOW, 10.0 * size) for size in (1, 2, 3, 4)])
+    grown.observe([an_observation(sized(size), SLOW, 45.0, state="timeout") for size in (5, 6, 7, 8, 9, 10)])
+    assert only(grown, sized(10)).p50 == pytest.approx(100, rel=0.05)
+    assert 1.1 < width(only(grown, sized(10))) / width(only(grown, sized(4))) < 30
+
+
+def test_inputs_of_unknown_size_have_a_band_as_wide_as_times_are_apart() -> None:
+    history = HistoryEstimator()
+    history.observe([an_observation(sized(size), SLOW, 10.0 * size) for size in (1, 2, 4, 8, 16, 32)])
+    history.settle()
+    found = only(history, Profile("load", "v1", "default", 1000))
+    assert found.p10 < 25 < found.p50 < 100 < found.p90
+    assert width(only(history, sized(8))) < 0.2
+
+
+def test_runs_of_unknown_size_do_not_hide_what_the_others_show() -> None:
+    history = HistoryEstimator()
+    history.observe([an_observation(sized(size), SLOW, 10.0 * size) for size in (1, 2, 4, 8, 16, 32)])
+    history.observe(
+        [an_observation(Profile("load", "v1", "default", 1000), SLOW, seconds) for seconds in (11, 150, 300)]
+    )
+    found = only(history, sized(20))
+    assert found.p50 == pytest.approx(200, rel=0.15)
+    assert width(found) < 1
+
+
+def test_times_that_are_apart_without_end_have_a_band_without_end() -> None:
+    history = HistoryEstimator()
+    history.observe([an_observation(TRAIN, SLOW, 10.0 ** (run % 7 - 2)) for run in range(35)])
+    assert only(history).p10 < 0.2
+    assert only(history).p90 > 1_000
+
+
 def test_recent_runs_count_when_the_code_became_slower_elsewhere() -> None:
     assert only(taught(*[10.0] * 40, *[30.0] * 40)).p50 == pytest.approx(30.0, rel=0.05)
 
@@ -394,6 +434,19 @@ def test_hints_count_beside_few_runs_and_not_beside_many() -> None:
     assert few.source.endswith("with the hints")
     chain.observe([an_observation(hinted, SLOW, 20.0) for _ in range(20)])
     assert only(chain, hinted).p50 == pytest.approx(20, rel=0.05)
+
+
+def test_hints_that_never_change_do_not_blur_what_runs_tell_apart() -> None:
+    chain = ChainEstimator()
+
+    def tried(kind: str, folds: int) -> Profile:
+        return Profile("try", "v1", "default", 1000, workload=FOREST, parameters={"kind": kind, "folds": folds})
+
+    for kind, seconds in (("fast", 2.0), ("slow", 20.0)):
+        chain.observe([an_observation(tried(kind, 2), SLOW, seconds * (1 + run / 20)) for run in range(4)])
+    fast, slow = (only(chain, tried(kind, 4)) for kind in ("fast", "slow"))
+    assert not slow.source.endswith("with the hints")
+    assert slow.p50 > 4 * fast.p50
 
 
 def test_hints_that_were_wrong_the_same_way_every_time_are_corrected() -> None:

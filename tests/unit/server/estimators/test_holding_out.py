@@ -17,6 +17,7 @@ from server.estimators.holding_out import (
     KNOWN,
     LARGER,
     UNLIKE,
+    UNSIZED,
     Block,
     accelerator_factors,
     factors,
@@ -121,7 +122,7 @@ def test_only_what_is_known_gets_narrower_bands(kind: str) -> None:
 def test_every_question_is_of_one_kind() -> None:
     known = points([0, 0, 1], [0, 1, 0], [10.0, 12.0, 10.0])
     asked = points([0, 1, 2, 1, 0], [0, 0, 0, 2, 0], [12.1, 12.1, 11.0, 10.0, float("nan")])
-    assert kinds_of(known, asked, np.asarray) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, KNOWN]
+    assert kinds_of(known, asked, np.asarray) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, UNSIZED]
 
 
 def test_the_fewer_kinds_of_accelerators_ran_the_wider_the_bands_on_another() -> None:
