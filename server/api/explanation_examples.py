@@ -24,6 +24,7 @@ LINE: dict[str, Any] = {
     "state": "succeeded",
     "sentence": "greet ran on quick for 4.3 s, where it was expected to finish first, 30 s before slow. "
     "Predicted were 31 s; it ended below the band of 7.4 s to 2 min 21 s.",
+    "why": "",
     "node": "quick",
     "planned_node": None,
     "position": None,
@@ -47,6 +48,7 @@ RUN: dict[str, Any] = {
     "counts": {"succeeded": 2},
     "warnings": [WARNING],
     "tasks": [LINE],
+    "preparing": "",
 }
 _CANDIDATES = [
     {

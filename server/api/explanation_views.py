@@ -54,6 +54,7 @@ def task_line(found: TaskExplanation) -> dict[str, Any]:
         "task": str(found.key),
         "state": found.state.value,
         "sentence": found.sentence,
+        "why": found.why,
         "node": found.node,
         "planned_node": found.planned_node,
         "position": found.position,

@@ -40,8 +40,7 @@ def placer_check(unit: DecisionUnit, last_problem: str | None) -> Check | None:
     """How the strategy is, if there is something to say. One that is loaded or compiled has not failed; once that is
     over all is well, even before the next decision."""
     if not unit.is_ready:
-        who = "what is ready waits" if unit.stand_in == unit.placer else f"{unit.stand_in} answers"
-        return Check(False, f"{unit.placer} is not ready: it is being loaded or compiled; until then {who}")
+        return Check(False, unit.preparing)
     failed = unit.fallbacks - unit.failures["cold"]
     if unit.last_failure is not None and unit.last_failure != "cold":
         return Check(False, f"the strategy failed {failed} times, last: {last_problem}")

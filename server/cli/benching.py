@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.preparing import say_preparing
+
 if TYPE_CHECKING:
     from server.simulation.report import Measures
 
@@ -64,6 +66,7 @@ def bench(
 
     found: list[Ratio] = []
     try:
+        say_preparing(placer, against)
         for name in scenario or _tables():
             found += _compared(name, placer, against, seeds)
             if not json:

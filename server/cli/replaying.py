@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlopx.spec import parse_seconds
+from server.cli.preparing import say_preparing
 from server.domain.errors import ConfigurationError, MlopxError
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _history(settings: Settings, store: RunStoreInterface, back: timedelta, plac
 
     for name in placers:
         load_placer(name)
+    say_preparing(settings.placer, *placers)
     until = datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - a command has the machine's clock
     history = read_history(store, since=until - back, until=until)
     is_local = settings.platform_name == "local"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from server.cli.preparing import say_preparing
+
 if TYPE_CHECKING:
     from server.simulation.records import Finished
     from server.simulation.report import Measures
@@ -64,7 +66,9 @@ def _run(name: str, placers: Sequence[str], seeds: int | None) -> list[Row]:
     maker = CaseMaker(path, scenario)
     numbers = scenario.seeds if seeds is None else tuple(range(seeds))
     rows = []
-    for server in _servers(scenario, placers):
+    servers = _servers(scenario, placers)
+    say_preparing(*(server.placer for server in servers))
+    for server in servers:
         results = tuple(run_case(maker.case(server, seed)) for seed in numbers)
         rows.append(Row(server.name or server.placer, server, numbers, results))
     for note in maker.notes():

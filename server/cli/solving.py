@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.preparing import say_preparing
 from server.exchange.errors import UnreadableError
 
 
@@ -63,6 +64,7 @@ def _solve(*asked: Any) -> bool:
     from server.solving.answering import solve as answer_to
 
     path, placer, objective, seconds, seed, cluster, is_json = asked
+    say_preparing(placer)
     wish = Wish(placer, objective, seconds, seed, time.monotonic)
     question = read_question(path, cluster)
     answer = answer_to(question, wish)

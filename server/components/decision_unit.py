@@ -154,6 +154,17 @@ class DecisionUnit:
         """Who answers while the strategy is not ready."""
         return self.fallback or STAND_IN
 
+    @property
+    def preparing(self) -> str:
+        """A sentence where the strategy itself cannot answer yet; else empty."""
+        if self.is_ready:
+            return ""
+        who = "what is ready waits" if self.stand_in == self.placer else f"{self.stand_in} decides"
+        return (
+            f"the strategy {self.placer} is being prepared (once on a new installation, which takes about a minute); "
+            f"until then {who}"
+        )
+
     async def start(self) -> None:
         """Load the strategy in its worker, and give it a while to get warm: until it is, the fallback answers.
 

@@ -156,10 +156,17 @@ def _shortage(name: str, option: TaskOption, node: Node) -> str:
     if name == "cpu":
         return f"cpu (asks {asked.cpu_millicores / 1000:g}, the node has {has.cpu_millicores / 1000:g})"
     if name == "memory":
-        return f"memory (asks {asked.memory_bytes / 2**20:.0f} MiB, the node has {has.memory_bytes / 2**20:.0f} MiB)"
+        return "memory (asks {}, the node has {})".format(*_memories(asked.memory_bytes, has.memory_bytes))
     if name == "pods":
         return f"pods (the node takes {has.pods})"
     return f"{name} (asks {asked.accelerator_count(name)}, the node has {has.accelerator_count(name)})"
+
+
+def _memories(asked: int, has: int) -> tuple[str, str]:
+    """Two amounts in GiB, or in MiB where that tells them apart better."""
+    if asked >= 2**30 and f"{asked / 2**30:.1f}" != f"{has / 2**30:.1f}":
+        return f"{asked / 2**30:.3g} GiB", f"{has / 2**30:.3g} GiB"
+    return f"{asked / 2**20:.0f} MiB", f"{has / 2**20:.0f} MiB"
 
 
 def _accelerator_memory(option: TaskOption, node: Node) -> Refusal | None:

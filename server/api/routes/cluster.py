@@ -34,7 +34,7 @@ async def queue(parts: Parts) -> dict[str, Any]:
             "waiting": waiting_view(waits.get(ref)),
         }
         tasks.append({**views.queue_view(index + 1, entry, now), **bands})
-    return {"tasks": tasks}
+    return {"tasks": tasks, "preparing": parts.decision_unit.preparing}
 
 
 @router.get("/nodes", summary="The nodes as they are now")

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["explaining"])
 @router.get("/runs/{run_id}/explain", responses=responses(404), summary="What a run does or waits for, and why")
 async def explain_run(run_id: str, parts: Parts) -> dict[str, Any]:
     """A sentence on the run and one on each task; an end as a band once its run times stand on history."""
-    return run_explanation(await parts.explainer.run(run_id))
+    return {**run_explanation(await parts.explainer.run(run_id)), "preparing": parts.decision_unit.preparing}
 
 
 @router.get(

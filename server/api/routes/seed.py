@@ -22,13 +22,15 @@ router = APIRouter(tags=["seed"])
 
 @router.get("/", summary="Is the server there, and what is it")
 async def status(parts: Parts) -> dict[str, Any]:
-    """Name, version, strategy, platform, how many runs are in which state, and which definitions lie ready."""
+    """Name, version, strategy (`preparing`: a sentence while it cannot answer yet), platform, how many runs are in
+    which state, and which definitions lie ready."""
     counts = await asyncio.to_thread(parts.store.count_by_state)
     return {
         "status": "running",
         "name": "MLOpX",
         "version": __version__,
         **parts.settings_view,
+        "preparing": parts.decision_unit.preparing,
         "runs": {state.value: count for state, count in counts.items()},
         "pipelines": await asyncio.to_thread(_definitions, parts.pipelines_dir),
         "ui": "/ui/",
@@ -74,6 +76,7 @@ async def submit(
         "pipeline_id": run.id,
         "run_id": run.id,
         "link": f"/api/v1/runs/{run.id}",
+        "notes": [text for text in (parts.decision_unit.preparing,) if text],
     }
 
 

@@ -184,7 +184,8 @@ class Explainer:
         if task.state in WAITING and not run.state.is_end:
             return self._explain_waiting(base, run, task, view, scene, is_asking=task.state in asks)
         if task.state is TaskState.RUNNING:
-            return replace(base, sentence=_running(name, base, task, decision, scene))
+            why = why_there(decision) if decision is not None and decision.node is not None else ""
+            return replace(base, sentence=_running(name, base, task, decision, scene), why=why)
         found = hindsight(decision, attempt, view, estimates) if decision and node and attempt.run_seconds else None
         ended = _ended(name, run, task, node, decision, found)
         return replace(base, sentence=ended, hindsight=found, actions=_after(run, task))

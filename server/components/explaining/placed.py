@@ -121,10 +121,10 @@ def _begin_seconds(attempt: Attempt) -> float:
 def how_it_went(found: Hindsight, node: str) -> str:
     """A sentence on a finished task's prediction, and one on its regret where there is some worth naming."""
     verdict = "inside" if found.is_inside_band else "below" if found.actual_seconds < found.predicted_p10 else "above"
-    text = (
-        f"Predicted were {span(found.predicted_p50)}; it ended {verdict} the band of "
-        f"{spans(found.predicted_p10, found.predicted_p90)}."
-    )
+    band = spans(found.predicted_p10, found.predicted_p90)
+    if band == span(found.predicted_p50):
+        band = f"{found.predicted_p10:.1f} to {found.predicted_p90:.1f} s"
+    text = f"Predicted were {span(found.predicted_p50)}; it ended {verdict} the band of {band}."
     if found.regret_seconds is None or found.best_node in (None, node):
         return text
     if found.regret_seconds < max(SMALLEST_REGRET_SECONDS, SMALLEST_REGRET_SHARE * found.actual_seconds):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 MOST_NAMES = 3
+IN_MINUTES = 100.0
 
 
 def span(seconds: float) -> str:
@@ -13,16 +14,22 @@ def span(seconds: float) -> str:
     seconds = max(seconds, 0.0)
     if seconds < 10:
         return f"{seconds:.1f} s"
-    if seconds < 100:
+    if seconds < IN_MINUTES:
         return f"{seconds:.0f} s"
+    return _long(seconds)
+
+
+def _long(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def spans(low: float, high: float) -> str:
-    """A range of spans: `5 to 12 s`."""
+    """A range of spans: `5 to 12 s`, `1 min 17 s to 1 min 54 s`."""
     first, second = span(low), span(high)
+    if high >= IN_MINUTES > low >= 60:
+        first = _long(low)
     if first == second:
         return first
     shared = second.rpartition(" ")[2]

@@ -104,11 +104,12 @@ class Hindsight:
 @dataclass(frozen=True, slots=True)
 class TaskExplanation:
     """One task, explained. `nodes` is empty where it does not wait; `decision` is the newest record about it;
-    `warnings` say what should be changed about it."""
+    `why` is half a sentence on why a task runs where it does; `warnings` say what should be changed about it."""
 
     key: TaskKey
     state: TaskState
     sentence: str
+    why: str = ""
     node: str | None = None
     planned_node: str | None = None
     position: int | None = None

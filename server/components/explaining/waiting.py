@@ -129,6 +129,8 @@ def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], s
         return Waiting("priority", text, nodes=(placement.node,))
     text = f"waits for room on {placement.node}{when}: it needs {wish}; {count}"
     if planned is not None and planned.verdict == "free":
+        if placement.planned_start_at is not None and placement.planned_start_at <= scene.now:
+            return Waiting("decision", f"is about to be placed on {placement.node}: {count}", nodes=(placement.node,))
         return Waiting(
             "kept",
             f"waits for {placement.node}, whose room is kept for a task before it{when}; {count}",

@@ -139,18 +139,27 @@ def bottleneck(path: Sequence[PathStep], steps: Mapping[TaskRef, Step]) -> str:
     if not path:
         return ""
     total = max(path[-1].finish_seconds - max(path[0].start_seconds, 0.0), 1e-9)
-    waits: dict[str, float] = {}
+    waits: dict[str, list[tuple[float, float]]] = {}
     for one in path:
         step = steps[one.run_id, one.key]
         ready = max((steps[key].finish for key in step.waits_for if key in steps), default=0.0)
-        waits[one.node] = waits.get(one.node, 0.0) + max(step.start - max(ready, 0.0), 0.0)
-    node, waited = max(waits.items(), key=lambda item: item[1])
+        waits.setdefault(one.node, []).append((max(ready, 0.0), max(step.start, 0.0)))
+    node, waited = max(((name, _covered(spans)) for name, spans in waits.items()), key=lambda item: item[1])
     whole = path[-1].finish_seconds
     if whole > 0 and waited / whole > LARGE_SHARE:
         return f"room on {node}: {span(waited)} of {span(whole)} are spent waiting for it"
     longest = max(path, key=lambda one: one.finish_seconds - max(one.start_seconds, 0.0))
     length = longest.finish_seconds - max(longest.start_seconds, 0.0)
     return f"the run time of {longest.key} on {longest.node}: {span(length)} of {span(total)}"
+
+
+def _covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that lie in any of the spans: tasks that wait side by side wait once."""
+    covered, reached = 0.0, 0.0
+    for begin, end in sorted(spans):
+        covered += max(end - max(begin, reached), 0.0)
+        reached = max(reached, end)
+    return covered
 
 
 def _bar(step: Step, source: str, placements: Mapping[TaskRef, Placement], seen: Forecast, now: datetime) -> Bar:

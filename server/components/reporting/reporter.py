@@ -113,17 +113,18 @@ class Reporter:
     def _sentence(self, measured: Measured | None, found: Simulated | None) -> str:
         if measured is not None:
             return measured_sentence(measured)
-        few = "too few runs were left out to measure" if self._holdout.share else "no runs are left out (HOLDOUT)"
+        few = "too few runs were left out to measure" if self._holdout.share else "no runs are left out"
         if found is None:
             return f"{few}: the same time is being simulated without the strategy"
         if found.document is None:
             return f"nothing can be said: {few}, and there is no simulation: {found.problem}"
         change = saving_of(found.document)
         off = found.document["error"]["mean"]
-        return (
+        said = (
             f"simulated, not measured ({few}): mean turnaround {percent(change)} against {self._baseline} "
             f"(simulator error {percent(off)})"
         )
+        return said if abs(off) < abs(change) else f"{said}; the simulator errs by more than that, so it shows nothing"
 
 
 def measured_sentence(found: Measured) -> str:

@@ -43,6 +43,13 @@ if njit is not None and not os.environ.get("NUMBA_CACHE_DIR"):
     _choose_cache()
 
 
+def is_cold() -> bool:
+    """Whether kernels have yet to be compiled on this installation; False where that cannot be told."""
+    if njit is None or not config.CACHE_DIR:
+        return False
+    return next(Path(config.CACHE_DIR).rglob("*.nbi"), None) is None
+
+
 def compiled(kernel: Kernel) -> Kernel:
     """Compile without the interpreter's lock, and keep the machine code on disk where a folder can be written."""
     if njit is None:
@@ -64,4 +71,4 @@ def part(kernel: Kernel) -> Kernel:
     return found
 
 
-__all__ = ["IS_COMPILED", "compiled", "part"]
+__all__ = ["IS_COMPILED", "compiled", "is_cold", "part"]

@@ -95,8 +95,7 @@ def retry(
     spec = load_pipeline(file, pipeline) if file is not None else None
     old = find_run(client, run)
     new = RunHandle(old, client).retry(from_task=from_task, spec=spec)
-    notes = "".join(f"\n  note: {note}" for note in new.notes)
-    _announce(f"retrying {old} as run {new.id}{notes}", new, wait=wait, as_json=as_json)
+    _announce(f"retrying {old} as run {new.id}", new, wait=wait, as_json=as_json)
 
 
 def replace(client: Client, run: str, *, wait: bool, as_json: bool) -> None:
@@ -111,7 +110,8 @@ def _announce(text: str, run: RunHandle, *, wait: bool, as_json: bool) -> None:
         detail = run.wait() if wait else {"run_id": run.id, "link": run.link}
         show(detail)
         return
-    sys.stdout.write(f"{text}\n  {run.link}\n")
+    notes = "".join(f"\n  note: {note}" for note in run.notes)
+    sys.stdout.write(f"{text}{notes}\n  {run.link}\n")
     sys.stdout.flush()
     if wait:
         follow(run)

@@ -135,7 +135,10 @@ def watch(
 @app.command()
 def logs(
     run: RunName,
-    task: Annotated[str, typer.Argument(help="The task, as `mlopx show` names it.")],
+    task: Annotated[
+        str | None,
+        typer.Argument(help="The task, as `mlopx show` names it; by default the one that failed, runs, or is alone."),
+    ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
     attempt: Annotated[int | None, typer.Option(help="Which attempt; by default the last.")] = None,
     json: Json = False,

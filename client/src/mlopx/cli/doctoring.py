@@ -63,6 +63,10 @@ def _packages() -> list[Finding]:
     return [*found, Finding("foreign package", False, f"a package named mlopx ({foreign}) of somebody else", advice)]
 
 
+def _advice(detail: str) -> str:
+    return "that ends by itself" if "is being prepared" in detail else "see the server's log"
+
+
 def _server(client: Client) -> list[Finding]:
     try:
         version = client.get("/version")
@@ -80,7 +84,7 @@ def _server(client: Client) -> list[Finding]:
         Finding("nodes", bool(nodes), f"{len(nodes)}: {names}", "the server's platform has no nodes"),
     ]
     found.extend(
-        Finding(f"server's {name}", check["ok"], check["detail"] or "works", "see the server's log")
+        Finding(f"server's {name}", check["ok"], check["detail"] or "works", _advice(check["detail"]))
         for name, check in ready["checks"].items()
     )
     if date is not None:

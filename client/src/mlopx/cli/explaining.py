@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlopx.cli.finding import find_run
-from mlopx.cli.output import console, show, span, state, table
+from mlopx.cli.output import between, console, show, span, state, table
 from mlopx.remote import Client
 
 MOST_ROWS = 40
 MOST_WARNINGS = 3
+MOST_LETTERS = 240
+SMALLEST_REGRET_SECONDS = 0.05
 MARKS = {"free": "free now", "busy": "busy", "not-there-yet": "can be added", "never": "cannot"}
 
 
@@ -35,21 +37,29 @@ def explain(client: Client, run_text: str, task: str | None, *, as_json: bool) -
 
 
 def ends_in(band: Mapping[str, str] | None) -> str:
-    """A band of instants as spans from now: `5.0 s - 12 s`, or `-`."""
+    """A band of instants as spans from now: `5.0 to 12.0 s`, or `-`."""
     if band is None:
         return "-"
     now = datetime.now(UTC)  # noqa: TID251 - told to somebody who reads it now
     low, high = (max((datetime.fromisoformat(band[name]) - now).total_seconds(), 0.0) for name in ("p10", "p90"))
-    return f"{span(low)} - {span(high)}" if high >= 1 else "any moment"
+    return between(low, high) if high >= 1 else "any moment"
+
+
+def comes(band: Mapping[str, str]) -> str:
+    """The same after a verb: `in 5.0 to 12.0 s`, `any moment`."""
+    found = ends_in(band)
+    return found if found.startswith("any") else f"in {found}"
 
 
 def _run(found: Mapping[str, Any]) -> None:
     out = console()
     _say(found["sentence"])
+    if found.get("preparing"):
+        _say(f"note: {found['preparing']}", indent="  ")
     if found["why_no_eta"]:
         _say(found["why_no_eta"], indent="  ")
     tasks = sorted(found["tasks"], key=lambda one: one["state"] not in ("running", "ready", "placed", "queued"))
-    rows = [(one["task"], state(one["state"]), one["node"] or "-", _short(one)) for one in tasks[:MOST_ROWS]]
+    rows = [(one["task"], state(one["state"]), one["node"] or "-", short(one)) for one in tasks[:MOST_ROWS]]
     out.print()
     out.print(table(("task", "state", "node", "why"), rows))
     if len(tasks) > MOST_ROWS:
@@ -68,21 +78,26 @@ def _warn(found: Mapping[str, Any]) -> None:
         _say(f"... and {len(warnings) - MOST_WARNINGS} more warnings, with --json")
 
 
-def _short(task: Mapping[str, Any]) -> str:
-    """The sentence without what stands in the other columns; of a task that is over, only how it came to its node."""
+def short(task: Mapping[str, Any]) -> str:
+    """The sentence without what stands in the other columns, or is evidence; of a task that is over, only how it came
+    to its node."""
     text = str(task["sentence"]).removeprefix(f"{task['task']} ").removesuffix(".")
     if task["state"] == "succeeded":
         text = text.partition(". ")[0].removeprefix(f"ran on {task['node']} ")
-    return text if len(text) <= 100 else text[:99] + "…"
+    elif task["state"] == "running":
+        text = text.removeprefix(f"runs on {task['node']} ")
+    elif task["waiting"] is not None and task["waiting"]["kind"] in ("capacity", "priority"):
+        text = text.partition(": it needs ")[0]
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
 def _task(found: Mapping[str, Any]) -> None:
     _say(found["sentence"])
     if found["position"]:
         sys.stdout.write(f"  position in the queue: {found['position']}\n")
-    for name, text in (("starts", "expected to start in"), ("ends", "expected to end in")):
-        if found[name]:
-            sys.stdout.write(f"  {text}: {ends_in(found[name])}\n")
+    for name, text, said in (("starts", "start", "expected free"), ("ends", "end", "should end")):
+        if found[name] and said not in found["sentence"]:
+            sys.stdout.write(f"  expected to {text} {comes(found[name])}\n")
     _warn(found)
     if found["nodes"]:
         _nodes(found["nodes"])
@@ -123,16 +138,21 @@ def _decision(decision: Mapping[str, Any]) -> None:
             span(one["start_seconds"]),
             f"{span(one['seconds_p50'])} ({one['seconds_p10']:.1f}-{one['seconds_p90']:.1f})",
             span(one["finish_seconds"]),
-            "" if one["later_by_seconds"] is None or one["is_chosen"] else f"{one['later_by_seconds']:+.1f} s",
+            "" if one["later_by_seconds"] is None or one["is_chosen"] else _later(one["later_by_seconds"]),
         )
         for one in decision["candidates"]
     ]
     if rows:
-        right = ("wait", "run time", "finish", "against it")
+        right = ("wait", "run time", "finish", "later by")
         console().print(table(("node", "", *right), rows, right=right))
     for one in decision["rejected"]:
         nodes = ", ".join(one["nodes"]) + (" ..." if len(one["nodes"]) < one["count"] else "")
         _say(f"{one['count']} ruled out: {one['reason']}" + (f" ({nodes})" if nodes.strip(" .") else ""), indent="  ")
+
+
+def _later(seconds: float) -> str:
+    """How much later than the chosen one: `12.0 s`, `-3.0 s` where it is sooner."""
+    return "0.0 s" if abs(seconds) < 0.05 else f"{seconds:.1f} s"
 
 
 def _hindsight(found: Mapping[str, Any]) -> None:
@@ -141,8 +161,10 @@ def _hindsight(found: Mapping[str, Any]) -> None:
         f"\npredicted {span(found['predicted_p50'])} ({found['predicted_p10']:.1f}-{found['predicted_p90']:.1f}), "
         f"ran {span(found['actual_seconds'])}: {where} the band\n"
     )
-    if found["regret_seconds"]:
-        sys.stdout.write(f"by what is known now, {found['best_node']} saves {span(found['regret_seconds'])}\n")
+    if found["regret_seconds"] and found["regret_seconds"] >= SMALLEST_REGRET_SECONDS:
+        sys.stdout.write(
+            f"by what is known now, {found['best_node']} would have saved {span(found['regret_seconds'])}\n"
+        )
 
 
 def _say(text: str, indent: str = "") -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mlopx.errors import MlopxError
+
+IN_MINUTES = 100.0
+"""So many seconds and more are said in minutes."""
 
 COLOURS = {
     "succeeded": "green",
@@ -58,16 +61,35 @@ def span(seconds: float | None) -> str:
     """A time span as people read it."""
     if seconds is None:
         return "-"
-    if seconds < 100:
+    if seconds < IN_MINUTES:
         return f"{seconds:.1f} s"
+    return _long(seconds)
+
+
+def _long(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def moment(text: str | None) -> str:
-    """An instant in local time."""
+    """An instant in local time; `zone` names it."""
     return datetime.fromisoformat(text).astimezone().strftime("%m-%d %H:%M:%S") if text else "-"
+
+
+def zone() -> str:
+    """The local time zone's short name: `CET`, `UTC`."""
+    return datetime.now(UTC).astimezone().strftime("%Z")  # noqa: TID251 - of the clock that the reader looks at
+
+
+def between(low: float, high: float) -> str:
+    """A range of spans: `5.0 to 12.0 s`, `1 min 17 s to 1 min 54 s`."""
+    first, second = span(low), span(high)
+    if high >= IN_MINUTES > low >= 60:
+        first = _long(low)
+    if first == second:
+        return first
+    return f"{first.removesuffix(' s')} to {second}" if high < IN_MINUTES else f"{first} to {second}"
 
 
 def size(count: float | None) -> str:

@@ -66,6 +66,7 @@ def _submit(pipeline: Pipeline, options: argparse.Namespace) -> None:
         caching=False if options.no_cache else None,
         url=options.url,
     )
-    print(f"submitted {spec.name} as run {run.id}\n  {run.link}", flush=True)  # noqa: T201 - a command's output
+    notes = "".join(f"\n  note: {note}" for note in run.notes)
+    print(f"submitted {spec.name} as run {run.id}{notes}\n  {run.link}", flush=True)  # noqa: T201 - a command's output
     if options.wait:
         follow(run)

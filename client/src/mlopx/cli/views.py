@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from mlopx.cli.explaining import ends_in
+from mlopx.cli.explaining import comes, ends_in
 from mlopx.cli.finding import find_run
-from mlopx.cli.output import console, moment, show, size, span, state, table
+from mlopx.cli.output import console, moment, show, size, span, state, table, zone
+from mlopx.errors import UsageError
 from mlopx.remote import Client, RunHandle
 from mlopx.remote.runs import describe_failure, next_command
 
+MOST_NAMED = 8
 WIDE = 120
 """From so many columns on, the queue is a table with one line per task."""
 
@@ -47,7 +49,7 @@ def runs(
         for run in found
     ]
     times = ("waiting", "execution", "turnaround")
-    console().print(table(("run", "state", "submitted", *times), rows, right=times))
+    console().print(table(("run", "state", f"submitted ({zone()})", *times), rows, right=times))
     if not rows:
         sys.stdout.write("no runs yet; submit one: mlopx submit FILE\n")
 
@@ -62,7 +64,7 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
     out = console()
     out.print(f"run {detail['id']}  ", state(detail["state"]), sep="")
     facts = [
-        ("submitted", moment(detail["submitted_at"])),
+        ("submitted", f"{moment(detail['submitted_at'])} {zone()}"),
         ("waiting", span(detail["waiting_seconds"])),
         ("execution", span(detail["execution_seconds"])),
         ("turnaround", span(detail["turnaround_seconds"])),
@@ -107,9 +109,10 @@ def _task_row(task: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def logs(client: Client, run_text: str, task: str, attempt: int | None, *, follow: bool, as_json: bool) -> None:
-    """Print a task's log."""
+def logs(client: Client, run_text: str, task: str | None, attempt: int | None, *, follow: bool, as_json: bool) -> None:
+    """Print a task's log; of the only task, or the one that failed or runs, where none is named."""
     handle = RunHandle(find_run(client, run_text), client)
+    task = task or _task_to_read(handle)
     pieces = handle.logs(task, attempt=attempt, follow=follow)
     if as_json:
         show({"run_id": handle.id, "task": task, "text": "".join(pieces)})
@@ -117,6 +120,16 @@ def logs(client: Client, run_text: str, task: str, attempt: int | None, *, follo
     for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()
+
+
+def _task_to_read(handle: RunHandle) -> str:
+    tasks = handle.detail()["tasks"]
+    for asked in (("failed",), ("running",), None):
+        found = [task["key"] for task in tasks if asked is None or task["state"] in asked]
+        if len(found) == 1:
+            return str(found[0])
+    named = ", ".join(task["key"] for task in tasks[:MOST_NAMED]) + (", ..." if len(tasks) > MOST_NAMED else "")
+    raise UsageError(f"run {handle.id} has several tasks: {named}", hint=f"say which: `mlopx logs {handle.id} TASK`")
 
 
 def events(client: Client, run_text: str, *, as_json: bool) -> None:
@@ -138,15 +151,18 @@ def events(client: Client, run_text: str, *, as_json: bool) -> None:
         }
         text = ", ".join(f"{key}={value}" for key, value in said.items() if not isinstance(value, dict))
         rows.append((event["id"], event["at"][11:23], event["kind"], event["task"] or "", text[:100]))
-    console().print(table(("id", "at", "event", "task", "what"), rows))
+    console().print(table(("id", "at (UTC)", "event", "task", "what"), rows))
 
 
 def queue(client: Client, *, as_json: bool) -> None:
     """Show what waits."""
-    found = client.get("/api/v1/queue")["tasks"]
+    document = client.get("/api/v1/queue")
+    found = document["tasks"]
     if as_json:
         show(found)
         return
+    if document.get("preparing"):
+        sys.stdout.write(f"note: {document['preparing']}\n")
     if not found:
         sys.stdout.write("nothing waits\n")
         return
@@ -156,7 +172,7 @@ def queue(client: Client, *, as_json: bool) -> None:
             (entry["position"], entry["run_id"], entry["task"], span(entry["waiting_seconds"]), *_waits(entry))
             for entry in found
         ]
-        out.print(table(("#", "run", "task", "since", "starts in", "waits for"), rows))
+        out.print(table(("#", "run", "task", "waited", "starts in", "why"), rows))
     else:
         _queue_in_lines(out, found)
     if all(entry.get("starts") is None for entry in found):
@@ -178,13 +194,12 @@ def _queue_in_lines(out: Console, found: list[dict[str, Any]]) -> None:
         if entry["state"] != "ready":
             others[entry["run_id"]] = others.get(entry["run_id"], 0) + 1
             continue
-        starts, why = _waits(entry)
-        soon = (
-            "" if entry.get("starts") is None else f", starts {starts if starts.startswith('any') else f'in {starts}'}"
-        )
+        _, why = _waits(entry)
+        is_said = entry.get("starts") is None or "expected free" in why
+        soon = "" if is_said else f"; starts {comes(entry['starts'])}"
         head = f"{entry['position']:>3}  "
         out.print(Text.assemble(head, (entry["task"], "bold"), f" of {entry['run_id']}"))
-        out.print(Padding(Text(f"{why}; since {span(entry['waiting_seconds'])}{soon}"), (0, 0, 0, len(head))))
+        out.print(Padding(Text(f"{why}; it has waited {span(entry['waiting_seconds'])}{soon}"), (0, 0, 0, len(head))))
     for run_id, count in others.items():
         what = "1 task waits for earlier ones" if count == 1 else f"{count} tasks wait for earlier ones"
         out.print(Text.assemble("  -  ", (run_id, "bold"), f": {what}"))

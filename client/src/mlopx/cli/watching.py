@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from mlopx.cli.explaining import ends_in
+from mlopx.cli.explaining import comes, short
 from mlopx.cli.finding import find_run
 from mlopx.cli.following import follow
 from mlopx.cli.gantt import Bar, gantt_text, origin_of
@@ -65,7 +65,7 @@ def picture(
     )
     head.append(span(detail["turnaround_seconds"] or _since(detail["submitted_at"])))
     if explained and explained["ends"]:
-        head.append(f"  done in {ends_in(explained['ends'])}")
+        head.append(f"  done {comes(explained['ends'])}")
     parts: list[Any] = [head, Text(), table(("task", "state", "node", "why"), rows), Text()]
     coming = _coming(detail, said, nodes)
     parts.append(Text(gantt_text([so_far(detail)], nodes, min(width, 100), coming)))
@@ -82,7 +82,7 @@ def _note(task: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     line = said.get(task["key"])
     if line is None or task["state"] in ("succeeded", "skipped"):
         return str(task["hold"])
-    return str(line["sentence"]).removeprefix(f"{task['key']} ")
+    return short(line)
 
 
 def _coming(detail: Mapping[str, Any], said: Mapping[str, Any], nodes: list[dict[str, Any]]) -> list[Bar]:

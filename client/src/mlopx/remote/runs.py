@@ -156,7 +156,7 @@ def submit(
     chosen = {name: value for name, value in options.items() if value is not None}
     connection = client or Client(url, token)
     answer = connection.submit(spec, arguments, options=chosen, metadata=metadata)
-    return RunHandle(answer["run_id"], connection)
+    return RunHandle(answer["run_id"], connection, notes=tuple(answer.get("notes") or ()))
 
 
 def failed_task(detail: Mapping[str, Any]) -> dict[str, Any] | None:

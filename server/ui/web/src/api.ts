@@ -34,13 +34,13 @@ export interface Hindsight {
   is_inside_band: boolean; best_node: string | null; regret_seconds: number | null;
 }
 export interface TaskLine {
-  task: string; state: string; sentence: string; node: string | null; planned_node: string | null; position: number | null;
+  task: string; state: string; sentence: string; why?: string; node: string | null; planned_node: string | null; position: number | null;
   waiting: Waiting | null; starts: Band | null; ends: Band | null; hindsight: Hindsight | null; warnings: string[];
 }
 export interface Explained {
   run_id: string; name: string; state: string; sentence: string; position: number | null; ends: Band | null;
   why_no_eta: string; strategy: string; snapshot_age_seconds: number; counts: Record<string, number>; tasks: TaskLine[];
-  warnings: string[];
+  warnings: string[]; preparing?: string;
 }
 export interface Candidate {
   node: string; option: string; is_chosen: boolean; is_free: boolean; score: number | null; start_seconds: number | null;

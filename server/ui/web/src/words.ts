@@ -10,11 +10,17 @@ export const SIGNS: Record<string, string> = {
   queued: "⋯", placed: "⋯", dispatched: "⋯", ready: "◷", waiting: "◷", pending: "○",
 };
 
+const IN_MINUTES = 100;
+
 export function span(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "–";
   const value = Math.max(seconds, 0);
   if (value < 10) return `${value.toFixed(1)} s`;
-  if (value < 100) return `${Math.round(value)} s`;
+  if (value < IN_MINUTES) return `${Math.round(value)} s`;
+  return minutesOf(value);
+}
+
+function minutesOf(value: number): string {
   const minutes = Math.floor(Math.round(value) / 60);
   if (minutes < 60) return `${minutes} min ${String(Math.round(value) % 60).padStart(2, "0")} s`;
   const hours = Math.floor(minutes / 60);
@@ -39,15 +45,21 @@ export function ago(text: string | null, now: number): string {
 /** A span without what changes every second once it is long. */
 const about = (seconds: number): string => span(seconds).replace(/ (min|h) \d\d (s|min)$/, " $1");
 
-export const many = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
+export const many = (count: number, one: string, more = `${one}s`): string => `${count} ${count === 1 ? one : more}`;
+
+/** A range of spans; one span where both ends read alike. */
+export function between(low: number | null | undefined, high: number | null | undefined): string {
+  const [last, isShort] = [span(high), (low ?? 0) >= 60 && (high ?? 0) >= IN_MINUTES && (low ?? 0) < IN_MINUTES];
+  const first = isShort ? minutesOf(low!) : span(low);
+  return first === last ? first : `${first} – ${last}`;
+}
 
 /** A band of instants as spans from now. */
 export function expected(band: Band | null | undefined, now: number): string {
   if (!band) return "–";
   const [low, high] = [band.p10, band.p90].map((text) => Math.max((Date.parse(text) - now) / 1000, 0)) as [number, number];
   if (high < 1) return "any moment";
-  const [first, second] = [span(low), span(high)];
-  return first === second ? `in ${first}` : `in ${first} – ${second}`;
+  return `in ${between(low, high)}`;
 }
 
 export function size(bytes: number | null | undefined): string {

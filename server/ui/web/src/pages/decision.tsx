@@ -6,7 +6,7 @@ import { useNow, useQuery } from "../live";
 import { Broken, Card, Copy, Fact, Key, Remarks, Shown, State } from "../parts/basics";
 import { useWidth } from "../parts/gantt";
 import { link, type Route } from "../route";
-import { clock, expected, span } from "../words";
+import { between, clock, expected, span } from "../words";
 
 const SAID: Record<string, string> = { free: "free now", busy: "busy", "not-there-yet": "can be added", never: "cannot run it" };
 
@@ -17,7 +17,7 @@ export function Decision({ route }: { route: Route }): JSX.Element {
   return (
     <>
       <nav class="crumbs" aria-label="Where this is"><a href={link(["runs", id])}>{id}</a> <span aria-hidden="true">/</span> {key}</nav>
-      <Shown query={found} name={key}>{(task) => (
+      <Shown query={found} name={key} away={<a href={link(["runs", id])}>Go to the run.</a>}>{(task) => (
         <>
           <header class="page-head">
             <div class="title"><h1>{key}</h1><State name={task.state} /><span class="grow" /><a class="button" href={link(["runs", id, "logs"], { task: key })}>Logs</a></div>
@@ -70,7 +70,7 @@ function Record({ task }: { task: TaskExplained }): JSX.Element {
           <Fact name="cycle">{decision.cycle}</Fact>
           <Fact name="picture of the nodes">{span(decision.snapshot_age_seconds)} old</Fact>
           {decision.margin_seconds !== null && <Fact name="runner-up">{decision.runner_up}, {Math.abs(decision.margin_seconds) < 0.05 ? "as soon" : `${span(Math.abs(decision.margin_seconds))} ${decision.margin_seconds >= 0 ? "later" : "sooner"}`}</Fact>}
-          {decision.estimate && <Fact name="estimate">{span(decision.estimate.p50)} <span class="quiet">({span(decision.estimate.p10)} – {span(decision.estimate.p90)}, {decision.estimate.source})</span></Fact>}
+          {decision.estimate && <Fact name="estimate">{span(decision.estimate.p50)} <span class="quiet">({between(decision.estimate.p10, decision.estimate.p90)}, {decision.estimate.source})</span></Fact>}
           {decision.fallback_from && <Fact name="stood in for">{decision.fallback_from}, which gave no answer</Fact>}
         </dl>
       </Card>
@@ -107,11 +107,11 @@ function Candidates({ found }: { found: Candidate[] }): JSX.Element {
       </div>
       <p class="legend" aria-hidden="true"><Key look="wait">until it has room</Key><Key look="solid">run time, median</Key><Key look="line">its band, 10 % to 90 %</Key></p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Candidates"><table>
-        <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">against it</th><th scope="col" class="num">score</th></tr></thead>
+        <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">later by</th><th scope="col" class="num">score</th></tr></thead>
         <tbody>{found.map((one) => (
-          <tr key={one.node + one.option} class={one.is_chosen ? "chosen" : ""}><th scope="row">{one.node}{one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td>{one.is_chosen ? "chosen" : one.is_free ? "" : "busy then"}</td>
-            <td class="num">{one.start_seconds === 0 ? "now" : span(one.start_seconds)}</td><td class="num">{span(one.seconds_p50)}</td><td class="num quiet">{span(one.seconds_p10)} – {span(one.seconds_p90)}</td><td class="num">{span(one.finish_seconds)}</td>
-            <td class="num">{one.is_chosen || one.later_by_seconds === null ? "" : `${one.later_by_seconds >= 0 ? "+" : "−"}${span(Math.abs(one.later_by_seconds))}`}</td><td class="num quiet">{one.score === null ? "" : one.score.toFixed(1)}</td></tr>))}
+          <tr key={one.node + one.option} class={one.is_chosen ? "chosen" : ""}><th scope="row">{one.node}{one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td>{one.is_chosen ? "chosen" : one.is_free ? "" : "busy until then"}</td>
+            <td class="num">{one.start_seconds === 0 ? "now" : span(one.start_seconds)}</td><td class="num">{span(one.seconds_p50)}</td><td class="num quiet">{between(one.seconds_p10, one.seconds_p90)}</td><td class="num">{span(one.finish_seconds)}</td>
+            <td class="num">{one.is_chosen || one.later_by_seconds === null ? "" : `${one.later_by_seconds <= -0.05 ? "−" : ""}${span(Math.abs(one.later_by_seconds))}`}</td><td class="num quiet">{one.score === null ? "" : one.score.toFixed(1)}</td></tr>))}
         </tbody></table></div>
     </>
   );
@@ -122,7 +122,7 @@ function Verdicts({ nodes }: { nodes: Verdict[] }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="What each node says"><table>
       <thead><tr><th scope="col">node</th><th scope="col">verdict</th><th scope="col">why</th><th scope="col" class="num">run time there</th></tr></thead>
-      <tbody>{shown.map((one) => <tr key={one.node}><th scope="row">{one.node}</th><td><span class={`verdict v-${one.verdict}`}>{SAID[one.verdict]}</span></td><td>{one.reason}</td><td class="num">{one.seconds_p50 === null ? "–" : <>{span(one.seconds_p50)} <span class="quiet">({span(one.seconds_p10)} – {span(one.seconds_p90)})</span></>}</td></tr>)}</tbody>
+      <tbody>{shown.map((one) => <tr key={one.node}><th scope="row">{one.node}</th><td><span class={`verdict v-${one.verdict}`}>{SAID[one.verdict]}</span></td><td>{one.reason}</td><td class="num">{one.seconds_p50 === null ? "–" : <>{span(one.seconds_p50)} <span class="quiet">({between(one.seconds_p10, one.seconds_p90)})</span></>}</td></tr>)}</tbody>
     </table>{nodes.length > shown.length && <p class="quiet">and {nodes.length - shown.length} more nodes</p>}</div>
   );
 }
@@ -143,9 +143,9 @@ function Hindsight({ task }: { task: TaskExplained }): JSX.Element {
       </div>
       <p class="legend" aria-hidden="true"><Key look="wait">predicted band, 10 % to 90 %</Key><Key look="line">predicted median</Key><Key look={seen.is_inside_band ? "point inside" : "point"}>actual</Key></p>
       <dl class="facts">
-        <Fact name="predicted">{span(seen.predicted_p50)} <span class="quiet">({span(seen.predicted_p10)} – {span(seen.predicted_p90)})</span></Fact>
+        <Fact name="predicted">{span(seen.predicted_p50)} <span class="quiet">({between(seen.predicted_p10, seen.predicted_p90)})</span></Fact>
         <Fact name="actual">{span(seen.actual_seconds)}, {seen.is_inside_band ? "inside the band" : "outside the band"}</Fact>
-        <Fact name="regret">{seen.regret_seconds ? `${span(seen.regret_seconds)}: ${seen.best_node} would have ended it sooner, by what is known now` : "none: no other candidate would have ended it sooner, by what is known now"}</Fact>
+        <Fact name="regret">{seen.regret_seconds && seen.regret_seconds >= 0.05 ? `${span(seen.regret_seconds)}: ${seen.best_node} would have ended it sooner, by what is known now` : "none: no other candidate would have ended it sooner, by what is known now"}</Fact>
       </dl>
     </Card>
   );

@@ -9,7 +9,7 @@ import { Saved } from "../parts/saved";
 import { link } from "../route";
 import { ago, clock, expected, isOver, many, size, span } from "../words";
 
-interface Status { placer: string; platform: string; runs: Record<string, number>; pipelines: string[]; version: string }
+interface Status { placer: string; platform: string; runs: Record<string, number>; pipelines: string[]; version: string; preparing?: string }
 
 const RANGES: [string, number][] = [["auto", 0], ["1 min", 60], ["5 min", 300], ["30 min", 1800], ["3 h", 10800]];
 
@@ -24,7 +24,7 @@ export function Overview(): JSX.Element {
   const any = (): boolean => true;
   const now = useNow(1000);
   const [chosen, setPast] = useState(Number(localStorage.getItem("mlopx-past")) || 0);
-  const status = useQuery<Status>("/", any);
+  const status = useQuery<Status>("/", any, 10);
   const nodes = useQuery<{ nodes: NodeView[]; problems: Record<string, string> }>("/api/v1/nodes", any, 5);
   const queue = useQuery<{ tasks: QueueEntry[] }>("/api/v1/queue", any, 5);
   const runs = useQuery<{ runs: Run[] }>("/api/v1/runs?limit=30", any);
@@ -34,7 +34,7 @@ export function Overview(): JSX.Element {
   return (
     <>
       <h1>Overview</h1>
-      <Shown query={status}>{(found) => <Tiles status={found} queue={queue.data?.tasks ?? []} nodes={nodes.data?.nodes ?? []} />}</Shown>
+      <Shown query={status}>{(found) => <>{found.preparing && <p class="note-line" role="status">{found.preparing}.</p>}<Tiles status={found} queue={queue.data?.tasks ?? []} nodes={nodes.data?.nodes ?? []} /></>}</Shown>
       <Card title="On the nodes" wide aside={
         <div class="choices" role="group" aria-label="How far back">
           {RANGES.map(([name, seconds]) => <button key={name} type="button" class="small" aria-pressed={chosen === seconds} onClick={() => choose(seconds)}>{name}</button>)}
@@ -85,7 +85,7 @@ function Tiles({ status, queue, nodes }: { status: Status; queue: QueueEntry[]; 
       <a class="tile" href="#/nodes"><span class="number">{has ? Math.round((used / has) * 100) : 0}<small> %</small></span>
         <span class="what">CPUs promised: {used / 1000} of {has / 1000}</span><Meter value={has ? used / has : 0} label="CPUs promised" /></a>
       <a class="tile" href="#/nodes"><span class="number">{memory ? Math.round((taken / memory) * 100) : 0}<small> %</small></span>
-        <span class="what">memory promised: {size(taken)} of {size(memory)}</span><Meter value={memory ? taken / memory : 0} label="Memory promised" /></a>
+        <span class="what">Memory promised: {size(taken)} of {size(memory)}</span><Meter value={memory ? taken / memory : 0} label="Memory promised" /></a>
       <a class="tile" href="#/strategies"><span class="number word">{status.placer}</span><span class="what">strategy; {many(ready, "task")} ready to be placed</span></a>
     </div>
   );
@@ -109,7 +109,7 @@ function RunningRow({ one, now }: { one: Stretch; now: number }): JSX.Element {
     <li><div class="grow">
       <a class="strong" href={link(["runs", one.run_id, "tasks", one.task])}>{one.task}</a> <span class="quiet">of <a href={link(["runs", one.run_id])}>{one.run_id}</a></span>
       <div class="reason">on <strong>{one.node}</strong> since {clock(one.started_at)} ({span((now - Date.parse(one.started_at ?? "")) / 1000)}), {one.ends ? <>done <strong>{expected(one.ends, now)}</strong></> : "when it is done is not known yet"}</div>
-      {line && <div class="quiet clamped" title={line.sentence}>{line.sentence}</div>}
+      {line?.why && <div class="quiet clamped" title={line.why}>{line.why}</div>}
     </div></li>
   );
 }

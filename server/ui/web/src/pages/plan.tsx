@@ -5,7 +5,7 @@ import { useQuery } from "../live";
 import { Broken, Card, Empty, Fact, Key, Limited, Loading } from "../parts/basics";
 import { type Bar, Gantt } from "../parts/gantt";
 import { link, type Route } from "../route";
-import { hue, size, span } from "../words";
+import { between, hue, size, span } from "../words";
 
 const OBJECTIVES = ["turnaround", "makespan", "cost", "deadline", "fair"];
 
@@ -101,7 +101,7 @@ function Answer({ plan }: { plan: Plan }): JSX.Element {
     <>
       <Card wide>
         <p class="sentence large" role="status">{plan.sentence}</p>
-        <Compare now={plan} before={plan.unchanged} />
+        {bars.length > 0 && <Compare now={plan} before={plan.unchanged} />}
         {plan.bottleneck && <p><strong>Bottleneck:</strong> {plan.bottleneck}.</p>}
       </Card>
       {bars.length === 0 ? <Empty>Nothing to draw: nothing waits and nothing runs. Choose a pipeline above.</Empty> : (
@@ -138,7 +138,7 @@ function Compare({ now, before }: { now: PlanOutcome; before: PlanOutcome | null
   const rows: [string, (one: PlanOutcome) => string][] = [
     ["strategy", (one) => one.strategy],
     ["first task starts in", (one) => span(one.waiting_seconds)],
-    ["done in", (one) => `${span(one.turnaround_seconds)} (${span(one.turnaround_p10_seconds)} – ${span(one.turnaround_p90_seconds)})`],
+    ["done in", (one) => one.turnaround_seconds === null ? "–" : `${span(one.turnaround_seconds)} (${between(one.turnaround_p10_seconds, one.turnaround_p90_seconds)})`],
     ["bytes between nodes", (one) => size(one.bytes_moved)],
     ["cost", (one) => (one.cost === null ? "no rates set" : one.cost.toFixed(4))],
   ];

@@ -13,13 +13,13 @@ const TABS: [string, string][] = [["graph", "Graph"], ["gantt", "Timeline"], ["t
 
 export function RunPage({ route }: { route: Route }): JSX.Element {
   const [, id, given] = route.parts;
-  const tab = given ?? "graph";
+  const tab = TABS.find(([name]) => name === given)?.[0] ?? "graph";
   const mine = (event: RunEvent): boolean => event.run_id === id;
   const run = useQuery<Detail>(runPath(id), mine);
   const why = useQuery<Explained>(`${runPath(id)}/explain`, mine, 5);
   const selected = route.query.get("task");
   useEffect(() => void startLayout(), []);
-  return <Shown query={run} name={id}>{(found) => (
+  return <Shown query={run} name={id} away={<a href="#/runs">Go to the runs there are.</a>}>{(found) => (
     <>
       <Head run={found} why={why.data} refresh={run.refresh} />
       <nav class="tabs" aria-label="Parts of the run">
@@ -71,6 +71,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
       </div>
       {problem && <Broken problem={problem} />}
       <p class="sentence" aria-live="polite">{why?.sentence ?? ""}</p>
+      {why?.preparing && !isOver(run.state) && <p class="note-line" role="status">{why.preparing}.</p>}
       {why?.why_no_eta && <p class="quiet">{why.why_no_eta}.</p>}
       <Remarks texts={why?.warnings ?? []} />
       {run.offer && !over && !run.replaced_by && <Offered offer={run.offer} accept={() => void act("replace")} />}
@@ -310,7 +311,7 @@ function Logs({ run, route }: { run: Detail; route: Route }): JSX.Element {
         <Copy text={`mlopx logs ${run.id} ${key} -f`} />
       </div>
       {problem && problem.status !== 404 && <Broken problem={problem} />}
-      <pre class="log tall" ref={box} role="log" tabIndex={0} aria-label={`Log of ${key}`}>{text || (problem ? "nothing printed yet" : "")}</pre>
+      <pre class="log tall" ref={box} role="log" tabIndex={0} aria-label={`Log of ${key}`}>{text || "nothing printed yet"}</pre>
     </>
   );
 }

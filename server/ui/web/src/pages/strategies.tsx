@@ -88,7 +88,7 @@ function Predictions(): JSX.Element {
     <Card title="Predictions: how good they were" wide>
       <Shown query={calibration}>{({ runs, overall, components, forecasts }) => !overall ? <Empty>Nothing was predicted yet: once tasks have run here, this shows predicted against actual run times.</Empty> : (
         <>
-          <p class="sentence">{percent(overall.coverage)} of the last {overall.runs} run times were inside the predicted band, which is meant to hold 80 %; half of them were off by less than {percent(overall.median_error)}.</p>
+          <p class="sentence">{percent(overall.coverage)} of the last {overall.runs} run times were inside the predicted band, which is meant to hold 80 %; half of them were off by less than {percent(Math.max(overall.median_error ?? 0, 0.01))}.</p>
           <div class="columns">
             <Shown query={lately}>{({ stretches }) => <Scatter stretches={stretches} />}</Shown>
             <div><dl class="facts">

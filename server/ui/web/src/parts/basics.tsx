@@ -40,10 +40,11 @@ export function Broken({ problem, retry }: { problem: Problem; retry?: () => voi
   );
 }
 
-/** Shows what a query found, and what goes on while it has not or could not; `name` is the page's heading until then. */
-export function Shown<T>({ query, children, name }: { query: Query<T>; children: (data: T) => ComponentChildren; name?: string }): JSX.Element {
+/** Shows what a query found, and what goes on while it has not or could not; `name` is the page's heading until then, and
+ * `away` leads on from a page that is not there. */
+export function Shown<T>({ query, children, name, away }: { query: Query<T>; children: (data: T) => ComponentChildren; name?: string; away?: ComponentChildren }): JSX.Element {
   if (query.data !== undefined) return <>{children(query.data)}</>;
-  return <>{name && <h1>{name}</h1>}{query.problem ? <Broken problem={query.problem} retry={query.refresh} /> : <Loading />}</>;
+  return <>{name && <h1>{name}</h1>}{query.problem ? <><Broken problem={query.problem} retry={query.refresh} />{query.problem.status === 404 && away && <p>{away}</p>}</> : <Loading />}</>;
 }
 
 /** One entry of a chart's legend. */

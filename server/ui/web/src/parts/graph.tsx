@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Detail, Task } from "../api";
 import type { LayoutAnswer, LayoutOrder } from "../layout";
-import { isOver, SIGNS } from "../words";
+import { isOver, many, SIGNS } from "../words";
 import { fitting } from "./fitting";
 import { useWidth } from "./gantt";
 
@@ -130,7 +130,7 @@ export function Graph({ run, selected, onSelect }: { run: Detail; selected: stri
           <button type="button" class="small" onClick={() => fold(new Set(names))}>Fold nested parts</button>
           <button type="button" class="small" onClick={() => fold(new Set())}>Unfold</button>
         </>}
-        <span class="quiet">{boxes.length} boxes, {run.tasks.length} tasks</span>
+        <span class="quiet">{many(boxes.length, "box", "boxes")}, {many(run.tasks.length, "task")}</span>
       </div>
       <div class="scroll" tabIndex={0} role="region" aria-label="Graph of the run" onScroll={(event) => scroll(event.currentTarget)}>
         {!seen ? <div class="loading"><span class="bar" /><span class="bar" /></div> : (
