@@ -37,7 +37,7 @@ def _at(steps: Sequence[tuple[float, float]], share: float, last: float) -> floa
     before, reached = steps[0][0], 0.0
     for value, chance in steps:
         if chance >= share:
-            return before + (value - before) * (share - reached) / (chance - reached)
+            return min(before + (value - before) * (share - reached) / (chance - reached), value)
         before, reached = value, chance
     return last
 

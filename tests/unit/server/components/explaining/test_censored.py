@@ -44,3 +44,9 @@ def test_quantiles_are_in_order_and_among_the_values(known: list[float], still: 
     assert list(found) == sorted(found)
     assert min(known) <= found[0]
     assert found[-1] <= max([*known, *still])
+
+
+def test_a_quantile_between_equal_values_is_not_rounded_beyond_them() -> None:
+    found = quantiles([53.0, 53.0, -75.25914342714212], [], SHARES)
+    assert list(found) == sorted(found)
+    assert found[-1] == 53.0
