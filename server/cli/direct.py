@@ -67,7 +67,7 @@ def read_direct(
     from server.components.pipeline_manager import resolve_parameters
     from server.platforms.kubeflow.adopting import adopt
     from server.platforms.kubeflow.compile import compile_spec
-    from server.platforms.kubeflow.compiler import original, refusals_of, without_cache
+    from server.platforms.kubeflow.compiler import importing, original, refusals_of, without_cache
     from server.platforms.kubeflow.reading import read_pipeline
 
     try:
@@ -82,6 +82,7 @@ def read_direct(
         pipeline = original(spec).pipeline
         if problems := refusals_of(pipeline):
             raise InvalidSubmissionError(f"Kubeflow could not run {found.name}", details=tuple(problems))
+        pipeline = importing(pipeline, given)
     else:
         pipeline = read_pipeline(compile_spec(spec).text, spec.name)
     documents = pipeline.documents

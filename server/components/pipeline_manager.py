@@ -292,7 +292,8 @@ def resolve_parameters(spec: PipelineSpec, given: Mapping[str, Any]) -> dict[str
     for name, parameter in spec.parameters.items():
         if name not in given:
             if not parameter.optional:
-                problems.append(f"parameter {name!r} ({parameter.type}) is required and was not given")
+                about = f": {parameter.description[:200]}" if parameter.description else ""
+                problems.append(f"parameter {name!r} ({parameter.type}) is required and was not given{about}")
             found[name] = parameter.default
             continue
         value = given[name] if spec.foreign is None else _as_declared(given[name], parameter.type)

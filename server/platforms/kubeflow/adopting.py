@@ -41,6 +41,7 @@ from server.platforms.kubeflow.adopted_names import Names
 from server.platforms.kubeflow.reading import KubeflowPipeline, KubeflowTask, read_pipeline
 from server.platforms.kubeflow.reading.documents import refused
 from server.platforms.kubeflow.reading.fields import get, section, text
+from server.platforms.kubeflow.reading.inputs import input_artifacts
 
 TYPES = {
     "STRING": "str",
@@ -93,7 +94,8 @@ class _Adoption:
         self.scopes: dict[str, Scope] = {}
         self.components: dict[str, Component] = {}
         self.component_names: dict[str, str] = {}
-        self.parameters = _parameters(self.document)
+        self.addresses = _addresses(pipeline)
+        self.parameters = {**_parameters(self.document), **self.addresses}
 
     def spec(self) -> PipelineSpec:
         tasks = {self.names.of(path): self._task(task) for path, task in self.pipeline.tasks.items()}
@@ -187,7 +189,7 @@ class _Adoption:
     def _seen_from(self, path: str) -> tuple[Mapping[str, Any], Known]:
         """The definition of the task at `path`, and what is known of the inputs of the graph that it lies in."""
         component: Any = section(self.document, "root")
-        known: Known = {name: Param(name=name) for name in self.parameters}
+        known: Known = {name: Param(name=name) for name in self.parameters if name not in self.addresses}
         *above, last = path.split("/")
         for name in above:
             task = section(component, "dag", "tasks")[name]
@@ -296,6 +298,17 @@ def _parameters(document: Mapping[str, Any]) -> dict[str, Parameter]:
             description=text(declared, "description"),
         )
     return found
+
+
+def _addresses(pipeline: KubeflowPipeline) -> dict[str, Parameter]:
+    """The artifacts that the pipeline takes: a run is given their addresses."""
+    return {
+        name: Parameter(
+            type="str", optional=not one.is_required, description=f"the address of an artifact ({one.title})"
+        )
+        for name, one in input_artifacts(pipeline.documents).items()
+        if not one.hinders
+    }
 
 
 def _value(given: object, known: Known) -> Value | None:

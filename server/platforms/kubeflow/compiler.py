@@ -22,9 +22,10 @@ from server.platforms.kubeflow.compile.sizes import is_roomy, size_problems
 from server.platforms.kubeflow.iterating import Iterations, counts_of, iterations_of
 from server.platforms.kubeflow.placing import PlacedPipeline, PlacementMode, TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.configs import AFFINITY_SINCE
+from server.platforms.kubeflow.placing.importers import with_importers
 from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
-from server.platforms.kubeflow.reading.inputs import artifacts_missing
+from server.platforms.kubeflow.reading.inputs import input_artifacts
 from server.platforms.kubeflow.submitting import LONGEST_WHY, RUN_LABEL, TASK_ANNOTATION, WHY_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
@@ -107,6 +108,7 @@ class PlacingCompiler:
             if uncached_paths or choices
             else self._translated(spec)
         )
+        translated = replace(translated, pipeline=importing(translated.pipeline, run.parameters))
         loops = self._loops(run, translated, placements, choices, version)
         placeable = {task.path for task in translated.pipeline.placeable()}
         wanted = {}
@@ -187,7 +189,14 @@ class PlacingCompiler:
 def refusals_of(pipeline: KubeflowPipeline) -> list[str]:
     """Why Kubeflow could not create or run a pipeline that others compiled, as sentences."""
     documents = pipeline.documents
-    return [*artifacts_missing(documents), *size_problems(documents.pipeline, documents.platform)]
+    missing = [one.problem for one in input_artifacts(documents).values() if one.problem]
+    return [*missing, *size_problems(documents.pipeline, documents.platform)]
+
+
+def importing(pipeline: KubeflowPipeline, parameters: Mapping[str, Any]) -> KubeflowPipeline:
+    """The pipeline as it is sent for a run with these parameters: artifacts given by address are imported in it."""
+    documents = with_importers(pipeline.documents, [name for name, one in parameters.items() if one is not None])
+    return pipeline if documents is pipeline.documents else read_pipeline(documents)
 
 
 def _said(path: str, placements: Mapping[TaskKey, PlannedPlacement]) -> PlannedPlacement | None:
@@ -254,4 +263,4 @@ class _Same:
         return isinstance(other, _Same) and self.spec is other.spec
 
 
-__all__ = ["PlacingCompiler", "Translate", "Translated", "original", "refusals_of", "without_cache"]
+__all__ = ["PlacingCompiler", "Translate", "Translated", "importing", "original", "refusals_of", "without_cache"]

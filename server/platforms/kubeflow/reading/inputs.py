@@ -1,6 +1,13 @@
-"""What a pipeline must be given before it can run, and no run can give it: artifacts."""
+"""The artifacts that a pipeline itself takes as inputs.
+
+Kubeflow's run request has parameters only, so a task that reads such an input fails in its driver. A run of ours is
+given the artifact's address instead, and the copy that is sent reads it with an importer (`placing.importers`).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from server.platforms.kubeflow.reading.documents import Documents
 from server.platforms.kubeflow.reading.fields import get, section, text
@@ -8,28 +15,65 @@ from server.platforms.kubeflow.reading.fields import get, section, text
 SHOWN_USERS = 3
 
 
-def artifacts_missing(documents: Documents) -> list[str]:
-    """The artifacts that the pipeline itself needs as inputs, as sentences with what to do.
+@dataclass(frozen=True, slots=True)
+class InputArtifact:
+    """An artifact that the pipeline takes: its type's title, and the outermost tasks that read it.
 
-    Kubeflow's run request has parameters only; a task that reads such an input fails in its driver. One that is
-    optional, or that no task reads, hinders nothing.
+    One that is optional, or that no task reads, may be left out. `hinders` says why its address is of no use.
     """
+
+    name: str
+    title: str
+    readers: tuple[str, ...] = ()
+    is_optional: bool = False
+    hinders: str = ""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a run fails without it."""
+        return bool(self.readers) and not self.is_optional
+
+    @property
+    def problem(self) -> str:
+        """Why no run can be given what it needs, as a sentence with what to do; an empty text if one can."""
+        if not self.hinders or not self.is_required:
+            return ""
+        more = f" and {len(self.readers) - SHOWN_USERS} more" if len(self.readers) > SHOWN_USERS else ""
+        return (
+            f"its input {self.name!r} is an artifact that task {', '.join(self.readers[:SHOWN_USERS])}{more} needs, and"
+            f" Kubeflow gives runs parameters only; {self.hinders}: take the artifact's address as a parameter, and"
+            " read it with an importer in the pipeline"
+        )
+
+
+def input_artifacts(documents: Documents) -> dict[str, InputArtifact]:
+    """The artifacts that the pipeline takes, by name."""
     root = section(documents.pipeline, "root")
+    declared = section(root, "inputDefinitions", "artifacts")
+    return _read(root, declared) if declared else {}
+
+
+def _read(root: Mapping[str, object], declared: Mapping[str, object]) -> dict[str, InputArtifact]:
+    parameters = section(root, "inputDefinitions", "parameters")
     readers: dict[str, list[str]] = {}
+    hinders = {name: "a parameter has the same name" for name in declared if name in parameters}
     for task, definition in section(root, "dag", "tasks").items():
+        is_exit = text(definition, "triggerPolicy", "strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
         for given in section(definition, "inputs", "artifacts").values():
-            readers.setdefault(text(given, "componentInputArtifact"), []).append(task)
-    return [
-        f"its input {name!r} is an artifact that {_some(readers[name])} needs, and Kubeflow gives runs parameters only:"
-        " take the artifact's address as a parameter, and read it with an importer in the pipeline"
-        for name, declared in section(root, "inputDefinitions", "artifacts").items()
-        if readers.get(name) and get(declared, "isOptional") is not True
-    ]
+            name = text(given, "componentInputArtifact")
+            readers.setdefault(name, []).append(task)
+            if is_exit and name in declared:
+                hinders[name] = f"task {task} runs at the end whatever happened, and could not wait for an importer"
+    return {
+        name: InputArtifact(
+            name,
+            text(one, "artifactType", "schemaTitle") or "system.Artifact",
+            tuple(readers.get(name, ())),
+            get(one, "isOptional") is True,
+            hinders.get(name, ""),
+        )
+        for name, one in declared.items()
+    }
 
 
-def _some(tasks: list[str]) -> str:
-    more = f" and {len(tasks) - SHOWN_USERS} more" if len(tasks) > SHOWN_USERS else ""
-    return f"task {', '.join(tasks[:SHOWN_USERS])}{more}"
-
-
-__all__ = ["artifacts_missing"]
+__all__ = ["InputArtifact", "input_artifacts"]

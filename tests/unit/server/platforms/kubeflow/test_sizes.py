@@ -28,7 +28,6 @@ from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.reading import Documents, KubeflowTask, read_pipeline
 from server.platforms.kubeflow.reading.fields import items
 from server.platforms.kubeflow.reading.graph import kubernetes_configs
-from server.platforms.kubeflow.reading.inputs import artifacts_missing
 from server.platforms.kubeflow.submitting import WHY_ANNOTATION, Submitter
 from server.platforms.kubeflow.writing import dump_all
 from server.testing.compiled import a_container, a_node, a_pipeline, a_task
@@ -194,30 +193,26 @@ async def test_an_option_that_cannot_be_compiled_ends_the_run_instead_of_trying_
     assert not caught.value.is_retryable
 
 
-def with_inputs(*, is_optional: bool = False, is_read: bool = True) -> str:
+def with_inputs(*, is_at_the_end: bool = False, is_read: bool = True) -> str:
     """A pipeline whose first task reads an artifact that the pipeline is given, and which takes a number."""
     declared = {"artifactType": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}}
-    if is_optional:
-        declared["isOptional"] = True  # type: ignore[assignment]  # a field of another type
     given = {"inputs": {"artifacts": {"data": {"componentInputArtifact": "table"}}}} if is_read else {}
     definitions = {"artifacts": {"table": declared}, "parameters": {"count": {"parameterType": "NUMBER_INTEGER"}}}
-    root = {"dag": {"tasks": {"a": a_task("comp-a", **given)}}, "inputDefinitions": definitions}
+    end = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}} if is_at_the_end else {}
+    root = {"dag": {"tasks": {"a": a_task("comp-a", **given, **end)}}, "inputDefinitions": definitions}
     taken = {"executorLabel": "exec-a", "inputDefinitions": {"artifacts": {"data": declared}}}
     return a_pipeline({}, {"comp-a": taken}, root=root)
-
-
-def test_an_artifact_that_no_run_can_be_given_is_named_with_the_task_that_needs_it() -> None:
-    [problem] = artifacts_missing(read_pipeline(with_inputs()).documents)
-    assert problem.startswith("its input 'table' is an artifact that task a needs")
-    assert "importer" in problem
-    assert artifacts_missing(read_pipeline(with_inputs(is_optional=True)).documents) == []
-    assert artifacts_missing(read_pipeline(with_inputs(is_read=False)).documents) == []
 
 
 @pytest.mark.parametrize(
     ("text", "given", "said"),
     [
-        (with_inputs(), ["count=1"], "its input 'table' is an artifact that task a needs"),
+        (
+            with_inputs(),
+            ["count=1"],
+            "parameter 'table' (str) is required and was not given: the address of an artifact",
+        ),
+        (with_inputs(is_at_the_end=True), ["count=1"], "its input 'table' is an artifact that task a needs"),
         (with_inputs(is_read=False), [], "parameter 'count' (int) is required and was not given"),
         (yaml.safe_dump(document_of(131_072, sdk="kfp")), [], "task t0: one argument of the command takes 131072"),
     ],
@@ -233,6 +228,6 @@ def test_a_submission_that_could_not_run_is_refused_by_the_server_too() -> None:
     from server.platforms.kubeflow.adopting import adopt
 
     compiler = PlacingCompiler(translate=cast("Any", None), refusals=lambda spec: [], node_of=NODES.get)
-    spec: PipelineSpec = adopt(with_inputs(), "flow.yaml")
+    spec: PipelineSpec = adopt(with_inputs(is_at_the_end=True), "flow.yaml")
     assert any("its input 'table' is an artifact" in one for one in compiler.refusals(spec))
     assert compiler.refusals(adopt(with_inputs(is_read=False), "flow.yaml")) == []

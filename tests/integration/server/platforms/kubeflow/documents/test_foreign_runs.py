@@ -56,6 +56,15 @@ def claiming(cpu: str = "500m", tolerated: list = [{"key": "any", "operator": "E
     kubernetes.DeletePVC(pvc_name=claim.outputs["name"]).after(worker)
 
 
+@dsl.container_component
+def show(data: dsl.Input[dsl.Dataset]):
+    return dsl.ContainerSpec(image="python:3.11", command=["cat"], args=[data.path])
+
+
+def reading(table: dsl.Input[dsl.Dataset]) -> None:
+    show(data=table)
+
+
 def failing() -> None:
     add(left=1, right=2).after(broken(left=1).after(add(left=1, right=1)))
 
@@ -120,6 +129,17 @@ async def test_claims_amounts_and_tolerations_that_only_the_run_knows_are_kubefl
         "deletepvc": "succeeded",
     }
     assert not ground.double.world.pods.claims
+
+
+async def test_an_artifact_that_the_pipeline_takes_is_given_by_its_address(send: Any, tmp_path: Path) -> None:
+    (tmp_path / "table").write_text("three rows")
+    run, record, _, _ = await send(reading, table=str(tmp_path / "table"))
+    assert {str(key): str(task.state) for key, task in run.tasks.items()} == {"show": "succeeded"}
+    assert record.parameters == {"table": str(tmp_path / "table")}
+    assert set(record.pipeline["root"]["dag"]["tasks"]) == {"import-table", "show"}
+    with pytest.raises(InvalidSubmissionError) as caught:
+        await send(reading)
+    assert "parameter 'table' (str) is required and was not given" in caught.value.details[0]
 
 
 async def test_a_failure_is_told_of_the_task_that_failed(send: Any) -> None:
