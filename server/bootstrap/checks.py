@@ -43,11 +43,15 @@ def placer_check(unit: DecisionUnit, last_problem: str | None) -> Check | None:
         return Check(False, unit.preparing)
     failed = unit.fallbacks - unit.failures["cold"]
     if unit.last_failure is not None and unit.last_failure != "cold":
-        return Check(False, f"the strategy failed {failed} times, last: {last_problem}")
-    said = [f"the strategy failed {failed} times, last: earlier"] if failed else []
+        return Check(False, f"the strategy failed {_times(failed)}, last: {last_problem}")
+    said = [f"the strategy failed {_times(failed)}, last: earlier"] if failed else []
     if unit.failures["cold"]:
-        said.append(f"{unit.stand_in} answered {unit.failures['cold']} times while it got ready")
+        said.append(f"{unit.stand_in} answered {_times(unit.failures['cold'])} while it got ready")
     return Check(True, "; ".join(said)) if said else None
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 __all__ = ["checks_of", "placer_check"]

@@ -25,8 +25,8 @@ def test_while_it_compiles_it_is_not_ready_even_before_anything_is_asked_and_who
     found = placer_check(Unit(is_compiling=True), None)
     assert found is not None
     assert not found.ok
-    assert found.detail.startswith("online is not ready")
-    assert found.detail.endswith("fifo_greedy answers")
+    assert found.detail.startswith("the strategy online is being prepared (once on a new installation")
+    assert found.detail.endswith("until then fifo_greedy decides")
 
 
 def test_where_the_stand_in_itself_is_loaded_nobody_answers() -> None:
@@ -47,7 +47,7 @@ def test_a_failure_is_told_until_the_strategy_answers_again() -> None:
     found = placer_check(unit, "placer online failed (late): it did not answer within 5 s")
     assert found is not None
     assert not found.ok
-    assert "failed 1 times, last: placer online failed (late)" in found.detail
+    assert "failed once, last: placer online failed (late)" in found.detail
     unit.last_failure = None
     found = placer_check(unit, None)
     assert found is not None
