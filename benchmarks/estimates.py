@@ -22,7 +22,16 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.cold_start import cold_start
-from benchmarks.hindsight import Asked, full_run_told, laws_told
+from benchmarks.hindsight import (
+    Asked,
+    alike_told,
+    components_told,
+    exponents_told,
+    full_run_told,
+    laws_told,
+    machines_told,
+    own_law_told,
+)
 from benchmarks.larger_elsewhere import asked, splits, traces
 from benchmarks.measure import Measure, percentile
 from server.domain.node import Node
@@ -55,7 +64,7 @@ def measure(folder: Path) -> Iterator[Measure]:
         rows = traces(data / "lotaru")
         pairs = [pair for chain, wanted in splits(rows) for pair in _answered(chain, wanted)]
         yield from _judged("workflow tasks, full size elsewhere", pairs, 0.15, 0.5, None)
-        yield from _bounds(asked(rows))
+        yield from _bounds(asked(rows), [math.log(estimate.p50) for estimate, _ in pairs])
     yield from made_up_machines()
     yield from cold_start()
     yield from speed()
@@ -198,11 +207,16 @@ def _judged(
     yield Measure(f"{what}: inside the 80 % band", 100 * inside, "%")
 
 
-def _bounds(questions: Sequence[Asked]) -> Iterator[Measure]:
+def _bounds(questions: Sequence[Asked], log_seconds: Sequence[float]) -> Iterator[Measure]:
     """What is left for predictors that are told what they should foretell: no limits to keep, limits to what can be."""
     told = {
         "each component's best law of six and each machine's best factor": laws_told(questions),
+        "each component's best exponent and each machine's best factor": exponents_told(questions),
         "each full run on the known machine and each machine's best factor": full_run_told(questions),
+        "besides ours, each machine's best factor": machines_told(questions, log_seconds),
+        "besides ours, each component's best factor": components_told(questions, log_seconds),
+        "the power law of a component's own full runs on each machine": own_law_told(questions),
+        "the middle of the very runs that are alike": alike_told(questions),
     }
     for what, errors in told.items():
         yield Measure(f"the same, told {what}: median error", 100 * median(errors), "%")
