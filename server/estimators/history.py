@@ -34,7 +34,7 @@ ComponentKey = tuple[str, str]
 
 MOST_COMPONENTS, MOST_GROUPS_IN_ALL, MOST_NODES, MOST_ROWS = 5_000, 20_000, 4_096, 64
 MOST_HELD_OUT = 64
-STALE_PART = 8
+STALE_PART, MANY_GROUPS = 8, 48
 """A run that is over is compared with a fit that lacks at most one run for so many groups of them."""
 
 POOLING_PART = 64
@@ -46,13 +46,17 @@ LEARNT_FROM = frozenset({"succeeded"}) | CENSORED
 
 @dataclass(slots=True)
 class _Kept:
-    """The newest fit of a component: of which version of its runs, with which pool, and what it predicted so far."""
+    """The newest fit of a component: of which version of its runs, with which pool, and what it predicted so far.
+
+    `is_rough`: only the likeliest hypotheses of an earlier fit were weighed.
+    """
 
     version: int
     pool: Pool
     widening: float
     fitted: Fit
     indexed: Indexed
+    is_rough: bool = False
     predicted: dict[Hashable, dict[tuple[Kind, str | None], Estimate]] = field(default_factory=dict)
     rows: dict[Hashable, list[Estimate | None]] = field(default_factory=dict)
 
@@ -107,7 +111,7 @@ class HistoryEstimator(EstimatorInterface):
         kind = (machine, self._speeds_of(seen))
         kept, described = self._kept.get(key), record.described(seen.profile)
         if kept is None or record.version - kept.version > len(record.groups) // STALE_PART:
-            kept = self._fitted(key, record)
+            kept = self._refitted(key, record, kept)
         return self._predicted(kept, record, seen.profile, described, [kind], [seen.node], is_time_only=True)[0]
 
     def settle(self, *, most_fits: int = 10_000) -> None:
@@ -234,14 +238,19 @@ class HistoryEstimator(EstimatorInterface):
     def _fitted(self, key: ComponentKey, record: Record) -> _Kept:
         """The component's regression: anew after runs of its own, in its turn after others'."""
         kept = self._kept.get(key)
-        if kept is not None and kept.version == record.version:
+        if kept is not None and kept.version == record.version and not kept.is_rough:
             if kept.pool is self._pool or self._fits_left <= 0:
                 return kept
             self._fits_left -= 1
+        return self._refitted(key, record, None)
+
+    def _refitted(self, key: ComponentKey, record: Record, before: _Kept | None) -> _Kept:
+        """Fit anew; roughly where an earlier fit is given and much is known, which does to compare a run with."""
         indexed = record.indexed()
-        terms = self._terms(indexed.kinds())
-        fitted = fit(indexed.points, terms, self._pool.grid, self._pool.growth)
-        kept = self._kept[key] = _Kept(record.version, self._pool, self.widening, fitted, indexed)
+        is_rough = before is not None and len(indexed.points.weight) >= MANY_GROUPS
+        earlier = before.fitted if before is not None and is_rough else None
+        fitted = fit(indexed.points, self._terms(indexed.kinds()), self._pool.grid, self._pool.growth, earlier)
+        kept = self._kept[key] = _Kept(record.version, self._pool, self.widening, fitted, indexed, is_rough)
         return kept
 
     def _terms(self, kinds: Sequence[Kind]) -> Terms:

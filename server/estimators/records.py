@@ -154,8 +154,6 @@ class Indexed:
     keys: Mapping[tuple[tuple[str, str], ...], int]
     words: Mapping[tuple[tuple[str, str], ...], int]
     usual_numbers: Mapping[str, float]
-    runs_on_node: Mapping[tuple[str, str], int]
-    runs_on_machine: Mapping[tuple[Machine, str], int]
 
     @classmethod
     def of(cls, groups: Mapping[GroupKey, Group]) -> Indexed:
@@ -165,11 +163,6 @@ class Indexed:
         words = _numbered(map(_words_of, keys))
         usual = _usual_numbers([group.numbers for group in groups.values()])
         numbers = [[group.numbers[name] - mean for name, mean in usual.items()] for group in groups.values()]
-        on_node: dict[tuple[str, str], int] = {}
-        on_machine: dict[tuple[Machine, str], int] = {}
-        for (node, machine, version, *_), group in groups.items():
-            on_node[node, version] = on_node.get((node, version), 0) + group.runs
-            on_machine[machine, version] = on_machine.get((machine, version), 0) + group.runs
         points = Points(
             log_seconds=np.array([median(group.log_seconds) for group in groups.values()]),
             weight=np.array([_weight(len(group.log_seconds)) for group in groups.values()]),
@@ -187,7 +180,7 @@ class Indexed:
         )
         speeds = tuple(group.speeds for group in groups.values())
         of_point = tuple(key[1] for key in groups)
-        return cls(points, speeds, of_point, machines, nodes, versions, keys, words, usual, on_node, on_machine)
+        return cls(points, speeds, of_point, machines, nodes, versions, keys, words, usual)
 
     def kinds(self) -> list[tuple[Machine, MachineSpeeds]]:
         """Machine and speeds of each point."""

@@ -41,6 +41,9 @@ from server.estimators.strange import MOST_RUNS_OF_ONE, STRANGE_SPREAD, suspicio
 MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
 """The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
 
+MOST_WEIGHED_AGAIN = 2
+"""So many hypotheses are weighed again where few runs came to many."""
+
 USUAL_ENTRY = int(np.argmax(GRID_PRIOR))
 MOST_GROWTHS, LEAST_LOG = 40, -9.0
 """So many kinds of growth are weighed against all of the grid, those that the usual entry of the grid finds likely."""
@@ -117,8 +120,11 @@ class Fit:
         return np.maximum(found, 0.0)
 
 
-def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Fit:
-    """Weigh all hypotheses. Censored points (the run would have taken longer) are filled in from the others."""
+def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, before: Fit | None = None) -> Fit:
+    """Weigh all hypotheses. Censored points (the run would have taken longer) are filled in from the others.
+
+    With an earlier fit of the component, and many points, only its likeliest hypotheses are weighed: much quicker.
+    """
     if points.is_censored.any():
         points = _filled(points, terms, grid_prior, growth_prior)
     unsized = np.isnan(points.log_size)
@@ -130,7 +136,7 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
             degrees=points.degrees * ~unsized,
             squares=points.squares * ~unsized,
         )
-    found = _fit(points, terms, grid_prior, growth_prior)
+    found = _fit(points, terms, grid_prior, growth_prior, before)
     if len(points.weight) < FEWEST_JUDGED:
         return found
     for _ in range(MOST_STRANGE):
@@ -139,7 +145,7 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
             break
         excess = np.where(np.arange(len(points.excess)) == strange, STRANGE_SPREAD**2, points.excess)
         points = replace(points, excess=excess)
-        found = _fit(points, terms, grid_prior, growth_prior)
+        found = _fit(points, terms, grid_prior, growth_prior, before)
     best = int(np.argmax(found.weights.sum(axis=1)))
     column = int(np.argmax(found.weights[best]))
     inverse = found.inverse[best]
@@ -148,7 +154,8 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) ->
         return found
     weight = points.weight * np.minimum(1.0, (OUTLIER / np.maximum(apart, 1e-9)) ** 2)
     entries = np.array(found.hypotheses)
-    again = _weighed(_with(points, weight=weight), terms, entries, found.grid_weights[found.places], growth_prior)
+    judged, prior = replace(points, weight=weight), found.grid_weights[found.places]
+    again = _weighed(judged, terms, entries, prior, growth_prior, found.columns)
     return replace(again, grid_weights=found.grid_weights, places=found.places[again.places])
 
 
@@ -236,11 +243,18 @@ def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
     return belongs.T @ solved[:, :machines], belongs.T @ solved[:, machines]
 
 
-def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Fit:
+def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, before: Fit | None = None) -> Fit:
     count = len(points.weight)
     entries = np.arange(len(GRID))
     if count <= MOST_WEIGHED:
         return _weighed(points, terms, entries, grid_prior, growth_prior)
+    if before is not None:
+        likeliest = np.argsort(before.weights.sum(axis=1), kind="stable")[-MOST_WEIGHED_AGAIN:]
+        best = np.sort(np.array(before.hypotheses)[likeliest])
+        is_alike = len(Scale.of(points.log_size).constants) == len(before.scale.constants)
+        columns = before.columns if is_alike and before.scale.is_known else None
+        found = _weighed(points, terms, best, before.grid_weights[best], growth_prior, columns)
+        return replace(found, grid_weights=before.grid_weights, places=best[found.places])
     some = np.unique(np.linspace(0, count - 1, MOST_WEIGHED).astype(int))
     few = _weighed(points.chosen(some), terms.chosen(some), entries, grid_prior, growth_prior)
     best = np.sort(np.argsort(few.grid_weights, kind="stable")[-MOST_HYPOTHESES:])
@@ -248,22 +262,30 @@ def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -
     return replace(found, grid_weights=few.grid_weights, places=best[found.places])
 
 
-def _weighed(points: Points, terms: Terms, entries: Indices, grid_prior: Array, growth_prior: Array) -> Fit:
-    """Posterior weights of these entries of the grid with every growth, and the solved systems of those that count."""
+def _weighed(
+    points: Points,
+    terms: Terms,
+    entries: Indices,
+    grid_prior: Array,
+    growth_prior: Array,
+    likely: Indices | None = None,
+) -> Fit:
+    """Posterior weights of these entries of the grid with every growth, or these kinds of it that are known to be
+    likely, and the solved systems of those that count."""
     scale = Scale.of(points.log_size)
     usual_factor = float(np.average(terms.factor, weights=points.weight))
     residuals = (points.log_seconds - terms.factor - LEVEL_MEAN)[:, None]
     covariance = covariances(points, terms, usual_factor, entries)
     columns = np.zeros(1, dtype=int)
+    inverse = np.linalg.inv(covariance)
     if scale.is_known:
         growth_prior = scale.prior(growth_prior)
-        grown = residuals - scale.growth(points.log_size)
-        columns = _likely(np.linalg.inv(covariance[_typical(entries)]), grown, growth_prior)
-        residuals = grown[:, columns]
+        grown = residuals - scale.growth(points.log_size, likely)
+        columns = _likely(inverse[_typical(entries)], grown, growth_prior) if likely is None else likely
+        residuals = grown[:, columns] if likely is None else grown
     growth_prior = growth_prior[columns]
-    inverse = np.linalg.inv(covariance)
     solved = inverse @ residuals
-    log_determinants = np.linalg.slogdet(covariance)[1]
+    log_determinants = 2 * np.log(np.diagonal(np.linalg.cholesky(covariance), axis1=1, axis2=2)).sum(axis=1)
     noise = GRID[entries, 0] ** 2
     degrees = points.degrees.sum()
     apart = (residuals * solved).sum(axis=1) + (points.squares.sum() / noise)[:, None]
@@ -336,11 +358,6 @@ def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array
         degrees=points.degrees * told,
         squares=points.squares * told,
     )
-
-
-def _with(points: Points, *, log_seconds: Array | None = None, weight: Array | None = None) -> Points:
-    seconds = points.log_seconds if log_seconds is None else log_seconds
-    return replace(points, log_seconds=seconds, weight=points.weight if weight is None else weight)
 
 
 __all__ = ["Fit", "evidence", "fit", "predict"]

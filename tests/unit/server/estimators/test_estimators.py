@@ -240,6 +240,25 @@ def test_times_that_are_apart_without_end_have_a_band_without_end() -> None:
     assert only(history).p90 > 1_000
 
 
+def test_what_many_runs_are_compared_with_is_as_good_as_what_is_estimated() -> None:
+    chance = random.Random(4)
+    seen = [an_observation(sized(size), SLOW, 5 + 3 * size) for size in (chance.uniform(1, 100) for _ in range(150))]
+    quick, careful = HistoryEstimator(), HistoryEstimator()
+    for estimator in (quick, careful):
+        estimator.observe(seen[:80])
+        only(estimator, sized(50))
+    for late, one in enumerate(seen[80:]):
+        found = quick.estimate_one(one)
+        assert found is not None
+        if late % 20 == 19:
+            best = only(careful, one.profile)
+            assert found.p50 == pytest.approx(best.p50, rel=0.05)
+            assert width(found) == pytest.approx(width(best), rel=0.6, abs=0.05)
+        quick.observe([one])
+        careful.observe([one])
+    assert only(quick, sized(50)) == only(careful, sized(50))
+
+
 def test_recent_runs_count_when_the_code_became_slower_elsewhere() -> None:
     assert only(taught(*[10.0] * 40, *[30.0] * 40)).p50 == pytest.approx(30.0, rel=0.05)
 
