@@ -101,6 +101,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
         found.append(f"  {row['task']:<{width}}  {row['node'] or '-'}{option}  {row['reason']}".rstrip())
         found += [f"  {'':<{width}}    note: {note}" for note in row["notes"]]
     found += [f"  {row['task']:<{width}}  left alone: {row['reason']}" for row in report["left_alone"]]
+    found += [f"caching: {report['caching']}"] if report["caching"] else []
     return found + [f"note: {note}" for note in report["notes"]]
 
 

@@ -310,6 +310,7 @@ def _report(
     left_alone = [{"task": one.path, "reason": one.reason} for one in pipeline.tasks.values() if not one.is_placeable]
     notes = [*pipeline.notes, *([outcome.problem] if outcome.problem else [])]
     return {
+        "caching": _caching(pipeline),
         "pipeline": pipeline.name,
         "placer": outcome.strategy,
         "mode": str(mode),
@@ -317,6 +318,15 @@ def _report(
         "left_alone": left_alone,
         "notes": notes,
     }
+
+
+def _caching(pipeline: KubeflowPipeline) -> str:
+    """What is not known here of Kubeflow's cache; an empty text where no task uses it."""
+    count = sum(one.is_cached for one in pipeline.placeable())
+    of = len(pipeline.placeable())
+    return (
+        f"not known here: {count} of {of} tasks may come from Kubeflow's cache, and then take no node" if count else ""
+    )
 
 
 def _fitting(placed: PlacedPipeline) -> tuple[PlacedPipeline, list[str]]:

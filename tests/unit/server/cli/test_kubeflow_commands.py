@@ -204,3 +204,16 @@ def test_what_is_too_large_is_refused_where_it_is_ours_and_noted_where_it_is_not
     code, out, _ = command("place", tmp_path / "kfp-2.17.0.yaml", "--cluster", tmp_path / "cluster.toml", "--json")
     assert code == 0
     assert any("one argument of the command takes 140000 bytes" in note for note in json.loads(out)["notes"])
+
+
+def test_tasks_that_may_come_from_the_cache_are_counted_since_nobody_knows_here_what_ran_before(
+    command: Command, cluster: Path, tmp_path: Path
+) -> None:
+    tasks = {"a": a_task("comp-a", cachingOptions={"enableCache": True}), "b": a_task("comp-b", cachingOptions={})}
+    for name, some in (("some", tasks), ("none", {"b": tasks["b"]})):
+        (tmp_path / f"{name}.yaml").write_text(a_pipeline(some, {"comp-a": {}, "comp-b": {}}))
+    code, out, _ = command("place", tmp_path / "some.yaml", "--cluster", cluster, "--json")
+    assert code == 0
+    assert json.loads(out)["caching"].startswith("not known here: 1 of 2 tasks may come from Kubeflow's cache")
+    assert "caching: not known here: 1 of 2 tasks" in command("place", tmp_path / "some.yaml", "--cluster", cluster)[1]
+    assert "caching" not in command("place", tmp_path / "none.yaml", "--cluster", cluster)[1]
