@@ -11,6 +11,7 @@ Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,6 +120,19 @@ class Fit:
         found: Array = np.nan_to_num(self.varying(log_size) - self.varying(np.array([self.scale.largest])))
         return np.maximum(found, 0.0)
 
+    def unworded(self) -> float:
+        """How much further apart the times with different words among the parameters are than the hypotheses say, as a
+        standard deviation of the logarithm: with ever new numbers, runs show little else of the parameters."""
+        points = self.points
+        if np.array_equal(points.words, points.key) or not points.words.any():
+            return 0.0
+        residual = points.log_seconds - self.terms.factor
+        if self.scale.is_known:
+            residual = residual - self.scale.growth(points.log_size, self.likeliest_growth)[:, 0]
+        means = [float(residual[points.words == word].mean()) for word in np.unique(points.words)]
+        told = float(self.weights.sum(axis=1) @ GRID[list(self.hypotheses), 1] ** 2 / self.weights.sum())
+        return math.sqrt(max(float(np.var(means, ddof=1)) - told, 0.0))
+
 
 def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, before: Fit | None = None) -> Fit:
     """Weigh all hypotheses. Censored points (the run would have taken longer) are filled in from the others.
@@ -191,11 +205,13 @@ def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, A
     if fitted.scale.is_known:
         means = means + fitted.scale.growth(queries.log_size, fitted.columns)[:, columns].T
     middle, down, up = _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
-    unsized = np.isnan(queries.log_size)
-    if not unsized.any():
-        return middle, down, up
-    below, above = fitted.unsized()
-    return middle, np.hypot(down, below * unsized), np.hypot(up, above * unsized)
+    if (unsized := np.isnan(queries.log_size)).any():
+        below, above = fitted.unsized()
+        down, up = np.hypot(down, below * unsized), np.hypot(up, above * unsized)
+    if (unworded := queries.words < 0).any():
+        apart = fitted.unworded()
+        down, up = np.hypot(down, apart * unworded), np.hypot(up, apart * unworded)
+    return middle, down, up
 
 
 def _mixed(fitted: Fit, terms: Terms, means: Array, shares: Array, sds: Array) -> tuple[Array, Array, Array]:

@@ -259,6 +259,19 @@ def test_what_many_runs_are_compared_with_is_as_good_as_what_is_estimated() -> N
     assert only(quick, sized(50)) == only(careful, sized(50))
 
 
+def test_a_word_that_never_ran_has_a_band_as_wide_as_words_are_apart() -> None:
+    chance = random.Random(3)
+    history = HistoryEstimator()
+    for _ in range(30):
+        for kind, seconds in (("fast", 3.0), ("slow", 60.0)):
+            parameters = {"kind": kind, "rate": round(chance.uniform(0.01, 1), 4)}
+            history.observe([an_observation(trained(**parameters), SLOW, seconds * chance.lognormvariate(0, 0.1))])
+    history.settle()
+    assert width(only(history, trained(kind="slow", rate=0.5))) < 1.6
+    new = only(history, trained(kind="other", rate=0.5))
+    assert new.p10 < 5 < 40 < new.p90
+
+
 def test_recent_runs_count_when_the_code_became_slower_elsewhere() -> None:
     assert only(taught(*[10.0] * 40, *[30.0] * 40)).p50 == pytest.approx(30.0, rel=0.05)
 
