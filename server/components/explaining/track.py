@@ -43,6 +43,9 @@ WIDENED, MARGIN = 1.4, 0.1
 """What is assumed of a band before anything is known: so many times as wide, and a tenth more on either side (both of
 logarithms), but for tasks that run, of which little but the run time is unknown."""
 
+RUN_WIDENED, RUN_MARGIN = 1.6, 0.2
+"""The same of ends of runs: the plans of all their tasks may change, and the latest task decides."""
+
 ENOUGH = 60
 WIDEST_STEPS = 2
 MOST_KEPT = 150
@@ -303,6 +306,8 @@ def _assumed(kind: Kind, below: float, above: float) -> _Factors:
     """Before anything is known of such forecasts: `below` and `above` are the ends of the band as it was made."""
     if kind == "running-ends":
         return below, 0.0, above
+    if kind == "run-ends":
+        return RUN_WIDENED * below - RUN_MARGIN, 0.0, RUN_WIDENED * above + RUN_MARGIN
     return WIDENED * below - MARGIN, 0.0, WIDENED * above + MARGIN
 
 
