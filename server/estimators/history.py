@@ -269,4 +269,4 @@ def _estimates(
     ]
 
 
-__all__ = ["LEARNT_FROM", "MOST_COMPONENTS", "ComponentKey", "HistoryEstimator"]
+__all__ = ["HistoryEstimator"]

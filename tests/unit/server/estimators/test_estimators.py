@@ -468,19 +468,6 @@ def test_hints_count_beside_few_runs_and_not_beside_many() -> None:
     assert only(chain, hinted).p50 == pytest.approx(20, rel=0.05)
 
 
-def test_hints_that_never_change_do_not_blur_what_runs_tell_apart() -> None:
-    chain = ChainEstimator()
-
-    def tried(kind: str, folds: int) -> Profile:
-        return Profile("try", "v1", "default", 1000, workload=FOREST, parameters={"kind": kind, "folds": folds})
-
-    for kind, seconds in (("fast", 2.0), ("slow", 20.0)):
-        chain.observe([an_observation(tried(kind, 2), SLOW, seconds * (1 + run / 20)) for run in range(4)])
-    fast, slow = (only(chain, tried(kind, 4)) for kind in ("fast", "slow"))
-    assert not slow.source.endswith("with the hints")
-    assert slow.p50 > 4 * fast.p50
-
-
 def test_hints_that_were_wrong_the_same_way_every_time_are_corrected() -> None:
     chain = ChainEstimator(overhead_seconds=0)
     for number in range(20):
