@@ -14,6 +14,7 @@ from rich.console import Console
 
 from benchmarks.measure import show
 from benchmarks.placement.table import Context, Table, as_markdown, write_csv
+from server.planning.warming import warm
 
 WIDTH = 150
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,6 +63,7 @@ def main(names: list[str]) -> int:
 
 def _measured(name: str, context: Context, out: Console) -> Table:
     out.print(f"measuring {name} …")
+    warm()  # loading or compiling the kernels is not searching
     module, function = TABLES[name].split(":")
     table: Table = getattr(importlib.import_module(module), function)(context)
     show(table.measures, out)

@@ -36,10 +36,11 @@ labels = { worker_type = "low" }
 
 
 class Server(ServerProcess):
-    """A server process with its agents, and what users do with it."""
+    """A server process with its agents, and what users do with it. Its strategy is a quick one unless a test names
+    another: the default one loads a compiler at each start."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, CLUSTER, **{"AGENT_GRACE_SECONDS": "20", **settings})
+        super().__init__(folder, CLUSTER, **{"AGENT_GRACE_SECONDS": "20", "PLACER": "fifo_greedy", **settings})
         self.client = Client(self.url)
 
     def kill_agents(self) -> None:

@@ -68,12 +68,12 @@ def check_whole(server: Any, run: dict[str, Any]) -> None:
             assert len(lines) <= 1
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "placer"), [(0, "online"), (1, "fifo_greedy"), (2, "fifo_greedy")])
 def test_runs_survive_kills_at_random_moments(
-    make_server: Callable[..., Any], define: Callable[[str, str], Path], seed: int
+    make_server: Callable[..., Any], define: Callable[[str, str], Path], seed: int, placer: str
 ) -> None:
     draw = random.Random(seed)
-    server = make_server(ENABLE_CACHING="false")
+    server = make_server(ENABLE_CACHING="false", PLACER=placer)
     server.start()
     file = define("chain", CHAIN)
     acknowledged: list[str] = []

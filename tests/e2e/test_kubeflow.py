@@ -55,7 +55,7 @@ async def test_an_artifact_is_listed_and_downloaded_after_its_pod_is_gone(
             "UPDATE_INTERVAL": "0.2",
             "CLUSTER_FILE": "",
         }
-        server = make_server(**settings, KFP_MODE="place", KFP_UI_URL=url, PLACER_TIME_LIMIT="60")
+        server = make_server(**settings, KFP_MODE="place", KFP_UI_URL=url, PLACER="online", PLACER_TIME_LIMIT="60")
         try:
             await asyncio.to_thread(server.start)
             answer = await asyncio.to_thread(server.client.post, "/api/v1/runs", {"spec": written.build().model_dump()})

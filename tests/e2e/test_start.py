@@ -17,10 +17,10 @@ def start(root: Path, *options: str, **settings: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-m", "uvicorn", "server.main:app", *options],
         cwd=root,
-        env={**os.environ, **settings},
+        env={**os.environ, "PLACER": "fifo_greedy", **settings},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -100,7 +100,11 @@ def test_a_client_without_a_server_is_told_what_to_do(project_root: Path) -> Non
     assert "Traceback" not in ended.stderr
 
 
-def test_the_example_of_the_readme_runs(server: Any, project_root: Path, define: Callable[[str, str], Path]) -> None:
+def test_the_example_of_the_readme_runs(
+    make_server: Callable[..., Any], project_root: Path, define: Callable[[str, str], Path]
+) -> None:
+    server = make_server(PLACER="online")
+    server.start()
     text = (project_root / "README.md").read_text(encoding="utf-8")
     source = text.split("<!-- file: churn.py -->\n```python\n")[1].split("```")[0]
     ended = server.submit(define("churn", source), "--wait", "-p", "rows=50")
