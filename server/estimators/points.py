@@ -17,7 +17,8 @@ class Points:
     `weight` is how many runs a group stands for; the whole numbers say which groups share a machine, a node, …;
     `words` those whose parameters are equal in all that is no number.
     `squares` is the sum of the squared deviations of a group's runs from each other, over `degrees` of freedom;
-    `excess` is the variance of a strange group beside its noise, 0 for all others.
+    `excess` is the variance of a strange group beside its noise, 0 for all others; of a query, that of what no run has
+    shown.
     """
 
     log_seconds: Array

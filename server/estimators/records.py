@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS
+from server.estimators.covariance import NUMBER_SPREAD
 from server.estimators.interface import Observation, Profile
 from server.estimators.machines import Indices, Machine, MachineSpeeds, machine_of
 from server.estimators.points import Points
@@ -25,6 +26,9 @@ MOST_GROUPS, MOST_RUNS, MOST_NUMBERS, MOST_PEAKS = 96, 16, 5, 32
 SIZE_STEP, FINEST_STEP, STEPS = 0.05, 5e-4, 16
 """Sizes whose logarithms differ by less count as equal; less still, where all sizes of a component lie within a few
 such steps: then what differs little may be all that varies."""
+
+FARTHEST_NUMBER = math.log(1000.0)
+"""A number counts as no farther from the one that all runs had than this: seeds are far away, and mean nothing."""
 
 MEDIAN_EFFICIENCY = 0.64
 """A median of many says as much as the mean of so many times fewer."""
@@ -154,6 +158,7 @@ class Indexed:
     keys: Mapping[tuple[tuple[str, str], ...], int]
     words: Mapping[tuple[tuple[str, str], ...], int]
     usual_numbers: Mapping[str, float]
+    constant_numbers: Mapping[str, float]
 
     @classmethod
     def of(cls, groups: Mapping[GroupKey, Group]) -> Indexed:
@@ -161,7 +166,7 @@ class Indexed:
         names = [_numbered(key[part] for key in groups) for part in (1, 0, 2, 4)]
         machines, nodes, versions, keys = names
         words = _numbered(map(_words_of, keys))
-        usual = _usual_numbers([group.numbers for group in groups.values()])
+        usual, constant = _shared_numbers([group.numbers for group in groups.values()])
         numbers = [[group.numbers[name] - mean for name, mean in usual.items()] for group in groups.values()]
         points = Points(
             log_seconds=np.array([median(group.log_seconds) for group in groups.values()]),
@@ -180,7 +185,7 @@ class Indexed:
         )
         speeds = tuple(group.speeds for group in groups.values())
         of_point = tuple(key[1] for key in groups)
-        return cls(points, speeds, of_point, machines, nodes, versions, keys, words, usual)
+        return cls(points, speeds, of_point, machines, nodes, versions, keys, words, usual, constant)
 
     def kinds(self) -> list[tuple[Machine, MachineSpeeds]]:
         """Machine and speeds of each point."""
@@ -205,8 +210,13 @@ class Indexed:
             is_censored=np.zeros(count, dtype=bool),
             degrees=np.zeros(count),
             squares=np.zeros(count),
-            excess=np.zeros(count),
+            excess=np.full(count, self._unlearnt(described)),
         )
+
+    def _unlearnt(self, described: Described) -> float:
+        """Variance due to numbers that are other than in all runs: how time follows them, nothing has shown."""
+        apart = (abs(described.numbers.get(name, value) - value) for name, value in self.constant_numbers.items())
+        return NUMBER_SPREAD**2 * sum(min(one, FARTHEST_NUMBER) ** 2 for one in apart)
 
 
 def _group_key(seen: Observation, described: Described, is_censored: bool) -> GroupKey:
@@ -251,11 +261,12 @@ def _squares(log_seconds: Sequence[float]) -> float:
     return sum(value**2 for value in clipped) * (1 - 1 / len(clipped)) if len(clipped) > 2 else sum(clipped) ** 2 / 2
 
 
-def _usual_numbers(found: list[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of each number that all runs have and that differs between them."""
-    shared = [name for name in found[0] if all(name in one for one in found)]
+def _shared_numbers(found: list[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Of the numbers that all runs have: the means of those that differ between them, and those that never do."""
+    shared = sorted(name for name in found[0] if all(name in one for one in found))
     differing = [name for name in shared if max(one[name] for one in found) - min(one[name] for one in found) > 1e-9]
-    return {name: sum(one[name] for one in found) / len(found) for name in sorted(differing)[:MOST_NUMBERS]}
+    means = {name: sum(one[name] for one in found) / len(found) for name in differing[:MOST_NUMBERS]}
+    return means, {name: found[0][name] for name in shared if name not in differing}
 
 
 def _log_number(text: str) -> float | None:

@@ -197,7 +197,8 @@ def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, A
     total = alone + squares[:, RIGID].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
     variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
     beyond = fitted.beyond(queries.log_size)
-    sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None] + (BEYOND_SPREAD * beyond) ** 2)
+    unlearnt = (BEYOND_SPREAD * beyond) ** 2 + queries.excess
+    sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None] + unlearnt)
     sds *= fitted.wider[:, None]
     rows, columns = fitted.pairs
     slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]

@@ -549,3 +549,16 @@ def test_without_anything_else_a_guess_is_longer_for_training_than_for_the_rest(
     found = [only(chain, Profile("m", "v1", "default", 1000, workload={"task_kind": kind})).p50 for kind in kinds]
     assert found == sorted(found, reverse=True)
     assert only(chain, Profile("m", "v1", "default", 1000)).p50 == found[0]
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_a_number_that_never_differed_may_matter_once_it_does(runs: int) -> None:
+    """Where all runs slept for a second, nobody knows yet what `seconds=40` means."""
+    history = HistoryEstimator()
+    history.observe([an_observation(trained(seconds=1), FAST, 1.1 + 0.01 * number) for number in range(runs)])
+    same, other, far = (only(history, trained(seconds=value), FAST) for value in (1, 40, 10**9))
+    assert same.p90 < 2 * same.p50
+    assert other.p90 > 5 * other.p50
+    assert other.p90 < far.p90 < 100 * far.p50
+    history.observe([an_observation(trained(seconds=40), FAST, 40.1)])
+    assert only(history, trained(seconds=40), FAST).p50 == pytest.approx(40, rel=0.05)
