@@ -68,10 +68,12 @@ def corrected(raw: Foretold, correct: Correct, strategy: str, now: datetime, sil
     shown = {kind: correct(kind, strategy, bands, now) for kind, bands in kinds.items()}
     starts = {**raw.starts, **_of_tasks(shown["task-starts"])}
     ends = {**raw.ends, **_of_tasks(shown["task-ends"]), **_of_tasks(shown["running-ends"])}
-    run_ends = {run: band for (run, _), band in shown["run-ends"].items()}
-    return Foretold(
-        starts, {ref: _not_before(band, starts[ref]) for ref, band in ends.items()}, {**raw.run_ends, **run_ends}
-    )
+    ends = {ref: _not_before(band, starts[ref]) for ref, band in ends.items()}
+    run_ends = {**raw.run_ends, **{run: band for (run, _), band in shown["run-ends"].items()}}
+    for (run, _), band in ends.items():
+        if run in run_ends:
+            run_ends[run] = _not_before(run_ends[run], band)
+    return Foretold(starts, ends, run_ends)
 
 
 def came(change: Change) -> Iterator[tuple[Kind, Subject, datetime]]:
@@ -106,9 +108,10 @@ def _is_reused(run: Run, event: TaskEvent) -> bool:
     return task is not None and task.from_cache
 
 
-def _not_before(ends: Band, starts: Band) -> Band:
-    """No share of a task's ends lies before the same share of its starts."""
-    return Band(max(ends.p10, starts.p10), max(ends.p50, starts.p50), max(ends.p90, starts.p90))
+def _not_before(later: Band, earlier: Band) -> Band:
+    """No share of what comes later, a task's end after its start or a run's after its tasks', comes before the same
+    share of the earlier."""
+    return Band(max(later.p10, earlier.p10), max(later.p50, earlier.p50), max(later.p90, earlier.p90))
 
 
 __all__ = ["Foretold", "calibrated", "came", "corrected", "judge"]
