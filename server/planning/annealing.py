@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from server.planning.kernels.ground import Ground
 
 HOT, COLD = (0.3, 1.0, 3.0), 0.01
-"""Heat at the beginning of one cycle after the other, in turn, and at the end of each, in mean seconds of running plus
-mean seconds of a transfer. Where a few tasks take most of the time, only hot cycles move them past each other."""
+"""Heat at the beginning of one cycle after the other, in turn, and at the end of each, in usual seconds of running plus
+usual seconds of a transfer. Where a few tasks take most of the time, only hot cycles move them past each other."""
 PULL, CRITICAL, GROUPED = 0.2, 0.75, 0.3
 CYCLE = 300
 """Steps per task of one cooling."""
@@ -156,11 +156,16 @@ def _floor(problem: Problem, fixed: Ground) -> Floats:
 
 
 def _heat_unit(seconds: Floats, fixed: Ground) -> float:
-    """Seconds: a mean run time and a mean transfer."""
-    can_run = seconds[np.isfinite(seconds)]
-    running = float(can_run.mean()) if len(can_run) else 0.0
-    moved = float(fixed.bytes.mean()) * fixed.mean_rate + fixed.latency if len(fixed.bytes) and fixed.kind else 0.0
+    """Seconds: a usual run time and a usual transfer."""
+    running = _usual(seconds[np.isfinite(seconds)])
+    moved = _usual(fixed.bytes) * fixed.mean_rate + fixed.latency if len(fixed.bytes) and fixed.kind else 0.0
     return running + moved
+
+
+def _usual(values: Floats) -> float:
+    """The root mean square, which is above the mean where few tasks take most of the time: a heat that moves only the
+    many small ones leaves those where they are."""
+    return float(np.sqrt(np.square(values, dtype=np.float64).mean())) if len(values) else 0.0
 
 
 __all__ = ["SLICES", "Annealer", "can_anneal", "seeded"]
