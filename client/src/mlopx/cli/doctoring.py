@@ -63,16 +63,13 @@ def _packages() -> list[Finding]:
     return [*found, Finding("foreign package", False, f"a package named mlopx ({foreign}) of somebody else", advice)]
 
 
-def _advice(detail: str) -> str:
-    return "that ends by itself" if "is being prepared" in detail else "see the server's log"
-
-
 def _server(client: Client) -> list[Finding]:
     try:
         version = client.get("/version")
         date = client.server_date()
         ready = client.get("/readyz")
         nodes = client.get("/api/v1/nodes")["nodes"]
+        preparing = client.get("/").get("preparing")
     except MlopxError as error:
         return [Finding("server", False, error.message, error.hint or "")]
     is_same = version["version"] == mlopx.__version__
@@ -84,7 +81,12 @@ def _server(client: Client) -> list[Finding]:
         Finding("nodes", bool(nodes), f"{len(nodes)}: {names}", "the server's platform has no nodes"),
     ]
     found.extend(
-        Finding(f"server's {name}", check["ok"], check["detail"] or "works", _advice(check["detail"]))
+        Finding(
+            f"server's {name}",
+            check["ok"],
+            check["detail"] or "works",
+            "that ends by itself" if preparing and check["detail"] == preparing else "see the server's log",
+        )
         for name, check in ready["checks"].items()
     )
     if date is not None:

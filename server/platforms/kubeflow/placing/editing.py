@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from server.platforms.kubeflow.reading.fields import snake
@@ -49,3 +49,12 @@ def drop(message: dict[str, Any], name: str) -> None:
     """Remove a field under either name."""
     message.pop(name, None)
     message.pop(snake(name), None)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name itself, or the first of `name-2`, `name-3`, ... that nobody has."""
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name}-{number}"
+    return found

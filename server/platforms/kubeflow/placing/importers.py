@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlopx.spec import slug
-from server.platforms.kubeflow.placing.editing import copied, drop, enter, listed, put
+from server.platforms.kubeflow.placing.editing import copied, drop, enter, free_name, listed, put
 from server.platforms.kubeflow.reading.documents import Documents
 from server.platforms.kubeflow.reading.fields import get, section, text
 from server.platforms.kubeflow.reading.inputs import input_artifacts
@@ -41,9 +41,9 @@ def _import(pipeline: dict[str, Any], name: str) -> None:
     enter(definitions, "parameters")[name] = {"description": about, "parameterType": "STRING"}
     tasks, components = enter(root, "dag", "tasks"), enter(pipeline, "components")
     executors = enter(pipeline, "deploymentSpec", "executors")
-    key = _free(f"import-{slug(name)}", tasks)
-    component = _free(f"comp-{key}", components)
-    label = _free(f"exec-{key}", executors)
+    key = free_name(f"import-{slug(name)}", tasks)
+    component = free_name(f"comp-{key}", components)
+    label = free_name(f"exec-{key}", executors)
     for task in tasks.values():
         _read_from(task, name, key)
     executors[label] = {"importer": {"artifactUri": {"runtimeParameter": ADDRESS}, "typeSchema": kind}}
@@ -71,14 +71,6 @@ def _read_from(task: object, name: str, importer: str) -> None:
             is_reader = True
     if is_reader:
         listed(task, "dependentTasks").append(importer)
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        found = f"{name}-{number}"
-    return found
 
 
 __all__ = ["with_importers"]

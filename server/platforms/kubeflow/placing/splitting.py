@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from server.platforms.kubeflow.placing.editing import copied, enter, put
+from server.platforms.kubeflow.placing.editing import copied, enter, free_name, put
 from server.platforms.kubeflow.reading.fields import get, section, text
 
 
@@ -50,7 +50,7 @@ class _Splitter:
             return
         if name in self.used_components:
             component = copied(component)
-            name = _free(name, self.components)
+            name = free_name(name, self.components)
             self.components[name] = component
             enter(task, "componentRef")["name"] = name
         self.used_components.add(name)
@@ -65,21 +65,13 @@ class _Splitter:
         self.labels["/".join(path)] = label
 
     def _copy_executor(self, label: str) -> str:
-        copy = _free(label, self.executors)
+        copy = free_name(label, self.executors)
         if label in self.executors:
             self.executors[copy] = copied(self.executors[label])
         for configs in self.configs:
             if isinstance(configs.get(label), dict):
                 configs[copy] = copied(configs[label])
         return copy
-
-
-def _free(name: str, taken: dict[str, Any]) -> str:
-    """The first of `name-2`, `name-3`, ... that nobody has."""
-    number = 2
-    while f"{name}-{number}" in taken:
-        number += 1
-    return f"{name}-{number}"
 
 
 def _configs(platform: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
