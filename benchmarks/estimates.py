@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -68,6 +69,7 @@ def measure(folder: Path) -> Iterator[Measure]:
     yield from made_up_machines()
     yield from cold_start()
     yield from speed()
+    yield from learning()
 
 
 def forests(folder: Path) -> Runs:
@@ -167,6 +169,27 @@ def speed() -> Iterator[Measure]:
         asking.append(_cpu(lambda: build_estimates(runs, nodes, chain)))
     yield Measure("10,000 tasks on 1,000 nodes, each after one more run", 1000 * median(asking), "ms", most=100)
     yield Measure("learning one run, slowest of forty", 1000 * max(learning), "ms", most=5)
+
+
+def learning() -> Iterator[Measure]:
+    """One more run of a component of which no two runs have the same inputs and parameters, least of three times."""
+    chance = random.Random(2)
+    nodes = [a_node(f"m{number}", speed=1 + number / 3, labels={"worker_type": f"m{number}"}) for number in range(3)]
+    seen = []
+    for number in range(64):
+        size, node = 10 ** chance.uniform(6, 9), nodes[number % 3]
+        profile = Profile("c", "d", "default", 1000, input_bytes=size, parameters={"rounds": chance.randrange(10, 100)})
+        seconds = (1 + size / 1e7) * chance.lognormvariate(0, 0.1) / node.speed
+        seen.append(an_observation(profile, node, seconds))
+    times = []
+    for _ in range(3):
+        chain = ChainEstimator()
+        chain.observe(seen[:40])
+        chain.settle()
+        times.append([_cpu(partial(chain.observe, [one])) for one in seen[40:]])
+    least = [min(one) for one in zip(*times, strict=True)]
+    yield Measure("learning one run of a component with ever new inputs: median", 1000 * median(least), "ms", most=5)
+    yield Measure("the same: slowest of 24", 1000 * max(least), "ms", most=5)
 
 
 def _cpu(work: Callable[[], object]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import dashboard, estimates, following, idle, kubeflow, overhead, shares, submissions
+from benchmarks import dashboard, estimates, following, idle, kubeflow, nodes, overhead, shares, submissions
 from benchmarks.measure import Measure, keep, show
 
 WIDTH = 150
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Measure]]] = {
     "idle": idle.measure,
     "submissions": submissions.measure,
     "shares": shares.measure,
+    "nodes": nodes.measure,
     "estimates": estimates.measure,
     "kubeflow": lambda folder: chain(kubeflow.measure(folder), following.measure(folder)),
     "dashboard": dashboard.measure,

@@ -151,7 +151,7 @@ def connect_kubeflow(
         now=now,
         sleep=asyncio.sleep,
         defaults=limits.confining if limits is not None else kubernetes_defaults,
-        forbids=limits.refusals if limits is not None else lambda spec: [],
+        forbids=limits.refusals if limits is not None else lambda spec, project: [],
     )
     connected.append(platform)
     return Connected(platform, source, limits)
@@ -292,6 +292,8 @@ def finished_of(lesson: Lesson, node: Node | None) -> FinishedAttempt:
         node_speeds=node.speeds if node else {},
         node_cores=node.allocatable.cpu_millicores / 1000 if node else 0.0,
         start_seconds=(lesson.queue_seconds or 0.0) + (lesson.pull_seconds or 0.0) or None,
+        queue_seconds=lesson.queue_seconds,
+        pull_seconds=lesson.pull_seconds,
     )
 
 

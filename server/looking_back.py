@@ -60,6 +60,11 @@ def holdout_of(settings: Settings) -> Holdout:
     return Holdout(read_share(settings.holdout), settings.holdout_salt)
 
 
+def rates_of(settings: Settings) -> Rates:
+    """What node and accelerator hours cost. Raises ConfigurationError for a file that cannot be read."""
+    return read_rates(settings.rates) if settings.rates else Rates()
+
+
 def rule_of(settings: Settings, platform: PlatformInterface, new_id: Callable[[], str]) -> DecisionUnit | None:
     """What decides about runs of the holdout: the local platform's own rule; on others nobody here does."""
     if not holdout_of(settings).share or platform.binding is not Binding.WHEN_READY:
@@ -118,7 +123,7 @@ def look_back(settings: Settings, *, parts: Parts, estimate: EstimateAll, new_id
         clock=clock,
         nodes=lambda: node_manager.current().nodes,
         defaults=platform.defaults,
-        rates=read_rates(settings.rates) if settings.rates else Rates(),
+        rates=rates_of(settings),
         replays=replays,
         holdout=holdout_of(settings),
         strategy=settings.placer,
@@ -136,4 +141,4 @@ def look_back(settings: Settings, *, parts: Parts, estimate: EstimateAll, new_id
     return LookingBack(accepting, shadows, reporter, replays, questions, history, forecasts)
 
 
-__all__ = ["LookingBack", "Parts", "holdout_of", "look_back", "rule_of"]
+__all__ = ["LookingBack", "Parts", "holdout_of", "look_back", "rates_of", "rule_of"]

@@ -36,7 +36,8 @@ class Observing:
         """Follow what happens from now on."""
         for notice in (Chronicle().notice, self.meters.notice):
             journal.listen(notice)
-        scheduler.on_decided(self.meters.decided)
+        scheduler.on_decided(lambda _, outcome: self.meters.decided(outcome))
+        scheduler.on_ruled(self.meters.decided)
         if self.exporter is not None:
             tracing = Tracing(self.exporter.tell)
             journal.listen(tracing.notice)

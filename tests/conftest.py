@@ -6,14 +6,29 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 IS_STRICT = os.environ.get("MLOPX_STRICT_TESTS") == "1"
 ROOT = Path(__file__).resolve().parent.parent
+
+# Tests start hundreds of Python processes: what one has compiled, the next one finds, whatever the shell says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# A slow machine is no fault. In strict mode examples are the same every time; developers' runs find new ones.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=IS_STRICT or "CI" in os.environ,
+)
+settings.load_profile("any machine")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

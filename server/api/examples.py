@@ -108,6 +108,7 @@ NODES: dict[str, Any] = {
             },
             "taints": [],
             "allocatable": RESOURCES,
+            "accelerator_models": {},
             "allocated": {**RESOURCES, "cpu_millicores": 0, "memory_bytes": 0, "pods": 0},
             "available": RESOURCES,
             "load": None,
@@ -136,6 +137,8 @@ CALIBRATION: dict[str, Any] = {
     "starts": [
         {"node_class": "quick/amd64", "runs": 14, "p10_seconds": 0.021, "p50_seconds": 0.029, "p90_seconds": 0.071}
     ],
+    "queue": {"p50": 3.0, "p10": 1.0, "p90": 9.0, "source": "from 14 tasks"},
+    "pulls": [{"image": "team/train:1", "pulls": 2, "p50_seconds": 41.0}],
     "forecasts": [
         {"kind": "run-ends", "strategy": "fifo_greedy", "asked": 50, "inside": 41, "coverage": 0.82},
         {"kind": "task-starts", "strategy": "fifo_greedy", "asked": 96, "inside": 76, "coverage": 0.7917},
@@ -188,8 +191,8 @@ DETAIL: dict[str, Any] = {
     "tasks": [_task("greet", {"output": {"value": "hello world"}}), _task("train", {"model": {"artifact": ARTIFACT}})],
     "graph": {
         "tasks": {
-            "greet": {"component": "greet", "waits_for": [], "scope": None},
-            "train": {"component": "train", "waits_for": ["greet"], "scope": None},
+            "greet": {"component": "greet", "code": "function", "waits_for": [], "scope": None},
+            "train": {"component": "train", "code": "function", "waits_for": ["greet"], "scope": None},
         },
         "scopes": {},
     },

@@ -43,6 +43,8 @@ RUN: dict[str, Any] = {
     "position": None,
     "ends": None,
     "why_no_eta": "",
+    "assumes": "",
+    "actions": [],
     "strategy": "fifo_greedy",
     "snapshot_age_seconds": 0.8,
     "counts": {"succeeded": 2},
@@ -61,6 +63,7 @@ _CANDIDATES = [
 ]
 TASK: dict[str, Any] = {
     **LINE,
+    "start": None,
     "actions": [],
     "nodes": [],
     "decision": {

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from server.api.views import decision_view, instant
 from server.components.explaining.placed import chosen_of, margin_of
-from server.components.explaining.values import Band, Hindsight, NodeVerdict, RunExplanation, TaskExplanation, Waiting
+from server.components.explaining.values import (
+    Action,
+    Band,
+    Hindsight,
+    NodeVerdict,
+    RunExplanation,
+    TaskExplanation,
+    Waiting,
+)
 from server.components.timeline import Stretch
 from server.domain.placement import Candidate, Decision
 
@@ -29,6 +38,8 @@ def run_explanation(found: RunExplanation) -> dict[str, Any]:
         "position": found.position,
         "ends": band_view(found.ends),
         "why_no_eta": found.why_no_eta,
+        "assumes": found.assumes,
+        "actions": _actions(found.actions),
         "strategy": found.strategy,
         "snapshot_age_seconds": _age(found.at, found.snapshot_at),
         "counts": dict(found.counts or {}),
@@ -70,10 +81,15 @@ def task_explanation(found: TaskExplanation) -> dict[str, Any]:
     """A task with all the evidence."""
     return {
         **task_line(found),
-        "actions": [{"text": one.text, "command": one.command} for one in found.actions],
+        "start": None if found.start is None else asdict(found.start),
+        "actions": _actions(found.actions),
         "nodes": [verdict_view(one) for one in found.nodes],
         "decision": None if found.decision is None else evidence_view(found.decision),
     }
+
+
+def _actions(found: Sequence[Action]) -> list[dict[str, Any]]:
+    return [{"text": one.text, "command": one.command} for one in found]
 
 
 def waiting_view(found: Waiting | None) -> dict[str, Any] | None:

@@ -9,10 +9,11 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from server.api.node_metrics import NodeUsages, add_nodes
 from server.api.services import Services
 from server.components.explaining.values import Waiting, WaitKind
 from server.components.scheduler import QueueEntry
-from server.domain.node import Snapshot
+from server.domain.node import Snapshot, Usage
 from server.domain.placement import TaskRef
 from server.domain.states import RunState, TaskState
 
@@ -44,8 +45,12 @@ def exposition(
     counts: Mapping[RunState, int],
     snapshot: Snapshot,
     waits: Mapping[TaskRef, Waiting],
+    usages: Mapping[str, Usage],
 ) -> tuple[bytes, str]:
-    """All figures in the text format, with its media type. `waits` is what the tasks in the queue wait for."""
+    """All figures in the text format, with its media type.
+
+    `waits` is what the tasks in the queue wait for, `usages` what is used of the platform's own nodes.
+    """
     registry = CollectorRegistry()
     runs = Gauge("mlopx_runs", "Runs by state", ["state"], registry=registry)
     for state in RunState:
@@ -63,7 +68,8 @@ def exposition(
         Gauge(name, text, registry=registry).set(value)
     at_platform = sum(task.state in HANDED_OVER for run in parts.journal.live() for task in run.tasks.values())
     _queue(registry, Counts(reason_of(entry, waits) for entry in queue) + Counts(platform=at_platform))
-    _nodes(registry, snapshot)
+    add_nodes(registry, snapshot)
+    registry.register(NodeUsages(usages))
     _calibration(registry, parts)
     _forecasts(registry, parts)
     return b"".join(map(generate_latest, (meters.registry, parts.work_meters.registry, registry))), CONTENT_TYPE_LATEST
@@ -114,27 +120,3 @@ def _forecasts(registry: CollectorRegistry, parts: Services) -> None:
     for one in parts.forecasts.reliabilities():
         if one.coverage is not None:
             gauge.labels(one.kind, one.strategy).set(one.coverage)
-
-
-def _nodes(registry: CollectorRegistry, snapshot: Snapshot) -> None:
-    allocated = snapshot.allocated()
-    allocatable_gauge = Gauge(
-        "kube_node_status_allocatable", "What tasks may be given", ["node", "resource"], registry=registry
-    )
-    ready = Gauge("kube_node_status_condition", "Readiness", ["node", "condition", "status"], registry=registry)
-    cordoned = Gauge("kube_node_spec_unschedulable", "Whether it takes no new tasks", ["node"], registry=registry)
-    loads = Gauge("mlopx_node_load", "Measured load, where it is known", ["node", "figure"], registry=registry)
-    for node in snapshot.nodes:
-        ready.labels(node.name, "Ready", "true").set(node.is_ready)
-        cordoned.labels(node.name).set(not node.is_schedulable)
-        if (load := snapshot.loads.get(node.name)) is not None:
-            for figure, value in {"cpu": load.cpu_fraction, "memory": load.memory_fraction, **load.figures}.items():
-                if value is not None:
-                    loads.labels(node.name, figure).set(value)
-    allocated_gauge = Gauge("mlopx_node_allocated", "What is promised", ["node", "resource"], registry=registry)
-    for node in snapshot.nodes:
-        for gauge, amounts in ((allocatable_gauge, node.allocatable), (allocated_gauge, allocated[node.name])):
-            gauge.labels(node.name, "cpu").set(amounts.cpu_millicores / 1000)
-            gauge.labels(node.name, "memory").set(amounts.memory_bytes)
-            for kind, count in amounts.accelerators:
-                gauge.labels(node.name, kind.replace(".", "_").replace("/", "_")).set(count)

@@ -15,6 +15,7 @@ from server.domain.node import Node, Snapshot
 from server.domain.placement import Decision
 from server.domain.resources import Resources
 from server.domain.run import Artifact, Attempt, Output, Run, TaskRun
+from server.platforms.interface import PlatformInterface
 from server.stores.interface import RunSummary
 
 _ANY = TypeAdapter(Any)
@@ -102,6 +103,7 @@ def run_detail(run: Run) -> dict[str, Any]:
             "tasks": {
                 path: {
                     "component": graph.task(path).component,
+                    "code": graph.component(path).code.kind,
                     "waits_for": list(graph.waits_for[path]),
                     "scope": graph.task(path).scope,
                 }
@@ -110,6 +112,11 @@ def run_detail(run: Run) -> dict[str, Any]:
             "scopes": {name: scope.model_dump(mode="json") for name, scope in graph.spec.scopes.items()},
         },
     }
+
+
+def submission_notes(run: Run, preparing: str, platform: PlatformInterface) -> list[str]:
+    """What is said to who submitted a run, besides that it is accepted."""
+    return [*([preparing] if preparing else ()), *platform.notes(run.graph.spec)]
 
 
 def task_view(run: Run, task: TaskRun) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def task_view(run: Run, task: TaskRun) -> dict[str, Any]:
         "reason": task.reason,
         "hold": task.hold,
         "from_cache": task.from_cache,
-        "node": current.actual_node or current.node,
+        "node": task.node,
         "option": current.option,
         "attempt": current.number,
         "attempts": [attempt_view(attempt) for attempt in task.attempts],
@@ -251,6 +258,7 @@ def _node_view(
         "labels": dict(node.labels),
         "taints": [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in node.taints],
         "allocatable": resources_view(node.allocatable),
+        "accelerator_models": dict(node.accelerator_models),
         "allocated": resources_view(allocated),
         "available": resources_view(available),
         "load": None

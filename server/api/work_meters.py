@@ -10,7 +10,6 @@ from server.components.decision_unit import Outcome
 from server.domain import events as happened
 from server.domain.events import Event
 from server.domain.lifecycle import Change
-from server.domain.placement import PlacementRequest
 from server.domain.run import Attempt, TaskKey
 
 WAITS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
@@ -59,7 +58,7 @@ class WorkMeters:
         )
         self._attempts = Counter("mlopx_attempts", "Attempts that ended, by outcome", ["outcome"], registry=registry)
 
-    def decided(self, request: PlacementRequest, outcome: Outcome) -> None:
+    def decided(self, outcome: Outcome) -> None:
         """Count a decision."""
         self._decisions.labels(outcome.strategy).observe(outcome.seconds)
         for name, count in (("placed", len(outcome.bind_now)), ("held", len(outcome.holds))):

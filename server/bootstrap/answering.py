@@ -15,7 +15,7 @@ from server.components.recurring.keeping import ScheduleKeeper
 from server.components.recurring.parts import make_recurring
 from server.components.shadowing import Shadowing
 from server.connecting import make_replacer
-from server.looking_back import holdout_of
+from server.looking_back import holdout_of, rates_of
 from server.platforms.kubeflow.platform import KubeflowPlatform
 
 
@@ -97,6 +97,7 @@ def _planner(ground: Ground, world: World, engine: Engine, pipeline_manager: Pip
         clock=ground.clock,
         settings=engine.cycle_settings,
         track=engine.past.forecasts.track,
+        rates=rates_of(ground.settings),
     )
     ground.stack.push_async_callback(planner.aclose)
     return planner

@@ -66,6 +66,7 @@ def make_engine(ground: Ground, world: World) -> Engine:
             teach=world.estimator.teach,
             node_of=world.node_of,
             defaults=world.defaults,
+            images=world.images,
         ),
         spot_nodes=spot_nodes,
         timeline=Timeline(store=store, live=journal.live),
@@ -111,8 +112,8 @@ def _deciding(
 
 def _listen(ground: Ground, world: World, engine: Engine) -> None:
     """Let the parts hear of each other, in the order in which they act on an event."""
-    parts = (engine.dispatcher, world.datasets, engine.historian, engine.spot_nodes, engine.scheduler, engine.timeline)
-    for part in parts:
+    parts = (engine.dispatcher, world.datasets, world.images, engine.historian, engine.spot_nodes)
+    for part in (*parts, engine.scheduler, engine.timeline):
         ground.journal.listen(part.notice)
     engine.watching.listen(ground.journal, engine.scheduler)
     world.node_manager.on_change(engine.scheduler.wake)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from server.bootstrap.ground import Ground
 from server.cluster.embedded import EmbeddedNodes
@@ -14,20 +13,24 @@ from server.cluster.limits.several import SeveralLimits
 from server.cluster.profiles import read_profiles
 from server.components.datasets.registry import DatasetRegistry
 from server.components.explaining.scene import EstimateAll
+from server.components.images import ImagesKnown
 from server.components.node_manager import NodeManager
 from server.connecting import growable_groups, make_platform, measured_loads
 from server.domain.node import Node
+from server.domain.placement import Estimates, WaitingRun
 from server.domain.request import Confining
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
+from server.looking_back import rates_of
 from server.platforms.interface import PlatformInterface
+from server.platforms.kubeflow.compile.executors import DEFAULT_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """`source`: the platform's own source of nodes, None where the platform is one itself. `limits`: what its cluster
-    lets run where, besides nodes; None where there is no cluster. `defaults`: the platform's, which also tell tasks of
-    the data sets that they read."""
+    lets run where, besides nodes; None where there is no cluster. `images`: which lie on which nodes. `defaults`: the
+    platform's, which also tell tasks of the data sets that they read."""
 
     platform: PlatformInterface
     datasets: DatasetRegistry
@@ -36,6 +39,7 @@ class World:
     limits: KubernetesLimits | SeveralLimits | None
     node_manager: NodeManager
     node_of: Callable[[str], Node | None]
+    images: ImagesKnown
     estimator: ChainEstimator
     estimate: EstimateAll
 
@@ -64,10 +68,17 @@ def make_world(ground: Ground) -> World:
         clock=clock,
         refresh_seconds=settings.update_interval,
         profiles=read_profiles(settings.node_profiles) if settings.node_profiles is not None else None,
+        rates=rates_of(settings),
     )
     estimator = ChainEstimator()
-    estimate = partial(build_estimates, estimator=estimator)
-    return World(platform, datasets, defaults, source, limits, node_manager, node_of, estimator, estimate)
+    images = ImagesKnown(
+        node_manager.images, estimator.waits, defaults=defaults, now=clock.now, own_image=DEFAULT_IMAGE
+    )
+
+    def estimate(runs: Sequence[WaitingRun], nodes: Sequence[Node]) -> Estimates:
+        return replace(build_estimates(runs, nodes, estimator), starts=images.starts(runs, nodes))
+
+    return World(platform, datasets, defaults, source, limits, node_manager, node_of, images, estimator, estimate)
 
 
 __all__ = ["World", "make_world"]

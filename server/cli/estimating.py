@@ -5,20 +5,25 @@ from __future__ import annotations
 import json as json_module
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any, TypeVar
 
 import typer
 from threadpoolctl import threadpool_limits
 
 from server.cli.sheets import BadCellError, Column, Row, UnreadableSheetError, read_sheet
+from server.components.collecting import uncollected
 from server.domain.node import ARCHITECTURE_LABEL, Node
+from server.domain.placement import Estimate
 from server.domain.resources import Resources
+from server.domain.telling import CHANCE
 from server.estimators.chain import ChainEstimator
 from server.estimators.classes import NODE_CLASS_LABELS, node_class
+from server.estimators.history import LEARNT_FROM
 from server.estimators.interface import Observation, Profile
 
 COMPONENT = (
@@ -64,7 +69,12 @@ STATES: Mapping[str, str] = {
     **dict.fromkeys(("timeout", "timedout", "deadlineexceeded"), "timeout"),
 }
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
-MOST_WARNINGS = 50
+MOST_WARNINGS, MOST_FITS = 50, 256
+"""So many warnings are said, and so many components, the latest, say what all have in common."""
+
+MOST_TIMES = 1e4
+"""Machines are no further apart: a speed that is, is a slip of units."""
+
 Value = TypeVar("Value")
 
 
@@ -86,7 +96,8 @@ def estimate(
 ) -> None:
     """Predict run time and peak memory from tables of your own (columns: docs/estimates.md)."""
     try:
-        given = read(history, profiles, predict)
+        with uncollected():
+            given = read(history, profiles, predict)
     except (UnreadableSheetError, BadCellError) as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
@@ -94,7 +105,8 @@ def estimate(
         typer.echo(f"warning: {warning}", err=True)
     if len(given.warnings) > MOST_WARNINGS:
         typer.echo(f"warning: and {len(given.warnings) - MOST_WARNINGS} more like these", err=True)
-    found = predictions(given)
+    with uncollected():
+        found = predictions(given)
     if json:
         document = {
             "predictions": found,
@@ -114,32 +126,34 @@ def predictions(given: Given) -> list[dict[str, Any]]:
     chain = ChainEstimator()
     with threadpool_limits(limits=1, user_api="blas"):  # small matrices: more threads only spin
         chain.teach(given.runs)
-        chain.settle(most_fits=len(given.runs))
+        chain.settle(most_fits=MOST_FITS)
     nodes = list(given.nodes.values())
-    position = {node.name: index for index, node in enumerate(nodes)}
-    rows = chain.estimate([profile for _, profile in given.tasks], nodes)
-    found = []
-    for number, ((line, profile), row) in enumerate(zip(given.tasks, rows, strict=True), start=1):
-        named = line.text("node")
-        for node in [nodes[position[named]]] if named else nodes:
-            one = row[position[node.name]]
-            if one is None:
-                continue
-            found.append(
-                {
-                    "row": number,
-                    "task": line.text("task", str(number)),
-                    "component": profile.component,
-                    "node": node.name,
-                    "p10": one.p10,
-                    "p50": one.p50,
-                    "p90": one.p90,
-                    "peak_memory_bytes": one.peak_memory_bytes,
-                    "peak_memory_p90_bytes": one.peak_memory_p90_bytes,
-                    "source": one.source,
-                }
-            )
-    return found
+    chain.estimate([], nodes)  # all nodes are known before the first answer, which may be about some only
+    wanted: dict[str, list[int]] = {}
+    for number, (line, _) in enumerate(given.tasks):
+        wanted.setdefault(line.text("node"), []).append(number)
+    answers: dict[int, list[tuple[str, Estimate]]] = {}
+    for named, numbers in wanted.items():
+        asked = [given.nodes[named]] if named else nodes
+        rows = chain.estimate([given.tasks[number][1] for number in numbers], asked)
+        for number, row in zip(numbers, rows, strict=True):
+            answers[number] = [(node.name, one) for node, one in zip(asked, row, strict=True) if one is not None]
+    return [
+        {
+            "row": number + 1,
+            "task": line.text("task", str(number + 1)),
+            "component": profile.component,
+            "node": node,
+            "p10": one.p10,
+            "p50": one.p50,
+            "p90": one.p90,
+            "peak_memory_bytes": one.peak_memory_bytes,
+            "peak_memory_p90_bytes": one.peak_memory_p90_bytes,
+            "source": one.source,
+        }
+        for number, (line, profile) in enumerate(given.tasks)
+        for node, one in answers[number]
+    ]
 
 
 def read(history: Path, profiles: Path | None, predict: Path) -> Given:
@@ -162,6 +176,8 @@ def read(history: Path, profiles: Path | None, predict: Path) -> Given:
     seen = [found for line in runs.rows if (found := _or_warning(partial(_run, line, given), given))]
     given.runs = [run for _, run in sorted(enumerate(seen), key=lambda item: (item[1].finished_at, item[0]))]
     given.tasks = [(line, _profile(line)) for line in tasks.rows]
+    if not any(run.state in LEARNT_FROM for run in given.runs):
+        given.warnings.append(f"no run of {history} can be learnt from: what follows is from hints, or a guess")
     if not given.tasks:
         raise UnreadableSheetError(f"{predict} has no tasks below its header")
     if not given.nodes:
@@ -179,12 +195,14 @@ def _or_warning(make: Callable[[], Value | None], given: Given, left_out: str = 
 
 def _machines(lines: Sequence[Row], given: Given) -> None:
     """Nodes with speeds per kind of work, each relative to its mean over the nodes: units do not matter."""
+    lines = [line for line in lines if _or_warning(partial(line.needed, "node"), given)]
     measured: dict[str, dict[str, float]] = {}
+    usual = {kind: _middle(lines, f"speed_{kind}") for kind in SPEEDS}
     for line in lines:
         speeds = {}
         for kind in SPEEDS:
-            value = _or_warning(partial(line.number, f"speed_{kind}", 0.0), given, "this speed")
-            if value is not None and value > 0:
+            value = _or_warning(partial(_speed, line, f"speed_{kind}", usual[kind]), given, "this speed")
+            if value is not None:
                 speeds[kind] = value
         measured[line.needed("node")] = speeds
     for kind in SPEEDS:
@@ -192,12 +210,41 @@ def _machines(lines: Sequence[Row], given: Given) -> None:
         for speeds in measured.values():
             if kind in speeds:
                 speeds[kind] /= math.exp(sum(logs) / len(logs))
+    middle = _middle(lines, "speed")
     for line in lines:
         name = line.needed("node")
         if name in given.nodes:
             given.warnings.append(f"{line.file}:{line.line}:node: {name!r} is there twice; the last line counts")
         node = _or_warning(partial(_node, name, measured[name], line), given)
-        given.nodes[name] = node or _node(name, {}, None)
+        speed = _or_warning(partial(_speed, line, "speed", middle), given, "this speed")
+        node = node or _node(name, {}, None)
+        usual_speed = node.speed if node.speeds else middle
+        given.nodes[name] = replace(node, speed=usual_speed if speed is None else speed)
+
+
+def _middle(lines: Sequence[Row], name: str) -> float:
+    """The median of a column's speeds, as far as they are numbers above zero; 1 without any."""
+    values = []
+    for line in lines:
+        try:
+            values.append(line.number(name, 0.0))
+        except BadCellError:
+            continue
+    above = [value for value in values if value > 0]
+    return median(above) if above else 1.0
+
+
+def _speed(line: Row, name: str, usual: float) -> float | None:
+    """A node's speed, None where none was measured. Raises BadCellError where it cannot be one."""
+    value = line.number(name, 0.0)
+    if value == 0:
+        return None
+    if not usual / MOST_TIMES <= value <= usual * MOST_TIMES:
+        raise BadCellError(
+            f"{line.file}:{line.line}:{name}: {line.text(name)!r} is more than {MOST_TIMES:g} times faster or slower"
+            f" than the usual {usual:g}"
+        )
+    return value
 
 
 def _node(name: str, speeds: Mapping[str, float], line: Row | None) -> Node:
@@ -207,7 +254,7 @@ def _node(name: str, speeds: Mapping[str, float], line: Row | None) -> Node:
     if line.text("class"):
         labels[NODE_CLASS_LABELS[0]] = line.text("class")
     cpus, memory = line.number("cpus", 0.0), line.number("memory_bytes", 0.0)
-    speed = line.number("speed", speeds.get("single", 1.0))
+    speed = speeds.get("single", 1.0)
     room = Resources.of(cpu_millicores=round(cpus * 1000), memory_bytes=round(memory))
     return Node(name, room, labels, speed=speed, speeds=dict(speeds))
 
@@ -215,12 +262,12 @@ def _node(name: str, speeds: Mapping[str, float], line: Row | None) -> Node:
 def _run(line: Row, given: Given) -> Observation | None:
     """A past run; None for one that has no seconds and did not succeed."""
     profile, name = _profile(line), line.needed("node")
-    said = "".join(filter(str.isalnum, line.text("state").lower()))
-    if said not in STATES:
+    state = _state(line.text("state"))
+    if state is None:
         raise BadCellError(
             f"{line.file}:{line.line}:state: {line.text('state')!r} is none of succeeded, failed, oom, timeout"
         )
-    if STATES[said] != "succeeded" and not line.text("seconds"):
+    if state != "succeeded" and not line.text("seconds"):
         return None
     node = given.nodes[name]
     return Observation(
@@ -229,7 +276,7 @@ def _run(line: Row, given: Given) -> Observation | None:
         node_class=node_class(node),
         node_speed=node.speed,
         run_seconds=line.number("seconds"),
-        state=STATES[said],
+        state=state,
         finished_at=_instant(line),
         peak_memory_bytes=line.number("peak_memory_bytes", 0.0) or None,
         node_speeds=node.speeds,
@@ -237,29 +284,48 @@ def _run(line: Row, given: Given) -> Observation | None:
     )
 
 
+@cache
+def _state(text: str) -> str | None:
+    """How a run ended, None where that is not understood."""
+    return STATES.get("".join(filter(str.isalnum, text.lower())))
+
+
 def _profile(line: Row) -> Profile:
     name = line.needed("component")
-    accelerators = line.text("accelerators")
-    kinds = line.mapping("accelerators") if "=" in accelerators or accelerators.startswith("{") else {}
-    if not kinds and accelerators.lower() not in ("", "0", "false", "no"):
-        kinds = {"gpu": accelerators if accelerators.isdigit() else 1}
     return Profile(
         component=name,
         component_digest=line.text("version", name),
         option=line.text("option", "default"),
         cpu_millicores=round(line.number("cpus", 0.0) * 1000),
-        accelerators=tuple(sorted((str(kind), _count(line, count)) for kind, count in kinds.items())),
+        accelerators=_accelerators(line) if "accelerators" in line.cells else (),
         input_bytes=line.number("input_bytes", 0.0),
         workload={"operations": line.number("operations")} if line.text("operations") else {},
-        parameters=line.mapping("parameters"),
+        parameters={
+            name: value
+            for name, value in line.mapping("parameters").items()
+            if not any(part in name for part in CHANCE)
+        }
+        if "parameters" in line.cells
+        else {},
     )
+
+
+def _accelerators(line: Row) -> tuple[tuple[str, int], ...]:
+    said = line.text("accelerators")
+    kinds = line.mapping("accelerators") if "=" in said or said.startswith("{") else {}
+    if not kinds and said.lower() not in ("", "0", "false", "no"):
+        kinds = {"gpu": said if said.isdigit() else 1}
+    return tuple(sorted((str(kind), _count(line, count)) for kind, count in kinds.items()))
 
 
 def _count(line: Row, given: object) -> int:
     try:
-        return int(float(str(given)))
+        count = int(float(str(given)))
     except (ValueError, OverflowError):
         raise BadCellError(f"{line.file}:{line.line}:accelerators: {given!r} is not a number") from None
+    if count < 0:
+        raise BadCellError(f"{line.file}:{line.line}:accelerators: {given!r} is below 0")
+    return count
 
 
 def _instant(line: Row) -> datetime:

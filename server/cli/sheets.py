@@ -5,6 +5,7 @@ with a cell by file, line and column.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ LARGEST = 1e30
 """Of any number: what is more is a slip."""
 
 NOTHING = frozenset({"", "nan", "na", "n/a", "none", "null", "-"})
+LONGEST_NOTHING = max(map(len, NOTHING))
 
 
 class BadCellError(Exception):
@@ -56,15 +58,18 @@ class Row:
 
     def number(self, name: str, default: float | None = None) -> float:
         """A cell as a number from 0 to LARGEST. Raises BadCellError."""
-        if name not in self.cells and default is not None:
+        text = self.cells.get(name)
+        if text is None and default is not None:
             return default
-        text = self.needed(name)
+        text = text if text is not None else self.needed(name)
         try:
-            value = float(text.replace("_", ""))
+            value = float(text)
         except ValueError:
             value = math.nan
         if not 0 <= value <= LARGEST:
-            kind = "a number" if math.isnan(value) else f"between 0 and {LARGEST:g}"
+            comma = text.replace(",", ".", 1)
+            hint = f" (a point divides: {comma})" if math.isnan(value) and _is_number(comma) else ""
+            kind = f"a number{hint}" if math.isnan(value) else f"between 0 and {LARGEST:g}"
             raise BadCellError(f"{self.file}:{self.line}:{name}: {text!r} is not {kind}")
         return value
 
@@ -74,6 +79,8 @@ class Row:
         if text.startswith("{"):
             try:
                 found = json.loads(text)
+            except RecursionError:
+                raise BadCellError(f"{self.file}:{self.line}:{name}: has too many brackets inside brackets") from None
             except ValueError as error:
                 raise BadCellError(f"{self.file}:{self.line}:{name}: {text!r} is not JSON: {error}") from None
             if isinstance(found, dict):
@@ -93,7 +100,7 @@ class Sheet:
 def read_sheet(path: Path, columns: Sequence[Column]) -> Sheet:
     """Read a table. Raises UnreadableSheetError if there is none, or a needed column is missing."""
     lines = _lines(path)
-    header = next(lines, None)
+    _, header = next(lines, (0, None))
     if header is None:
         raise UnreadableSheetError(f"{path} is empty; its first line must name the columns: {_names(columns)}")
     known, unknown = _recognised(header, columns)
@@ -106,29 +113,45 @@ def read_sheet(path: Path, columns: Sequence[Column]) -> Sheet:
     sheet = Sheet()
     if unknown:
         sheet.warnings.append(f"{path}:1: columns that are not understood are ignored: {', '.join(unknown)}")
-    for number, cells in enumerate(lines, start=2):
-        values = {known[index]: cell.strip() for index, cell in enumerate(cells) if index in known}
-        present = {name: cell for name, cell in values.items() if cell.lower() not in NOTHING}
-        if len(cells) > len(header):
+    places = sorted(known.items())
+    file, width = str(path), len(header)
+    for number, cells in lines:
+        there = places if len(cells) >= width else [place for place in places if place[0] < len(cells)]
+        present = {
+            name: cell
+            for index, name in there
+            if (cell := cells[index].strip()) and (len(cell) > LONGEST_NOTHING or cell.lower() not in NOTHING)
+        }
+        if len(cells) > width:
             sheet.warnings.append(
                 f"{path}:{number}: has {len(cells)} cells, the header {len(header)}; the rest is ignored"
             )
         if present:
-            sheet.rows.append(Row(str(path), number, present))
+            sheet.rows.append(Row(file, number, present))
     return sheet
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
+def _is_number(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Each line's cells, with the number of the line in the file on which they end."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UnreadableSheetError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UnreadableSheetError(f"{path} is not text in UTF-8: {error.reason}") from error
+        raise UnreadableSheetError(f"{path} is not text in UTF-8: {error.reason}; save it as UTF-8") from error
     first = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     try:
-        yield from csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        for cells in reader:
+            yield reader.line_num, cells
     except csv.Error as error:
         raise UnreadableSheetError(f"{path} is not a table: {error}") from error
 

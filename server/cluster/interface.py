@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from server.domain.node import Load, Node, Occupancy
+from server.domain.starting import NodeImages
 
 
 @dataclass(frozen=True, slots=True)
 class NodesSeen:
     """What one source saw at one instant.
 
-    `foreign` are resources held by others than our own tasks; `images` are names of images that lie on a node already.
+    `foreign` are resources held by others than our own tasks; `images` are those that lie on a node already.
     """
 
     seen_at: datetime
@@ -23,7 +24,7 @@ class NodesSeen:
     foreign: Sequence[Occupancy] = ()
     loads: Mapping[str, Load] = field(default_factory=dict)
     problems: Sequence[str] = ()
-    images: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    images: Mapping[str, NodeImages] = field(default_factory=dict)
 
 
 class NodeSourceInterface(ABC):

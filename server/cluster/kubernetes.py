@@ -10,31 +10,37 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.cluster.devices import DriverDevices
 from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.domain.errors import UnavailableError
 from server.domain.node import Node, Occupancy
-from server.domain.resources import Resources
+from server.domain.resources import NOTHING, Resources
+from server.domain.starting import NodeImages
 from server.kube.client import KubeClient, Object
 from server.kube.errors import KubeDeniedError, KubeError
 from server.kube.mirror import Mirror
-from server.kube.reading import images_of, read_node, requests_of
+from server.kube.pod_requests import beside_requests, requests_of
+from server.kube.reading import images_of, read_node
 from server.kube.resources import NODES, PODS
 
 RUN_LABEL = "pipeline/runid"
 OURS_LABEL = "mlopx.dev/run"
-"""Label that placing writes on the pods of our runs: their room is counted by the run itself."""
+"""Label that placing writes on the pods of our runs: what their tasks ask for is counted by the run itself, and only
+what was put beside them (a mesh's sidecar, say) here."""
 
-Seen = tuple[Node, frozenset[str]]
+Seen = tuple[Node, NodeImages]
 
 
 @dataclass(frozen=True, slots=True)
 class PodHeld:
-    """What a pod holds of its node: room, and the volumes of claims. `run` is that of ours it says to belong to."""
+    """What a pod holds of its node: room, and the volumes of claims. `run` is that of ours it says to belong to;
+    `beside`, the part of the room that its program did not ask for."""
 
     node: str
     requests: Resources
     run: str = ""
     claims: tuple[str, ...] = ()
+    beside: Resources = NOTHING
 
 
 class KubernetesNodes(NodeSourceInterface):
@@ -57,28 +63,33 @@ class KubernetesNodes(NodeSourceInterface):
         self._client, self._now, self._is_ours = client, now, is_ours
         self.nodes: Mirror[Seen] = Mirror(client, NODES, reduce=_node, now=now, sleep=sleep)
         self.pods: Mirror[PodHeld] = Mirror(client, PODS, reduce=_holding, now=now, sleep=sleep)
+        self._devices = DriverDevices(client, now=now, sleep=sleep)
         self._is_following = False
 
     async def run_forever(self) -> None:
-        """Follow nodes and pods by watching, until cancelled."""
+        """Follow nodes, pods and devices by watching, until cancelled."""
         self._is_following = True
         try:
-            await asyncio.gather(self.nodes.run_forever(), self.pods.run_forever())
+            await asyncio.gather(self.nodes.run_forever(), self.pods.run_forever(), self._devices.run_forever())
         finally:
             self._is_following = False
 
     async def look(self) -> NodesSeen:
         problems = await self._refresh()
+        if (unknown := self._devices.problem) is not None:
+            problems.append(unknown)
         if self.nodes.seen_at is None or (self._is_following and self.nodes.problem and not len(self.nodes)):
             raise UnavailableError(f"the nodes are not known: {_why(self.nodes)}")
         if self.nodes.problem is not None:
             problems.append(f"the nodes may be out of date: {self.nodes.problem.message}")
-        others = (pod for pod in self.pods if not (pod.run and self._is_ours(pod.run)))
-        foreign = [Occupancy(pod.node, pod.requests) for pod in others]
+        held = ((pod.node, pod.beside if pod.run and self._is_ours(pod.run) else pod.requests) for pod in self.pods)
+        nodes = self._devices.equipped(node for node, _ in self.nodes)
+        foreign = [Occupancy(node, requests) for node, requests in held if requests != NOTHING]
+        foreign += self._devices.held(nodes)
         return NodesSeen(
             seen_at=self.nodes.seen_at if self.nodes.problem else self._now(),
             source=self.name,
-            nodes=tuple(node for node, _ in self.nodes),
+            nodes=nodes,
             foreign=tuple(foreign),
             problems=tuple(problems),
             images={node.name: images for node, images in self.nodes},
@@ -92,6 +103,7 @@ class KubernetesNodes(NodeSourceInterface):
                 await self.pods.sync()
             except KubeDeniedError as error:
                 self.pods.problem = error
+            await self._devices.sync()
         elif self.nodes.seen_at is None:
             await self._first_sync()
         if isinstance(self.pods.problem, KubeDeniedError):
@@ -127,7 +139,8 @@ def _holding(item: Object) -> PodHeld | None:
     sources = [volume.get("persistentVolumeClaim") or {} for volume in spec.get("volumes") or []]
     claims = tuple(str(source["claimName"]) for source in sources if source.get("claimName"))
     try:
-        return PodHeld(str(node), requests_of(item), str(labels.get(OURS_LABEL, "")), claims)
+        run = str(labels.get(OURS_LABEL, ""))
+        return PodHeld(str(node), requests_of(item), run, claims, beside_requests(item) if run else NOTHING)
     except ValueError:
         return PodHeld(str(node), Resources(pods=1), claims=claims)
 

@@ -47,7 +47,7 @@ QUERIES: Mapping[str, str] = {
             ),
         )
     ),
-    "ages": "timestamp(node_load1)",
+    "ages": "timestamp(node_load1) or timestamp(node_memory_MemTotal_bytes)",
 }
 
 

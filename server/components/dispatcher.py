@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
 CANCEL_AGAIN_SECONDS = 5.0
+REFUSED, UNSURE = "the platform did not take it", "the platform may have taken it, and is asked again"
 
 Surroundings = Callable[[Run, TaskKey | None, int], Mapping[str, str]]
 """Environment variables that an attempt gets besides its own, by run, task and attempt number; None for any task."""
@@ -157,6 +158,12 @@ class Dispatcher:
 
     async def _submit(self, command: SubmitRun) -> None:
         run = await self._journal.run(command.run_id)
+        delays = [task.current.not_before for task in run.tasks.values() if task.current.not_before is not None]
+        if delays:  # it may be there already, and is asked for again
+            await self._clock.sleep(max((max(delays) - self._clock.now()).total_seconds(), 0.0))
+            run = await self._journal.run(command.run_id)
+        if command not in outstanding(run):
+            return
         decisions = await asyncio.to_thread(self._decisions, run.id) if self._decisions is not None else ()
         try:
             platform_run_id = await self._platform.submit(run, self._placements(run, decisions))
@@ -193,8 +200,9 @@ class Dispatcher:
             now = self._clock.now()
             event: happened.Event = happened.RunReturned(
                 at=now,
-                reason=f"the platform did not take it: {error.message}",
+                reason=f"{UNSURE if error.is_unsure else REFUSED}: {error.message}",
                 not_before=now + timedelta(seconds=delay),
+                is_unsure=error.is_unsure,
             )
         else:
             event = happened.RunEnded(at=self._clock.now(), state=RunState.FAILED, error=error.message)

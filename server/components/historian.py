@@ -10,11 +10,12 @@ import logging
 from collections.abc import Callable, Sequence
 
 from server.components.caching import cache_key
+from server.components.images import ImagesKnown
 from server.domain import events as happened
 from server.domain.lifecycle import Change
 from server.domain.node import Node
 from server.domain.placement import TaskOption
-from server.domain.request import Defaults, options_of, waiting_task
+from server.domain.request import Defaults, defaults_for, options_of, waiting_task
 from server.domain.run import Attempt, Run, TaskKey
 from server.domain.states import Binding
 from server.estimators.classes import node_class
@@ -32,7 +33,8 @@ Learn = Callable[[Sequence[Observation]], None]
 class Historian:
     """Writes finished attempts and cache entries in the background, then teaches the estimators.
 
-    `learn` is told of every attempt as it ends, `teach` of many past ones at start.
+    `learn` is told of every attempt as it ends, `teach` of many past ones at start. `images` tells which of them had
+    to pull their images, and must hear of a change first.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class Historian:
         teach: Learn,
         node_of: Callable[[str], Node | None],
         defaults: Defaults,
+        images: ImagesKnown | None = None,
     ) -> None:
-        self._store, self._learn, self._teach = store, learn, teach
+        self._store, self._learn, self._teach, self._images = store, learn, teach, images
         self._node_of, self._defaults = node_of, defaults
         self._waiting: asyncio.Queue[tuple[list[FinishedAttempt], list[CacheEntry]]] = asyncio.Queue()
 
@@ -99,6 +102,7 @@ class Historian:
         node = self._node_of(name)
         view = waiting_task(run, task, self._defaults)
         option = _option_of(run, key, attempt, self._defaults)
+        begun = self._images.begun(run.id, key, number) if self._images is not None else None
         return [
             FinishedAttempt(
                 id=0,
@@ -119,9 +123,15 @@ class Historian:
                 peak_memory_bytes=attempt.peak_memory_bytes,
                 workload=view.workload,
                 parameters=view.parameters,
+                given=view.given,
                 node_speeds=node.speeds if node else {},
                 node_cores=node.allocatable.cpu_millicores / 1000 if node else 0.0,
                 start_seconds=_start_seconds(attempt),
+                queue_seconds=attempt.queue_seconds,
+                pull_seconds=attempt.pull_seconds,
+                image=begun.image if begun else "",
+                image_bytes=begun.size_bytes if begun else None,
+                had_image=begun.had_image if begun else None,
             )
         ]
 
@@ -135,7 +145,8 @@ def _start_seconds(attempt: Attempt) -> float | None:
 
 
 def _option_of(run: Run, key: TaskKey, attempt: Attempt, defaults: Defaults) -> TaskOption:
-    choices = options_of(run.graph.task(key.path), run.graph.component(key.path), defaults)
+    filled = defaults_for(run.options.project, defaults)
+    choices = options_of(run.graph.task(key.path), run.graph.component(key.path), filled)
     return next((choice for choice in choices if choice.name == attempt.option), choices[0])
 
 
@@ -157,6 +168,7 @@ def observation_of(one: FinishedAttempt) -> Observation:
         input_bytes=one.input_bytes,
         workload=one.workload,
         parameters=one.parameters,
+        given=one.given,
     )
     return Observation(
         profile=profile,
@@ -170,4 +182,9 @@ def observation_of(one: FinishedAttempt) -> Observation:
         node_speeds=one.node_speeds,
         node_cores=one.node_cores,
         start_seconds=one.start_seconds,
+        queue_seconds=one.queue_seconds,
+        pull_seconds=one.pull_seconds,
+        image=one.image,
+        image_bytes=one.image_bytes,
+        had_image=one.had_image,
     )

@@ -9,17 +9,20 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.cluster.profiles import Profiles
 from server.components.clock import Clock
 from server.components.live_view import LiveView
+from server.components.reporting.rates import Rates
 from server.domain.errors import MlopxError
 from server.domain.load import with_placements
 from server.domain.node import Load, Node, Occupancy, Snapshot
 from server.domain.request import Defaults, requests_of
 from server.domain.run import Run
+from server.domain.starting import NodeImages
 from server.domain.underway import underway
 
 log = logging.getLogger(__name__)
@@ -41,12 +44,13 @@ class NodeManager:
         clock: Clock,
         refresh_seconds: float,
         profiles: Profiles | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self._sources, self._live, self._clock = sources, live, clock
         self._live_view, self._defaults = LiveView(defaults), defaults
         self._refresh_seconds = refresh_seconds
-        self._profiles = profiles or Profiles()
-        self._profiled: dict[str, tuple[Node, Node]] = {}
+        self._profiles, self._rates = profiles or Profiles(), rates or Rates()
+        self._complete: dict[str, tuple[Node, Node]] = {}
         self._seen: dict[str, NodesSeen] = {}
         self._problems: dict[str, str] = {}
         self._assignments: Counter[str] = Counter()
@@ -113,6 +117,11 @@ class NodeManager:
             await self.refresh()
         return self.current()
 
+    def images(self) -> Mapping[str, NodeImages]:
+        """The images that lie on nodes, by node, of those that tell; the same object as long as nobody looked anew."""
+        told = [look.images for look in self._seen.values() if look.images]
+        return told[0] if len(told) == 1 else {name: one for images in reversed(told) for name, one in images.items()}
+
     def count_assignment(self, node: str) -> None:
         """One more task was given to this node."""
         self._assignments[node] += 1
@@ -135,13 +144,15 @@ class NodeManager:
         for look in self._seen.values():
             for node in look.nodes:
                 if node.name not in found:
-                    found[node.name] = self._with_profile(node)
+                    found[node.name] = self._completed(node)
         return tuple(found.values())
 
-    def _with_profile(self, node: Node) -> Node:
-        kept = self._profiled.get(node.name)
+    def _completed(self, node: Node) -> Node:
+        """The node with its measured speeds and its price."""
+        kept = self._complete.get(node.name)
         if kept is None or kept[0] is not node:
-            kept = self._profiled[node.name] = (node, self._profiles.apply(node))
+            priced = replace(node, price_per_hour=self._rates.of_node(node))
+            kept = self._complete[node.name] = (node, self._profiles.apply(priced))
         return kept[1]
 
     def _loads(self) -> dict[str, Load]:

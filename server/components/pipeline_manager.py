@@ -85,11 +85,11 @@ class PipelineManager:
         """
         graph = await self._read(submission.spec)
         parameters = resolve_parameters(graph.spec, submission.parameters)
-        await self._require_possible(graph)
+        options = self._options(submission, graph.spec.run)
+        await self._require_possible(graph, options.project)
         if submission.sources:
             await asyncio.to_thread(self._keep_sources, submission.sources)
         run_id = self._new_run_id(graph.spec.name)
-        options = self._options(submission, graph.spec.run)
         self._platform.admit(run_id, submission.caller, project=options.project)
         options = replace(options, is_holdout=self._holdout.is_left_out(run_id))
         change = self._start(run_id, graph, parameters=parameters, options=options)
@@ -99,8 +99,8 @@ class PipelineManager:
         """The run that a submission would become, driven by us; kept nowhere. Raises what `submit` raises."""
         graph = await self._read(submission.spec)
         parameters = resolve_parameters(graph.spec, submission.parameters)
-        await self._require_possible(graph)
         options = replace(self._options(submission, graph.spec.run), binding=Binding.WHEN_READY)
+        await self._require_possible(graph, options.project)
         return start_run(run_id, graph, parameters=parameters, options=options, at=self._clock.now()).run
 
     def _start(self, run_id: str, graph: Graph, *, parameters: Mapping[str, Any], **more: Any) -> Change:
@@ -158,7 +158,7 @@ class PipelineManager:
         if not old.state.is_end:
             raise ConflictError(f"run {run_id} is still {old.state}", hint="cancel it first, or wait for its end")
         graph = await self._read(spec) if spec is not None else old.graph
-        await self._require_possible(graph)
+        await self._require_possible(graph, old.options.project)
         given = resolve_parameters(graph.spec, {**_known(graph.spec, old.parameters), **(parameters or {})})
         is_same_data = given == dict(old.parameters)
         fresh = from_there(graph, from_task)
@@ -240,8 +240,8 @@ class PipelineManager:
                 first, hint=error.hint, details=tuple(line.strip() for line in rest)
             ) from error
 
-    async def _require_possible(self, graph: Graph) -> None:
-        refusals = self._platform.refusals(graph.spec)
+    async def _require_possible(self, graph: Graph, project: str) -> None:
+        refusals = self._platform.refusals(graph.spec, project=project)
         if refusals:
             raise InvalidSubmissionError(
                 f"the {self._platform.name} platform cannot run this pipeline",

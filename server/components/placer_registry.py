@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib.metadata
 from dataclasses import dataclass
 
@@ -118,6 +119,15 @@ def load_placer(name: str) -> type[PlacerInterface]:
         raise unusable(name, f"{type(error).__name__}: {error}") from error
 
 
+@functools.cache
+def takes_turns(name: str) -> bool:
+    """Whether a strategy says that it takes ready tasks in turn; one that cannot be loaded says nothing."""
+    try:
+        return load_placer(name).takes_turns
+    except ConfigurationError:
+        return False
+
+
 def unusable(name: str, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"the placer {name!r} cannot be used: {why}",
@@ -141,5 +151,6 @@ __all__ = [
     "load_placer",
     "placer_path",
     "placers",
+    "takes_turns",
     "unusable",
 ]

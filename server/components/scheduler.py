@@ -134,10 +134,15 @@ class Scheduler:
         self.answered_by = decision_unit.placer
         self.turn = asyncio.Lock()
         self._on_decided: list[Callable[[PlacementRequest, Outcome], None]] = []
+        self._on_ruled: list[Callable[[Outcome], None]] = []
 
     def on_decided(self, callback: Callable[[PlacementRequest, Outcome], None]) -> None:
         """Hand every cycle's question and answer over, once they are written down. The callback must not wait."""
         self._on_decided.append(callback)
+
+    def on_ruled(self, callback: Callable[[Outcome], None]) -> None:
+        """Call back with what the platform's own rule decided about the runs that are left out."""
+        self._on_ruled.append(callback)
 
     def notice(self, change: Change) -> None:
         """Wake up if the change gives something to decide."""
@@ -194,6 +199,8 @@ class Scheduler:
         snapshot = self._node_manager.current()
         self.cycles += 1
         at_submission = {run.run_id for run in runs if live[run.run_id].options.binding is Binding.AT_SUBMISSION}
+        whole = [run for run in runs if run.run_id in at_submission]
+        barred = self._gate.waits(whole)  # by what is known now: when the answer comes, more may be known than it knew
         table = NeedsTable(snapshot.nodes)
         asked = [placeable_part(run, table) if run.run_id in at_submission else run for run in runs]
         estimates = self._estimate(asked, snapshot.nodes)
@@ -216,10 +223,13 @@ class Scheduler:
         await self._record(outcome.decisions)
         live = {run.id: run for run in self._journal.live()}
         await self._write(unsaid(answers(request, outcome), live), at_submission)
-        await self._hand_over([run for run in runs if run.run_id in at_submission], outcome, now, table, left_out)
+        await self._hand_over(whole, outcome, now, table, left_out, barred)
         if answer.asked is not None and answer.own is not None:
             for callback in self._on_decided:
                 callback(answer.asked, answer.own)
+        if answer.ruled is not None:
+            for notice in self._on_ruled:
+                notice(answer.ruled)
         return outcome
 
     async def _hand_over(
@@ -229,8 +239,9 @@ class Scheduler:
         now: datetime,
         table: NeedsTable,
         left_out: frozenset[str],
+        barred: Mapping[str, str],
     ) -> None:
-        """Write down which runs go to the platform whole, and why the others stay."""
+        """Write down which runs go to the platform whole, and why the others (`barred` among them) stay."""
         whole = whole_runs(
             runs,
             outcome,
@@ -238,7 +249,7 @@ class Scheduler:
             max_hold_seconds=self._max_hold_seconds,
             table=table,
             left_out=left_out,
-            barred={**self._gate.waits(runs), **sent_back(self._journal.live(), now)},
+            barred={**barred, **sent_back(self._journal.live(), now)},
         )
         views = {run.run_id: run for run in runs}
         for run_id, event in unsaid(whole, {run.id: run for run in self._journal.live()}):

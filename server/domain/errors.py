@@ -114,17 +114,24 @@ class StorageFullError(UnavailableError):
 
 
 class PlatformError(MlopxError):
-    """The platform refused or failed a call. `is_retryable` says whether the same call may work later."""
+    """The platform refused or failed a call. `is_retryable` says whether the same call may work later; `is_unsure`,
+    whether it, or one before it, may be carried out all the same."""
 
     code = "platform"
     status = 502
     title = "The platform did not do it"
 
     def __init__(
-        self, message: str, *, hint: str | None = None, details: tuple[str, ...] = (), is_retryable: bool = False
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: tuple[str, ...] = (),
+        is_retryable: bool = False,
+        is_unsure: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, details=details)
-        self.is_retryable = is_retryable
+        self.is_retryable, self.is_unsure = is_retryable, is_unsure
 
 
 class ConfigurationError(MlopxError):

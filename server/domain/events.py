@@ -192,11 +192,13 @@ class RunPlaced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReturned(Event):
-    """The platform did not take the run; it waits again, and is not sent before `not_before`."""
+    """The platform did not take the run; it waits again, and is not sent before `not_before`. One that it may have
+    taken (`is_unsure`) stays handed over, and is looked for there then."""
 
     kind: ClassVar[str] = "run-returned"
     reason: str
     not_before: datetime | None = None
+    is_unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlopx.spec import ArtifactInput, Component, SecretEnv, Volume
 from server.domain.placement import DEFAULT_OPTION
+from server.domain.request import memory_limit_of
 from server.domain.resolve import BadValueError, Data, NeverError, Reader
 from server.domain.resources import Resources
 from server.domain.run import Artifact, Run, TaskKey, attempt_id
@@ -35,6 +36,7 @@ class Launch:
     secrets: tuple[SecretEnv, ...] = ()
     volumes: tuple[Volume, ...] = ()
     timeout_seconds: float | None = None
+    memory_limit_bytes: int | None = None
 
 
 def arguments_of(run: Run, key: TaskKey) -> dict[str, Data]:
@@ -85,6 +87,7 @@ def launch_of(run: Run, key: TaskKey, requests: Resources) -> Launch:
         secrets=definition.secrets,
         volumes=definition.volumes,
         timeout_seconds=definition.timeout_seconds,
+        memory_limit_bytes=memory_limit_of(run, key, attempt.option, requests),
     )
 
 

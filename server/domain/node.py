@@ -30,6 +30,7 @@ class Node:
         allocatable: what tasks may be given in all, pods included.
         speed: relative speed of one of its CPUs; 1.0 is the reference.
         accelerator_memory_bytes: memory per device, by accelerator kind, where known.
+        accelerator_models: their makers' names for them, by accelerator kind, where known.
         is_ready: whether the platform says it works.
         is_schedulable: False when cordoned.
         group: the growable node group it belongs to or would come from; `is_virtual` if it is not there yet.
@@ -45,6 +46,7 @@ class Node:
     taints: tuple[Taint, ...] = ()
     speed: float = 1.0
     accelerator_memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    accelerator_models: Mapping[str, str] = field(default_factory=dict)
     is_ready: bool = True
     is_schedulable: bool = True
     group: str | None = None
@@ -77,6 +79,24 @@ class Load:
     memory_fraction: float | None = None
     source: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What our tasks used of a node that the platform itself provides, in seconds of the node's own CPUs.
+
+    Seconds are counted from an instant that stays the same until the node begins anew; they never go back before.
+    `idle_seconds` is what all its `cpus` could have given and nobody took; memory is that of now. `pressure_seconds`,
+    by `cpu`, `memory` or `io` where it is measured, are real seconds in which some task had to wait for it.
+    """
+
+    cpus: float
+    user_seconds: float
+    system_seconds: float
+    idle_seconds: float
+    memory_total_bytes: int
+    memory_used_bytes: int
+    pressure_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

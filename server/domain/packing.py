@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import overload
 
 from server.domain.placement import Estimate, Estimates
 from server.domain.run import TaskKey
+from server.domain.starting import NO_STARTS, Starts
 
 Row = tuple[Estimate, ...]
 Columns = tuple[bytes, bytes, bytes, bytes, bytes]
@@ -100,6 +102,18 @@ class StackedTable(Sequence[Row]):
         return hash(len(self))
 
 
+_FIELDS = tuple(getattr(Estimate, name) for name in Estimate.__slots__)
+
+
+def estimates_from(*columns: Sequence[float | str | None]) -> list[Estimate]:
+    """Estimates from columns, one for each field, in order: as of the constructor, but several times quicker, since
+    their number is what takes time."""
+    found = list(map(Estimate.__new__, repeat(Estimate, len(columns[0]))))
+    for field, column in zip(_FIELDS, columns, strict=True):
+        deque(map(field.__set__, found, column), maxlen=0)
+    return found
+
+
 def packed_row(row: Row) -> PackedTable:
     """A table of this row alone."""
     return PackedTable(*_packed((row,)))
@@ -132,9 +146,10 @@ def unpacked(
     width: int,
     columns: Columns,
     sources: Sequence[str],
+    starts: Starts = NO_STARTS,
 ) -> Estimates:
     """The estimates that `packed` took apart."""
-    return Estimates(profile_of, column_of, PackedTable(count, width, columns, sources))
+    return Estimates(profile_of, column_of, PackedTable(count, width, columns, sources), starts)
 
 
-__all__ = ["PackedTable", "StackedTable", "packed", "packed_row", "unpacked"]
+__all__ = ["PackedTable", "StackedTable", "estimates_from", "packed", "packed_row", "unpacked"]

@@ -18,6 +18,7 @@ from server.domain.network import NodeNetwork
 from server.domain.node import Node, Snapshot
 from server.domain.resources import Resources
 from server.domain.run import TaskKey
+from server.domain.starting import NO_STARTS, Starts
 
 UNKNOWN_SECONDS = 60.0
 """Assumed for a task without an estimate, and for what is left of one of our tasks without an expected end."""
@@ -50,7 +51,9 @@ class WaitingTask:
     it before; `spot_nodes` would likely be taken away before it ends, and are avoided like them; `volumes` can be used
     on some nodes only; `datasets` are the registered ones that it reads; if it `is_reused`, the platform will take the
     outputs of equal work from its cache. `workload` carries the hints (`task_kind`, `model`, `dataset`,
-    `declared_operations`) as plain values, `parameters` the arguments that are numbers or short words.
+    `declared_operations`) as plain values, `parameters` the arguments that are numbers or short words, as far as they
+    are known, `given` what of that kind went into the tasks its inputs come from; as long as not all of those are over,
+    not `is_input_known`.
     """
 
     run_id: str
@@ -75,6 +78,8 @@ class WaitingTask:
     input_bytes: float = 0.0
     workload: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    is_input_known: bool = True
     datasets: tuple[DatasetUse, ...] = ()
 
     @property
@@ -137,12 +142,14 @@ class Estimates:
     """Predicted seconds per (task, option) and node, shared by equal profiles.
 
     `profile_of` maps (run id, key, option) to a row, `table` holds one tuple per row with one `Estimate` per column,
-    and `column_of` maps a node's name to its column.
+    and `column_of` maps a node's name to its column. `starts` says what comes before a run, which is no part of these
+    seconds.
     """
 
     profile_of: Mapping[tuple[str, TaskKey, str], int]
     column_of: Mapping[str, int]
     table: Sequence[tuple[Estimate, ...]]
+    starts: Starts = NO_STARTS
 
     def of(self, ref: TaskRef, node: str, option: str = DEFAULT_OPTION) -> Estimate:
         """The estimate of one task with one option on one node. Raises KeyError if it was not asked for."""

@@ -6,23 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlopx.spec import Component, Const, ForeignCode, Item, Param, Task, merge_hints
+from mlopx.spec import Component, ForeignCode, Task, merge_hints
 from mlopx.spec import Resources as RequestedResources
+from server.domain.inputs import handed_over, is_all_there, upstreams
 from server.domain.placement import DEFAULT_OPTION, BoundTask, TaskOption, WaitingRun, WaitingTask
-from server.domain.resolve import BadValueError, NeverError, NotYetError, Reader, instances, shared_iteration
 from server.domain.resources import Resources
 from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import BOUND, TaskState
+from server.domain.telling import given_of, parameters_of
 from server.domain.turns import turn_of
-
-CHANCE = ("seed", "random_state")
-"""Parts of the names of arguments that change nothing about the run time."""
 
 MORE_MEMORY, MOST_RAISES, ABOVE_PEAK = 1.5, 2, 1.25
 """Factor on the memory request of a task that ran out of memory, how often it is raised, and its distance from the
 highest peak."""
-
-MOST_PARAMETERS, LONGEST_WORD = 16, 64
 
 Defaults = Callable[[RequestedResources], Resources]
 """How a platform fills in what a task did not request. One that also knows what confines tasks is a `Confining`."""
@@ -31,18 +27,26 @@ Defaults = Callable[[RequestedResources], Resources]
 @dataclass(frozen=True, slots=True, eq=False)
 class Confining:
     """How a platform that knows its surroundings fills in requests (`fill`), tells a task where its image and its
-    volumes let it run (`confine`, by its run's project), and which tasks of a run it will take from its cache
+    volumes let it run (`confine`), both by the run's project, and which tasks of a run it will take from its cache
     (`foresee`). What they answer may change when `version` does.
     """
 
-    fill: Callable[[RequestedResources], Resources]
+    fill: Callable[[RequestedResources, str], Resources]
     confine: Callable[[WaitingTask, Task, str], WaitingTask]
     version: Callable[[], int]
     foresee: Callable[[Run], frozenset[TaskKey]] = lambda run: frozenset()
 
     def __call__(self, asked: RequestedResources) -> Resources:
-        """The requests, filled in."""
-        return self.fill(asked)
+        """The requests, filled in as of a run of no project in particular."""
+        return self.fill(asked, "")
+
+
+def defaults_for(project: str, defaults: Defaults) -> Defaults:
+    """What a platform fills in for the runs of a project."""
+    if not isinstance(defaults, Confining):
+        return defaults
+    fill = defaults.fill
+    return lambda asked: fill(asked, project)
 
 
 def version_of(defaults: Defaults) -> int:
@@ -63,8 +67,8 @@ def one_cpu_defaults(asked: RequestedResources) -> Resources:
 def _resources(asked: RequestedResources, cpu_default: int) -> Resources:
     accelerator = asked.accelerator
     return Resources.of(
-        cpu_millicores=asked.cpu_millicores or cpu_default,
-        memory_bytes=asked.memory_bytes or 0,
+        cpu_millicores=asked.cpu_millicores or asked.cpu_limit_millicores or cpu_default,
+        memory_bytes=asked.memory_bytes or asked.memory_limit_bytes or 0,
         accelerators={accelerator.accelerator: accelerator.count} if accelerator else None,
         pods=1,
     )
@@ -79,7 +83,7 @@ def options_of(task: Task, component: Component, defaults: Defaults) -> tuple[Ta
     if not task.options:
         return (_option(DEFAULT_OPTION, task.resources, image, defaults),)
     return tuple(
-        _option(choice.name, _complete(choice.resources, task.resources), choice.image or image, defaults)
+        _option(choice.name, choice.resources.completed_by(task.resources), choice.image or image, defaults)
         for choice in task.options
     )
 
@@ -105,14 +109,6 @@ def raised(options: tuple[TaskOption, ...], task: TaskRun) -> tuple[TaskOption, 
     )
 
 
-def _complete(own: RequestedResources, base: RequestedResources) -> RequestedResources:
-    return RequestedResources(
-        cpu_millicores=own.cpu_millicores or base.cpu_millicores,
-        memory_bytes=own.memory_bytes or base.memory_bytes,
-        accelerator=own.accelerator or base.accelerator,
-    )
-
-
 def _option(name: str, asked: RequestedResources, image: str | None, defaults: Defaults) -> TaskOption:
     memory = asked.accelerator.memory_bytes if asked.accelerator else None
     return TaskOption(name, defaults(asked), memory, image)
@@ -120,8 +116,23 @@ def _option(name: str, asked: RequestedResources, image: str | None, defaults: D
 
 def requests_of(run: Run, key: TaskKey, option: str | None, defaults: Defaults) -> Resources:
     """What a task with the chosen option requests."""
-    choices = raised(options_of(run.graph.task(key.path), run.graph.component(key.path), defaults), run.tasks[key])
+    filled = defaults_for(run.options.project, defaults)
+    choices = raised(options_of(run.graph.task(key.path), run.graph.component(key.path), filled), run.tasks[key])
     return next((choice.requests for choice in choices if choice.name == option), choices[0].requests)
+
+
+def memory_limit_of(run: Run, key: TaskKey, option: str | None, requests: Resources) -> int | None:
+    """The most memory that a task may use; None where nothing limits it. It grows with what is requested after
+    attempts that ran out of memory."""
+    task = run.graph.task(key.path)
+    asked = task.resources
+    chosen = next((choice for choice in task.options if choice.name == option), None)
+    if chosen is not None:
+        asked = chosen.resources.completed_by(asked)
+    if asked.memory_limit_bytes is None:
+        return requests.memory_bytes or None
+    before = asked.memory_bytes or asked.memory_limit_bytes
+    return max(round(asked.memory_limit_bytes * requests.memory_bytes / before), requests.memory_bytes)
 
 
 def waiting_run(run: Run, defaults: Defaults) -> WaitingRun:
@@ -164,20 +175,20 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
     """One unbound task as a strategy sees it."""
     definition = run.graph.task(task.key.path)
     component = run.graph.component(task.key.path)
-    upstreams = list(_upstreams(run, task.key))
-    sizes = {upstream.key: _output_bytes(upstream) for upstream in upstreams if upstream.state is TaskState.SUCCEEDED}
-    awaited = [*upstreams, *(turn_of(run, task.key) if task.state is TaskState.PENDING else ())]
+    sizes = handed_over(run, task.key)
+    above = upstreams(run, task.key)
+    awaited = [*above, *(turn_of(run, task.key) if task.state is TaskState.PENDING else ())]
     found = WaitingTask(
         run_id=run.id,
         key=task.key,
         component=component.name,
         component_digest=run.graph.component_digests[component.name],
         is_ready=task.state is TaskState.READY,
-        options=raised(options_of(definition, component, defaults), task),
+        options=raised(options_of(definition, component, defaults_for(run.options.project, defaults)), task),
         waits_for=tuple(
             dict.fromkeys(one.key for one in awaited if not one.state.is_end and is_placeable(run, one.key.path))
         ),
-        edge_bytes={key: size for key, size in sizes.items() if size},
+        edge_bytes=sizes,
         requirements=definition.requirements,
         node=definition.node,
         preferences=definition.preferences,
@@ -188,7 +199,9 @@ def waiting_task(run: Run, task: TaskRun, defaults: Defaults) -> WaitingTask:
         attempt=task.current.number,
         input_bytes=sum(sizes.values()),
         workload=_workload(run, definition),
-        parameters=_parameters(run, task.key, definition),
+        parameters=parameters_of(run, task.key),
+        given=given_of(run, task.key),
+        is_input_known=task.state is not TaskState.PENDING or is_all_there(run, task.key, above),
     )
     return defaults.confine(found, definition, run.options.project) if isinstance(defaults, Confining) else found
 
@@ -204,48 +217,6 @@ def _bound(run: Run, task: TaskRun, defaults: Defaults) -> BoundTask:
         started_at=attempt.started_at,
         expected_end_at=attempt.planned_finish_at,
     )
-
-
-def _upstreams(run: Run, key: TaskKey) -> list[TaskRun]:
-    around = run.graph.loops[key.path]
-    found: list[TaskRun] = []
-    for path in run.graph.waits_for[key.path]:
-        try:
-            found.extend(instances(run, path, shared_iteration(run, path, around, key.iteration)))
-        except (NotYetError, NeverError):
-            continue
-    return found
-
-
-def _output_bytes(task: TaskRun) -> float:
-    sizes = (output.artifact.size_bytes for output in task.outputs.values() if output.artifact is not None)
-    return float(sum(size or 0 for size in sizes))
-
-
-def _parameters(run: Run, key: TaskKey, definition: Task) -> Mapping[str, Any]:
-    """The arguments from which run times may be learnt: numbers and short words that are known before anything runs.
-
-    Of a setting of several values, each that is a number or a word counts by its own name.
-    """
-    reader = Reader(run, run.graph.loops[key.path], key.iteration)
-    found: dict[str, Any] = {}
-    for port, value in definition.arguments.items():
-        if isinstance(value, Const | Param | Item) and not any(part in port for part in CHANCE):
-            try:
-                data = reader.read(value)
-            except (NotYetError, NeverError, BadValueError, LookupError):
-                continue
-            found.update(_telling(port, data))
-    return found if len(found) <= MOST_PARAMETERS else {}
-
-
-def _telling(name: str, data: Any) -> Mapping[str, Any]:
-    if isinstance(data, int | float) or (isinstance(data, str) and len(data) <= LONGEST_WORD):
-        return {name: data}
-    if not isinstance(data, Mapping):
-        return {}
-    own = {f"{name}.{part}": value for part, value in data.items() if not any(one in str(part) for one in CHANCE)}
-    return {part: value for part, value in own.items() if not isinstance(value, Mapping) and _telling(part, value)}
 
 
 def _workload(run: Run, definition: Task) -> Mapping[str, Any]:

@@ -152,6 +152,20 @@ class TaskRun:
         return self.attempts[-1].state
 
     @property
+    def did_not_run(self) -> bool:
+        """Whether it is over, and nothing of its latest attempt ever ran."""
+        attempt = self.current
+        is_idle = self.state is TaskState.SKIPPED or (
+            self.state in (TaskState.CANCELLED, TaskState.FAILED) and not (attempt.actual_node or attempt.started_at)
+        )
+        return self.from_cache or is_idle
+
+    @property
+    def node(self) -> str | None:
+        """Where it runs, ran or is to run; None for what ended without running anywhere."""
+        return None if self.did_not_run else self.current.actual_node or self.current.node
+
+    @property
     def avoid_nodes(self) -> tuple[str, ...]:
         """Nodes on which earlier attempts failed or were lost, newest first."""
         failed = (TaskState.FAILED, TaskState.LOST)
@@ -263,3 +277,8 @@ def attempt_id(run_id: str, key: TaskKey, number: int) -> str:
 def loop_key(loop: str, prefix: tuple[int, ...]) -> str:
     """Key of a loop or condition inside outer iterations: `loop-1.0`."""
     return ".".join([loop, *map(str, prefix)])
+
+
+def loop_of(key: str) -> str:
+    """The loop or condition of such a key."""
+    return key.split(".", 1)[0]

@@ -261,6 +261,8 @@ def _run_returned(run: Run, event: happened.RunReturned) -> Result | None:
     for key, task in run.tasks.items():
         attempt = replace(task.current, not_before=event.not_before)
         tasks[key] = replace(task, attempts=(*task.attempts[:-1], attempt), hold=event.reason)
+    if event.is_unsure:
+        return replace(run, tasks=tasks), []
     moved = happened.RunStateChanged(at=event.at, before=run.state, after=RunState.WAITING)
     return replace(run, tasks=tasks, state=RunState.WAITING, dispatched_at=None), [moved]
 
@@ -288,20 +290,26 @@ def _run_replaced(run: Run, event: happened.RunReplaced) -> Result | None:
 def _run_ended(run: Run, event: happened.RunEnded) -> Result | None:
     """The platform's last word: whatever it never reported ends with the run."""
     leftover = {RunState.FAILED: TaskState.FAILED, RunState.CANCELLED: TaskState.CANCELLED}
+    is_cancelled = run.cancel_requested_at is not None and event.state is not RunState.SUCCEEDED
+    has_begun = run.platform_run_id is not None or any(task.current.queued_at for task in run.tasks.values())
+    untold = "not-reported" if has_begun else "not-handed-over"
     derived: list[Event] = []
     for key, task in list(run.tasks.items()):
         if task.state.is_end:
             continue
+        if is_cancelled:
+            reason = run.cancel_reason
+            run, _ = _move(run, replace(task, reason=reason), TaskState.CANCELLED, finished_at=event.at)
+            derived.append(happened.TaskCancelled(at=event.at, key=key, attempt=task.current.number, reason=reason))
+            continue
         is_running = task.state is TaskState.RUNNING
         state = leftover.get(event.state, TaskState.SUCCEEDED) if is_running else TaskState.SKIPPED
-        run, moved = _move(run, replace(task, reason="not-reported"), state, finished_at=event.at)
+        run, moved = _move(run, replace(task, reason=untold), state, finished_at=event.at)
         if state is TaskState.SKIPPED:
-            derived.append(
-                happened.TaskSkipped(at=event.at, key=key, attempt=moved.current.number, reason="not-reported")
-            )
-    is_cancelled = run.cancel_requested_at is not None and event.state is not RunState.SUCCEEDED
+            derived.append(happened.TaskSkipped(at=event.at, key=key, attempt=moved.current.number, reason=untold))
     state_at_end = RunState.CANCELLED if is_cancelled else event.state
-    run, change = move_run(run, state_at_end, event.at, event.error or first_error(run))
+    asked = run.cancel_reason if is_cancelled else ""
+    run, change = move_run(run, state_at_end, event.at, asked or event.error or first_error(run))
     return run, [*derived, *change]
 
 

@@ -14,10 +14,12 @@ from server.estimators.bands import SLOWEST, Z90, banded
 from server.estimators.calibration import Calibration, Track, banded_sd
 from server.estimators.classes import class_label
 from server.estimators.declared import SPREAD, DeclaredEstimator
-from server.estimators.history import HistoryEstimator
+from server.estimators.history import LEARNT_FROM, MOST_COMPONENTS, ComponentKey, HistoryEstimator
 from server.estimators.interface import EstimatorInterface, Observation, Profile
 from server.estimators.starts import StartTimes
+from server.estimators.waits import Waits
 
+Hints = tuple[float, float]
 GUESS_SPREAD = 1.2
 KIND_SHARES = {"training": 1.0, "preprocessing": 0.4, "evaluation": 0.3, "inference": 0.3, "other": 0.15}
 """What a task of a kind takes beside one of which nothing is known, where its work cannot be counted."""
@@ -27,6 +29,9 @@ SMALLEST_SHARE = 0.05
 MOST_ROWS, MOST_FITS_AT_START = 2_000, 32
 MUCH_OLDER, FEWER_FITS = 20, 8
 """Where the latest runs are so small a part of all, what components say of each other is worked out again of fewer."""
+
+MOST_SAID, FEWEST_SAID = 16, 3
+"""So many different hints are remembered of a component; after so many runs equal ones say nothing new."""
 
 MOST_COMPARED, FEWEST_BEFORE = 64, 4
 """So many of the latest runs of one batch are compared with what would have been predicted; of past runs not more than
@@ -48,8 +53,10 @@ class ChainEstimator(EstimatorInterface):
         self.declared = DeclaredEstimator(overhead_seconds=overhead_seconds)
         self.calibration = Calibration()
         self.starts = StartTimes()
+        self.waits = Waits()
         self._declared_errors = Track(SPREAD)
         self._latest: deque[Observation] = deque()
+        self._said: dict[ComponentKey, dict[Hints, int]] = {}
         self._speeds: tuple[float, ...] = ()
         self._rows: dict[Hashable, tuple[list[Estimate | None], list[Estimate | None]]] = {}
         self._default_seconds, self._overhead_seconds = default_seconds, overhead_seconds
@@ -69,7 +76,7 @@ class ChainEstimator(EstimatorInterface):
         found = []
         for profile, past in zip(profiles, self.history.estimate(profiles, nodes), strict=True):
             hints = self.declared.counted(profile)
-            if hints is None and past[0] is not None:
+            if past[0] is not None and self._is_said(profile, hints):
                 found.append(past)
                 continue
             has_past = past[0] is not None
@@ -100,28 +107,50 @@ class ChainEstimator(EstimatorInterface):
         if self._latest:
             latest = list(self._latest)
             self._latest.clear()
-            self.observe(latest)
+            self._observe(latest, is_patient=True)
             is_little_new = len(latest) * MUCH_OLDER < self.history.learnt
             self.history.settle(most_fits=most_fits // FEWER_FITS if is_little_new else most_fits)
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Compare with what would have been predicted, then learn."""
+        """Compare with what would have been predicted, then learn.
+
+        So that learning a run stays quick, one is not compared with whose component what is known is fitted anew.
+        """
+        self._observe(observations)
+
+    def _observe(self, observations: Sequence[Observation], *, is_patient: bool = False) -> None:
         first_compared = len(observations) - MOST_COMPARED
         with self._turn:
             for index, seen in enumerate(observations):
-                if index >= first_compared and seen.state == "succeeded" and 0 <= seen.run_seconds < math.inf:
-                    self._compare(seen)
+                is_over = seen.state == "succeeded" and 0 <= seen.run_seconds < math.inf
+                if index >= first_compared and is_over and (is_patient or not self.history.follow(seen.profile)):
+                    self._compare(seen, is_patient)
                 self._learn(seen)
 
     def _learn(self, seen: Observation) -> None:
         self.history.observe([seen])
         self.starts.observe(seen)
+        self.waits.observe(seen)
+        hints = self.declared.counted(seen.profile)
+        if hints is not None and seen.state in LEARNT_FROM:
+            said = self._said.setdefault((seen.profile.component, seen.profile.option), {})
+            said[hints] = said.get(hints, 0) + 1
+            if len(said) > MOST_SAID:
+                del said[next(iter(said))]
+            if len(self._said) > MOST_COMPONENTS:
+                del self._said[next(iter(self._said))]
 
-    def _compare(self, seen: Observation) -> None:
+    def _is_said(self, profile: Profile, hints: Hints | None) -> bool:
+        """Whether hints say nothing of a component that ran: there are none, or some runs with the very same are on
+        record. Then what they say is known, and they cannot tell what is new from what was."""
+        return hints is None or self._said.get((profile.component, profile.option), {}).get(hints, 0) >= FEWEST_SAID
+
+    def _compare(self, seen: Observation, is_patient: bool) -> None:
         node = _node_of(seen)
         ((hinted,),) = self.declared.estimate([seen.profile], [node])
-        past = self.history.estimate_one(seen)
-        blended = self._blended(past, hinted)
+        past = self.history.estimate_one(seen, is_patient=is_patient)
+        is_said = past is not None and self._is_said(seen.profile, self.declared.counted(seen.profile))
+        blended = past if is_said else self._blended(past, hinted)
         if blended is not None:
             self.calibration.add(seen.profile.component, seen.node_class or seen.node, blended, seen.run_seconds)
             self.history.widening = self.calibration.widening()

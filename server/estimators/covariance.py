@@ -12,7 +12,6 @@ import numpy as np
 
 from server.estimators.machines import Array, Indices
 from server.estimators.points import Points, Terms
-from server.estimators.sizes import Scale
 
 LEVEL_MEAN, LEVEL_SPREAD = math.log(20.0), 4.0
 VERSION_SPREAD, NUMBER_SPREAD, INPUT_SPREAD = 0.3, 0.4, 0.05
@@ -60,7 +59,7 @@ def covariances(points: Points, terms: Terms, usual_factor: float, entries: Indi
         + np.diag(points.excess)
     )
     noise, followed = np.diag(1 / points.weight), np.outer(centred, centred)
-    left = alike(Scale.of(points.log_size), points, points)
+    left = alike(usual_size(points), points, points)
     parts = np.stack([noise, key, machine, node, followed, machine * key, left])
     found: Array = base + np.tensordot(GRID[entries] ** 2, parts, axes=1)
     return found
@@ -78,17 +77,23 @@ def same_parameters(left: Points, right: Points) -> Array:
     return found
 
 
-def alike(scale: Scale, left: Points, right: Points) -> Array:
+def usual_size(points: Points) -> float:
+    """Logarithm of the usual size of these runs' inputs, 0 where none is known."""
+    known = points.log_size[~np.isnan(points.log_size)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def alike(usual: float, left: Points, right: Points) -> Array:
     """How alike what the law of growth leaves over is for inputs of these sizes; what is unknown is as usual."""
-    usual = scale.usual if scale.is_known else 0.0
-    one, other = np.nan_to_num(left.log_size, nan=usual), np.nan_to_num(right.log_size, nan=usual)
+    one, other = (np.where(np.isnan(sizes), usual, sizes) for sizes in (left.log_size, right.log_size))
     found: Array = np.exp(-np.abs(one[:, None] - other[None, :]) / ALIKE)
     return found
 
 
 def same_size(left: Points, right: Points) -> Array:
     """1 where inputs are of one size, or both of an unknown one."""
-    return same(np.nan_to_num(left.log_size, nan=-1.0), np.nan_to_num(right.log_size, nan=-1.0))
+    one, other = (np.where(np.isnan(sizes), -1.0, sizes) for sizes in (left.log_size, right.log_size))
+    return same(one, other)
 
 
 __all__ = [
@@ -108,4 +113,5 @@ __all__ = [
     "same",
     "same_parameters",
     "same_size",
+    "usual_size",
 ]

@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from server.estimators.bands import Z90
+from server.estimators.fitted import Fit
+from server.estimators.indexed import Indexed
 from server.estimators.machines import Array, Corrections, Indices, Machine
 from server.estimators.points import Points, Terms
-from server.estimators.records import Indexed
-from server.estimators.regression import Fit, fit, predict
+from server.estimators.predicting import predict
+from server.estimators.regression import fit, near
 
 KNOWN, UNLIKE, LARGER, ELSEWHERE, UNSIZED = "known", "unlike", "larger", "elsewhere", "unsized"
 """Kinds of questions: of a machine that the component ran on; with parameters that it never ran with; with inputs
 larger than any on that machine; of another machine; with inputs of unknown size where runs had known ones."""
+
+KINDS = (KNOWN, UNLIKE, LARGER, ELSEWHERE, UNSIZED)
 
 SHARE = 0.8
 PRIOR_BLOCKS = 10.0
@@ -42,6 +47,8 @@ STUDENT = (1.47, 1.47, 1.28, 1.20, 1.15, 1.12, 1.10, 1.09, 1.08, 1.0)
 degree of freedom less than kinds, two at least."""
 
 FEWEST_POINTS, MOST_POINTS, MOST_MACHINES, FOLDS = 4, 32, 2, 4
+FEWEST_EQUAL = 4
+"""Runs are held against so many equal ones and more, themselves among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,19 @@ def blocks(indexed: Indexed, corrections: Corrections, grid: Array, growth: Arra
         some = some[np.unique(np.linspace(0, len(some) - 1, MOST_POINTS).astype(int))]
     points, terms = points.chosen(some), terms.chosen(some)
     found: list[Block] = []
+    if not len(some):
+        return found
+    whole = fit(points, terms, grid, growth)
+    entries = near(whole)
     for out in _left_out(points) if len(some) >= FEWEST_POINTS else ():
-        fitted, apart = _apart(points, terms, out, grid, growth)
-        kinds = kinds_of(fitted.points, points.chosen(out), fitted.varying)
+        fitted, apart = _apart(points, terms, out, grid, growth, entries)
+        there = points.chosen(out)
+        kinds = [KINDS[kind] for kind in kinds_of(fitted, there, there.machine)]
         by_kind: dict[str, list[float]] = defaultdict(list)
         for kind, value in zip(kinds, apart.tolist(), strict=True):
             by_kind[kind].append(value)
         found.extend(Block(kind, tuple(values)) for kind, values in by_kind.items())
+    found.extend(_repeated([indexed.runs[index] for index in some], points, terms, whole))
     for machine, number in indexed.machines.items():
         out = points.machine == number
         if machine[1] and out.any() and (~out).sum() >= 2:
@@ -77,39 +90,44 @@ def blocks(indexed: Indexed, corrections: Corrections, grid: Array, growth: Arra
     return found
 
 
-def _apart(points: Points, terms: Terms, out: Indices, grid: Array, growth: Array) -> tuple[Fit, Array]:
-    """The fit without these points, and how far off its predictions for them are, in standard deviations."""
-    fitted = fit(points.chosen(~out), terms.chosen(~out), grid, growth)
+def _apart(
+    points: Points, terms: Terms, out: Indices, grid: Array, growth: Array, entries: Indices | None = None
+) -> tuple[Fit, Array]:
+    """The fit without these points, and how far off its predictions for them are, in standard deviations. With
+    `entries`, those of the grid that are near what all points make likely, that is several times quicker."""
+    fitted = fit(points.chosen(~out), terms.chosen(~out), grid, growth, entries)
     middle, down, up = predict(fitted, points.chosen(out), terms.chosen(out))
     off = points.log_seconds[out] - middle
     return fitted, np.abs(off) / np.where(off < 0, down, up)
 
 
-def kinds_of(known: Points, queries: Points, varying: Callable[[Array], Array]) -> list[str]:
-    """Which kind of question each of the queries is to what is known.
-
-    `varying` gives the logarithm of the part of sizes that varies between runs.
-    """
-    largest: dict[int, float] = {}
-    for machine, size in zip(known.machine.tolist(), varying(known.log_size).tolist(), strict=True):
-        largest[machine] = max(largest.get(machine, -math.inf), math.inf if math.isnan(size) else size)
-    keys, is_sized = set(known.key.tolist()), not np.isnan(known.log_size).all()
-    return [
-        UNSIZED
-        if is_sized and math.isnan(size)
-        else _kind(machine in largest, key in keys, size > largest.get(machine, math.inf) + MUCH_LARGER)
-        for machine, key, size in zip(
-            queries.machine.tolist(), queries.key.tolist(), varying(queries.log_size).tolist(), strict=True
-        )
-    ]
+def _repeated(runs: Sequence[Sequence[float]], points: Points, terms: Terms, whole: Fit) -> Iterator[Block]:
+    """Single runs held against the others that are equal to them, where there are several: medians of them, which
+    stand for groups above, are closer together than runs are."""
+    several = np.array([len(group) >= FEWEST_EQUAL for group in runs], dtype=bool)
+    if not several.any():
+        return
+    _, down, up = predict(whole, points.chosen(several), terms.chosen(several))
+    equal = [group for group, is_one in zip(runs, several.tolist(), strict=True) if is_one]
+    for group, below, above in zip(equal, down.tolist(), up.tolist(), strict=True):
+        off = [one - median([*group[:place], *group[place + 1 :]]) for place, one in enumerate(group)]
+        yield Block(KNOWN, tuple(abs(one) / (below if one < 0 else above) for one in off))
 
 
-def _kind(is_machine_known: bool, is_key_known: bool, is_larger: bool) -> str:
-    if not is_key_known:
-        return UNLIKE
-    if not is_machine_known:
-        return ELSEWHERE
-    return LARGER if is_larger else KNOWN
+def kinds_of(fitted: Fit, queries: Points, machine: Indices) -> Indices:
+    """Which kind of question each of the queries is to what is known, on a machine each; or on all machines of a row:
+    places in `KINDS`."""
+    known, largest = fitted.points, fitted.largest_there
+    sizes, is_key_known = fitted.varying(queries), (queries.key[:, None] == known.key).any(axis=1)
+    if machine.ndim > 1:
+        sizes, is_key_known = sizes[:, None], is_key_known[:, None]
+    most = largest[np.where(machine < 0, len(largest) - 1, np.minimum(machine, len(largest) - 1))]
+    found = np.where(sizes > most + MUCH_LARGER, KINDS.index(LARGER), KINDS.index(KNOWN))
+    found = np.where(np.isnan(most), KINDS.index(ELSEWHERE), found)
+    found = np.where(is_key_known, found, KINDS.index(UNLIKE))
+    if not np.isnan(known.log_size).all():
+        found = np.where(np.isnan(sizes), KINDS.index(UNSIZED), found)
+    return found
 
 
 def few_accelerators(count: int) -> float:
@@ -186,6 +204,7 @@ def _largest(points: Points, there: Indices) -> Indices:
 
 __all__ = [
     "ELSEWHERE",
+    "KINDS",
     "KNOWN",
     "LARGER",
     "UNSIZED",

@@ -16,7 +16,9 @@ from server.domain.placement import Estimate
 class Profile:
     """What is to be estimated, shared by equal tasks: a component with inputs of some size, run with some option.
 
-    `workload` carries the declared hints as plain values; `parameters` the task's constant arguments.
+    `workload` carries the declared hints as plain values; `parameters` the task's arguments that are numbers or words;
+    `given` what went into the tasks that its inputs come from: where those are not known yet (not `is_input_known`:
+    their size is 0 then), it tells what they will be.
     """
 
     component: str
@@ -27,6 +29,8 @@ class Profile:
     input_bytes: float = 0.0
     workload: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    is_input_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Observation:
     """One finished attempt: what ran, where, how long, and how it ended (`succeeded`, `failed`, `oom`, `timeout`).
 
     Where known, `node_speeds` is the node's profile by kind of work, `node_cores` its CPUs, and `start_seconds` the
-    time from binding to the start of the run.
+    time from binding to the start of the run. Of that, platforms that tell it apart spend `queue_seconds` looking for a
+    node and `pull_seconds` on it before the run: mostly pulling `image`, of `image_bytes`, unless the node `had_image`.
     """
 
     profile: Profile
@@ -48,6 +53,11 @@ class Observation:
     node_speeds: Mapping[str, float] = field(default_factory=dict)
     node_cores: float = 0.0
     start_seconds: float | None = None
+    queue_seconds: float | None = None
+    pull_seconds: float | None = None
+    image: str = ""
+    image_bytes: float | None = None
+    had_image: bool | None = None
 
 
 class EstimatorInterface(ABC):

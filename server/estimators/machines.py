@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.domain.node import Node
-from server.estimators.bands import SLOWEST
+from server.estimators.bands import SLOWEST, usual_sd
 
 Array = NDArray[np.float64]
 Indices = NDArray[Any]
@@ -43,8 +43,9 @@ PROFILED_SPREAD, SPEED_SPREAD, UNKNOWN_SPREAD = 0.1, 0.3, 0.8
 """Error of a factor that is taken from a profile of several kinds, from one speed, or from nothing."""
 
 MOST_MACHINES = 256
-PRIOR_MACHINES, SCALE_STEPS = 3.0, 4
-"""How many machines the expected error of profiles weighs, and how often it is corrected."""
+SCALES: Array = np.array([0.01, 0.03, 0.1, 0.3, 0.7, 1.5, 3.0, 6.0, 12.0])
+SCALE_WEIGHTS: Array = np.array([0.04, 0.06, 0.1, 0.16, 0.22, 0.18, 0.12, 0.08, 0.04])
+"""How many times larger than expected the squared errors of profiles may be, and how likely each is beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +174,29 @@ class MachineTable:
 
 
 def _posterior(covariance: Array, precision: Array, weighted: Array) -> tuple[Array, Array, float]:
-    """Mean and covariance of the corrections, and scale of the prior: expectation maximisation over the scale."""
-    told = np.diagonal(precision) > 0
-    scale = 1.0
-    for _ in range(SCALE_STEPS if told.sum() > 1 else 1):
-        # (C^-1 + P)^-1 = (I + C P)^-1 C needs no inverse of C, which may be singular
-        posterior = np.linalg.solve(np.eye(len(weighted)) + scale * covariance @ precision, scale * covariance)
-        mean, variance = posterior @ weighted, np.diagonal(posterior)
-        if told.sum() > 1:
-            ratios = (mean[told] ** 2 + variance[told]) / np.diagonal(covariance)[told]
-            scale = float((PRIOR_MACHINES + ratios.sum()) / (PRIOR_MACHINES + len(ratios)))
-    return mean, (posterior + posterior.T) / 2, scale
+    """Mean and covariance of the corrections, and scale of the prior: exact for every scale, each weighed by how well
+    it explains what runs on several machines show."""
+    if (np.diagonal(precision) > 0).sum() < 2:
+        return *_scaled(covariance, precision, weighted, 1.0)[:2], 1.0
+    found = [_scaled(covariance, precision, weighted, scale) for scale in SCALES]
+    logs = np.array([log for _, _, log in found]) + np.log(SCALE_WEIGHTS)
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    means = np.stack([mean for mean, _, _ in found])
+    mean = weights @ means
+    apart = (means - mean) * np.sqrt(weights)[:, None]
+    posterior = sum(weight * one for weight, (_, one, _) in zip(weights, found, strict=True)) + apart.T @ apart
+    return mean, posterior, float(usual_sd(weights, np.sqrt(SCALES)[:, None])[0]) ** 2
+
+
+def _scaled(covariance: Array, precision: Array, weighted: Array, scale: float) -> tuple[Array, Array, float]:
+    """The posterior with one scale, and the logarithm of how well that explains the runs."""
+    # (C^-1 + P)^-1 = (I + C P)^-1 C needs no inverse of C, which may be singular
+    whole = np.eye(len(weighted)) + scale * covariance @ precision
+    posterior = np.linalg.solve(whole, scale * covariance)
+    mean = posterior @ weighted
+    log = 0.5 * (float(weighted @ mean) - float(np.linalg.slogdet(whole)[1]))
+    return mean, (posterior + posterior.T) / 2, log
 
 
 def machine_of(node_class: str, accelerators: Sequence[tuple[str, int]]) -> Machine:

@@ -14,8 +14,9 @@ from server.estimators.bands import Z90
 from server.estimators.covariance import GRID_PRIOR
 from server.estimators.machines import Array, Indices
 from server.estimators.points import Points, Terms
+from server.estimators.predicting import predict_all
 from server.estimators.records import Record
-from server.estimators.regression import fit, predict
+from server.estimators.regression import fit
 
 RUNS_OUT_FACTOR = 0.2
 """Logarithm of how much more than it had a run needs at least that ran out of memory."""
@@ -33,27 +34,24 @@ class PeakMemory:
     high_bytes: float
 
 
-def peak_memory(record: Record, log_size: float) -> PeakMemory | None:
-    """Expected peak for inputs of this size (logarithm of bytes, NaN if unknown), None without recorded peaks."""
+def peak_memory(record: Record, log_sizes: Array) -> list[PeakMemory] | None:
+    """Expected peaks for inputs of these sizes (logarithms of bytes, NaN if unknown), None without recorded peaks."""
     if not record.peaks:
         return None
-    known = -1.0 if math.isnan(log_size) else log_size
-    if known not in record.memory:
-        record.memory[known] = _fresh(record, log_size)
-    return PeakMemory(*record.memory[known])
-
-
-def _fresh(record: Record, log_size: float) -> tuple[float, float]:
     found, peaks, ran_out = (np.array(part) for part in zip(*record.peaks, strict=True))
-    points = _points(found, peaks - OFFSET + RUNS_OUT_FACTOR * ran_out, ran_out.astype(bool))
-    terms = Terms.none(len(peaks))
-    fitted = fit(points, terms, GRID_PRIOR, sizes.PRIOR)
-    query = _points(np.array([log_size]), np.zeros(1), np.zeros(1, dtype=bool))
-    middle, _, up = predict(fitted, query, Terms.none(1))
-    usual, high = float(middle[0]) + OFFSET, float(middle[0] + Z90 * up[0]) + OFFSET
+    if record.peak_fit is None:
+        points = _points(found, peaks - OFFSET + RUNS_OUT_FACTOR * ran_out, ran_out.astype(bool))
+        record.peak_fit = fit(points, Terms.none(len(peaks)), GRID_PRIOR, sizes.PRIOR)
+    unlike, same = np.unique(log_sizes, return_inverse=True)
+    asked = _points(unlike, np.zeros(len(unlike)), np.zeros(len(unlike), dtype=bool))
+    anywhere = _points(np.full(1, math.nan), np.zeros(1), np.zeros(1, dtype=bool))
+    middle, _, up = predict_all(record.peak_fit, asked, anywhere, Terms.none(1))
+    usual, high = middle[:, 0] + OFFSET, middle[:, 0] + Z90 * up[:, 0] + OFFSET
     if ran_out.any():
-        high = max(high, float(peaks[ran_out.astype(bool)].max()) + RUNS_OUT_FACTOR)
-    return math.exp(min(usual, 60.0)), math.exp(min(high, 60.0))
+        high = np.maximum(high, float(peaks[ran_out.astype(bool)].max()) + RUNS_OUT_FACTOR)
+    pairs = zip(np.exp(np.minimum(usual, 60.0)).tolist(), np.exp(np.minimum(high, 60.0)).tolist(), strict=True)
+    of = [PeakMemory(*pair) for pair in pairs]
+    return [of[index] for index in same.tolist()]
 
 
 def _points(log_size: Array, values: Array, is_censored: Indices) -> Points:

@@ -53,6 +53,8 @@ class Work:
 
 def operations(workload: Mapping[str, Any]) -> float | None:
     """Operations of a task with these hints (`WorkloadHints` as plain values), or None if that cannot be said."""
+    if not workload:
+        return None
     stated = workload.get("operations")
     if isinstance(stated, int | float) and not isinstance(stated, bool) and stated >= 0:
         return min(float(stated), MOST_OPERATIONS)

@@ -15,11 +15,13 @@ import numpy as np
 
 from server.estimators import sizes
 from server.estimators.covariance import GRID_PRIOR, KEYS, NOISES, OWN
+from server.estimators.fitted import Fit
 from server.estimators.holding_out import Block, accelerator_factors, blocks, factors
+from server.estimators.indexed import Indexed
 from server.estimators.machines import NO_CORRECTIONS, Array, Corrections, Evidence, Machine, MachineTable
 from server.estimators.points import Terms
-from server.estimators.records import Indexed, Record
-from server.estimators.regression import Fit, evidence, fit
+from server.estimators.records import Record
+from server.estimators.regression import evidence, fit
 
 MOST_POOLED = 256
 """So many of the latest components have a say."""

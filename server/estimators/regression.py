@@ -11,31 +11,22 @@ Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from server.estimators.bands import Z90
 from server.estimators.censored import LONGER, LONGER_SPREAD, longer
 from server.estimators.covariance import (
     GRID,
     GRID_PRIOR,
-    INPUT_SPREAD,
     LEVEL_MEAN,
-    LEVEL_SPREAD,
     NOISES,
-    NUMBER_SPREAD,
-    RIGID,
-    VERSION_SPREAD,
-    alike,
     covariances,
-    same,
-    same_parameters,
-    same_size,
 )
+from server.estimators.fitted import Fit
 from server.estimators.machines import Array, Indices
 from server.estimators.points import Points, Terms
+from server.estimators.predicting import predict
 from server.estimators.sizes import PRIOR, Scale
 from server.estimators.strange import MOST_RUNS_OF_ONE, STRANGE_SPREAD, suspicion
 
@@ -43,16 +34,16 @@ MOST_WEIGHED, MOST_HYPOTHESES = 24, 4
 """The grid is weighed on so many of the groups; with more groups, so many of its entries are carried on."""
 
 MOST_WEIGHED_AGAIN = 2
-"""So many hypotheses are weighed again where few runs came to many."""
+"""So many of the likeliest hypotheses of an earlier fit are weighed again, and others near them."""
 
 USUAL_ENTRY = int(np.argmax(GRID_PRIOR))
 MOST_GROWTHS, LEAST_LOG = 40, -9.0
 """So many kinds of growth are weighed against all of the grid, those that the usual entry of the grid finds likely."""
 
-MOST_KEPT, FEWEST_WEIGHT, FEWEST_SHARE = 8, 0.02, 0.01
-BEYOND_SPREAD = 0.07
-"""Standard deviation that is added per factor e by which inputs are larger than any that ran: no law of growth is known
-to hold there."""
+MOST_KEPT, FEWEST_WEIGHT = 8, 0.02
+FEWEST_SHARE, SHARE_CARRIED = 0.01, 0.99
+"""Pairs of a hypothesis and a growth are carried on down to so small a share of the likeliest, and as few of these as
+make up so much of their weight."""
 
 MOST_STRANGE = 2
 """So many runs of a component are taken for strange, where there are few of them."""
@@ -60,97 +51,30 @@ MOST_STRANGE = 2
 PRIOR_APART = 4.0
 """How many runs as far apart as the noise says stand beside those that are farther apart than the largest noise."""
 
-TAIL, BISECTIONS, FARTHEST = 0.1, 8, 20.0
 FEWEST_JUDGED, OUTLIER = 4, 2.5
 """With fewer groups none is looked at twice; so many standard deviations away runs count less, the further the less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """A fitted component: the surviving hypotheses (entries of the grid), and what prediction needs of them.
-
-    `places` are theirs in `grid_weights`, `columns` the kinds of growth that were weighed; `suspicion` is the
-    probability that a point is strange; `wider` is how many times the noise of each hypothesis runs are apart, where
-    that is more than the grid has.
-    """
-
-    points: Points
-    terms: Terms
-    scale: Scale
-    usual_factor: float
-    hypotheses: tuple[int, ...]
-    weights: Array
-    columns: Indices
-    inverse: Array
-    solved: Array
-    pairs: tuple[Indices, ...]
-    places: Indices
-    grid_weights: Array
-    growth_weights: Array
-    suspicion: Array
-    wider: Array
-
-    def varying(self, log_size: Array) -> Array:
-        """Logarithm of the part of these sizes that varies between runs, as far as the runs show which that is."""
-        if not self.scale.is_known:
-            return log_size
-        constant = int(self.likeliest_growth[0]) // len(PRIOR)
-        found: Array = np.where(np.isnan(log_size), np.nan, self.scale.varying(log_size)[:, constant])
-        return found
-
-    @property
-    def likeliest_growth(self) -> Indices:
-        """The kind of growth that explains the runs best."""
-        found: Indices = self.columns[[int(np.argmax(self.weights.sum(axis=0)))]]
-        return found
-
-    def unsized(self) -> tuple[float, float]:
-        """How far below and above the usual size's the times of the known sizes are, as standard deviations of the
-        logarithm: what is not known of inputs of unknown size."""
-        known = self.points.log_size[~np.isnan(self.points.log_size)]
-        if not len(known):
-            return 0.0, 0.0
-        low, high = np.quantile(self.scale.growth(known, self.likeliest_growth)[:, 0], (TAIL, 1 - TAIL))
-        return max(-float(low), 0.0) / Z90, max(float(high), 0.0) / Z90
-
-    def beyond(self, log_size: Array) -> Array:
-        """Logarithm of how many times more varies than in the largest inputs that ran; 0 up to those."""
-        if not self.scale.is_known:
-            return np.zeros(len(log_size))
-        found: Array = np.nan_to_num(self.varying(log_size) - self.varying(np.array([self.scale.largest])))
-        return np.maximum(found, 0.0)
-
-    def unworded(self) -> float:
-        """How much further apart the times with different words among the parameters are than the hypotheses say, as a
-        standard deviation of the logarithm: with ever new numbers, runs show little else of the parameters."""
-        points = self.points
-        if np.array_equal(points.words, points.key) or not points.words.any():
-            return 0.0
-        residual = points.log_seconds - self.terms.factor
-        if self.scale.is_known:
-            residual = residual - self.scale.growth(points.log_size, self.likeliest_growth)[:, 0]
-        means = [float(residual[points.words == word].mean()) for word in np.unique(points.words)]
-        told = float(self.weights.sum(axis=1) @ GRID[list(self.hypotheses), 1] ** 2 / self.weights.sum())
-        return math.sqrt(max(float(np.var(means, ddof=1)) - told, 0.0))
-
-
-def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, before: Fit | None = None) -> Fit:
+def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, only: Indices | None = None) -> Fit:
     """Weigh all hypotheses. Censored points (the run would have taken longer) are filled in from the others.
 
-    With an earlier fit of the component, and many points, only its likeliest hypotheses are weighed: much quicker.
+    With `only` these entries of the grid are weighed (see `near`): much quicker.
     """
     if points.is_censored.any():
-        points = _filled(points, terms, grid_prior, growth_prior)
+        points = _filled(points, terms, grid_prior, growth_prior, only)
     unsized = np.isnan(points.log_size)
     if unsized.any() and not unsized.all():
-        spread = sum(_fit(points.chosen(~unsized), terms.chosen(~unsized), grid_prior, growth_prior).unsized()) / 2
+        sized = _fit(points.chosen(~unsized), terms.chosen(~unsized), grid_prior, growth_prior, only)
+        off = np.zeros(len(unsized))
+        off[unsized] = points.log_seconds[unsized] - predict(sized, points.chosen(unsized), terms.chosen(unsized))[0]
+        spread = np.maximum(sum(sized.unsized()) / 2, np.abs(off))
         points = replace(
             points,
             excess=np.where(unsized, np.maximum(points.excess, spread**2), points.excess),
             degrees=points.degrees * ~unsized,
             squares=points.squares * ~unsized,
         )
-    found = _fit(points, terms, grid_prior, growth_prior, before)
+    found = _fit(points, terms, grid_prior, growth_prior, only)
     if len(points.weight) < FEWEST_JUDGED:
         return found
     for _ in range(MOST_STRANGE):
@@ -159,7 +83,7 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, be
             break
         excess = np.where(np.arange(len(points.excess)) == strange, STRANGE_SPREAD**2, points.excess)
         points = replace(points, excess=excess)
-        found = _fit(points, terms, grid_prior, growth_prior, before)
+        found = _fit(points, terms, grid_prior, growth_prior, only)
     best = int(np.argmax(found.weights.sum(axis=1)))
     column = int(np.argmax(found.weights[best]))
     inverse = found.inverse[best]
@@ -173,74 +97,33 @@ def fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, be
     return replace(again, grid_weights=found.grid_weights, places=found.places[again.places])
 
 
-def predict(fitted: Fit, queries: Points, terms: Terms) -> tuple[Array, Array, Array]:
-    """Median of log seconds, and standard deviations downwards and upwards, per query."""
-    points = fitted.points
-    machine, node = (same(getattr(queries, name), getattr(points, name)) for name in ("machine", "node"))
-    key = same_parameters(queries, points)
-    centred, query_centred = fitted.terms.factor - fitted.usual_factor, terms.factor - fitted.usual_factor
-    base = (
-        LEVEL_SPREAD**2
-        + machine * fitted.terms.variance
-        + fitted.terms.corrections.between(terms.place, fitted.terms.place)
-        + VERSION_SPREAD**2 * same(queries.version, points.version)
-        + INPUT_SPREAD**2 * key * same_size(queries, points)
-        + NUMBER_SPREAD**2 * (queries.numbers @ points.numbers.T)
-    )
-    own = np.diagonal(terms.corrections.between(terms.place, terms.place))
-    alone = LEVEL_SPREAD**2 + terms.variance + own + VERSION_SPREAD**2 + INPUT_SPREAD**2
-    alone = alone + NUMBER_SPREAD**2 * (queries.numbers**2).sum(axis=1)
-    squares = GRID[list(fitted.hypotheses)] ** 2
-    parts = np.stack([key, machine, node, key * machine, alike(fitted.scale, queries, points)])
-    rigid = base + np.tensordot(squares[:, RIGID], parts, axes=1)
-    cross = rigid + squares[:, 4, None, None] * (query_centred[:, None] * centred)
-    total = alone + squares[:, RIGID].sum(axis=1)[:, None] + squares[:, 4, None] * query_centred**2
-    variance = total - ((cross @ fitted.inverse) * cross).sum(axis=2)
-    beyond = fitted.beyond(queries.log_size)
-    unlearnt = (BEYOND_SPREAD * beyond) ** 2 + queries.excess
-    sds = np.sqrt(np.maximum(variance, 1e-6) + squares[:, 0, None] + unlearnt)
-    sds *= fitted.wider[:, None]
-    rows, columns = fitted.pairs
-    slopes = np.maximum(squares[:, 4, None] * (centred @ fitted.solved), -0.95)[rows, columns]
-    means = (rigid @ fitted.solved)[rows, :, columns] + slopes[:, None] * query_centred
-    if fitted.scale.is_known:
-        means = means + fitted.scale.growth(queries.log_size, fitted.columns)[:, columns].T
-    middle, down, up = _mixed(fitted, terms, means.T, fitted.weights[rows, columns], sds)
-    if (unsized := np.isnan(queries.log_size)).any():
-        below, above = fitted.unsized()
-        down, up = np.hypot(down, below * unsized), np.hypot(up, above * unsized)
-    if (unworded := queries.words < 0).any():
-        apart = fitted.unworded()
-        down, up = np.hypot(down, apart * unworded), np.hypot(up, apart * unworded)
-    return middle, down, up
+def fit_roughly(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, before: Fit | None) -> Fit:
+    """What is quick, and does to compare a run with: hypotheses near those of an earlier fit, and one look.
 
-
-def _mixed(fitted: Fit, terms: Terms, means: Array, shares: Array, sds: Array) -> tuple[Array, Array, Array]:
-    order = np.argsort(means, axis=1)
-    weights = (shares / shares.sum())[order]
-    means = np.take_along_axis(means, order, axis=1)
-    at = np.argmax(np.cumsum(weights, axis=1) >= 0.5, axis=1)
-    middle = means[np.arange(len(means)), at]
-    apart = means - middle[:, None]
-    squares = 2 * weights * apart**2
-    down, up = (squares * (apart < 0)).sum(axis=1), (squares * (apart > 0)).sum(axis=1)
-    by_hypothesis = fitted.weights.sum(axis=1)
-    own = _usual_sd(by_hypothesis / by_hypothesis.sum(), sds)
-    return middle + LEVEL_MEAN + terms.factor, np.sqrt(own**2 + down), np.sqrt(own**2 + up)
-
-
-def _usual_sd(weights: Array, sds: Array) -> Array:
-    """Standard deviation of the normal variable that lies in the middle 80 % as often as this mixture, per query.
-
-    Found by bisection, with Bowling's approximation of the normal distribution (2009), right to 1.4e-4.
+    Points that were strange have an excess already; one that is found to be gets it for the next time.
     """
-    low, high = sds.min(axis=0), sds.max(axis=0)
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        at = np.minimum(Z90 * middle / sds, FARTHEST)
-        above = weights @ (1 / (1 + np.exp(1.5976 * at + 0.07056 * at**3)))
-        low, high = np.where(above > TAIL, middle, low), np.where(above > TAIL, high, middle)
-    found: Array = (low + high) / 2
+    entries = near(before)
+    if points.is_censored.any() or np.isnan(points.log_size).any():
+        return fit(points, terms, grid_prior, growth_prior, entries)
+    likely = before.columns if before is not None and before.scale.has_hypotheses_of(_scale(points)) else None
+    found = _weighed(points, terms, entries, grid_prior[entries], growth_prior, likely)
+    if len(points.weight) >= FEWEST_JUDGED and found.suspicion.max() > 0.5:
+        strange = np.arange(len(points.weight)) == int(np.argmax(found.suspicion))
+        points = replace(points, excess=np.where(strange, STRANGE_SPREAD**2, points.excess))
+    weights = np.zeros(len(GRID))
+    weights[entries] = found.grid_weights
+    return replace(found, points=points, grid_weights=weights, places=entries[found.places])
+
+
+def near(fitted: Fit | None) -> Indices:
+    """Entries of the grid near the likeliest of an earlier fit, or near the usual one: the best with every noise."""
+    step = len(GRID) // len(NOISES)
+    if fitted is None:
+        likeliest = np.array([USUAL_ENTRY])
+    else:
+        order = np.argsort(fitted.weights.sum(axis=1), kind="stable")
+        likeliest = np.array(fitted.hypotheses)[order[-MOST_WEIGHED_AGAIN:]]
+    found: Indices = np.unique([*likeliest, *(likeliest[-1] % step + step * np.arange(len(NOISES)))])
     return found
 
 
@@ -251,8 +134,8 @@ def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
     best = int(np.argmax(fitted.weights.sum(axis=1)))
     column = int(np.argmax(fitted.weights[best]))
     residual = points.log_seconds - factor - LEVEL_MEAN
-    if fitted.scale.is_known:
-        residual = residual - fitted.scale.growth(points.log_size, fitted.columns[[column]])[:, 0]
+    if fitted.scale.is_growing:
+        residual = residual - fitted.scale.growth(points.log_size, points.numbers, fitted.columns[[column]])[:, 0]
     certain = replace(Terms.none(len(terms.factor)), factor=terms.factor)
     covariance = covariances(points, certain, fitted.usual_factor, np.array([fitted.hypotheses[best]]))[0]
     belongs = (points.machine[:, None] == np.arange(machines)[None, :]).astype(float)
@@ -260,23 +143,19 @@ def evidence(fitted: Fit, machines: int, factor: Array) -> tuple[Array, Array]:
     return belongs.T @ solved[:, :machines], belongs.T @ solved[:, machines]
 
 
-def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, before: Fit | None = None) -> Fit:
-    count = len(points.weight)
-    entries = np.arange(len(GRID))
+def _fit(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, only: Indices | None = None) -> Fit:
+    entries = np.arange(len(GRID)) if only is None else only
+    count, prior, weights = len(points.weight), grid_prior[entries], np.zeros(len(GRID))
+    if count > MOST_WEIGHED:
+        some = np.unique(np.linspace(0, count - 1, MOST_WEIGHED).astype(int))
+        few = _weighed(points.chosen(some), terms.chosen(some), entries, prior, growth_prior)
+        weights[entries] = few.grid_weights
+        best = np.sort(np.argsort(few.grid_weights, kind="stable")[-MOST_HYPOTHESES:])
+        entries, prior = entries[best], few.grid_weights[best]
+    found = _weighed(points, terms, entries, prior, growth_prior)
     if count <= MOST_WEIGHED:
-        return _weighed(points, terms, entries, grid_prior, growth_prior)
-    if before is not None:
-        likeliest = np.argsort(before.weights.sum(axis=1), kind="stable")[-MOST_WEIGHED_AGAIN:]
-        best = np.sort(np.array(before.hypotheses)[likeliest])
-        is_alike = len(Scale.of(points.log_size).constants) == len(before.scale.constants)
-        columns = before.columns if is_alike and before.scale.is_known else None
-        found = _weighed(points, terms, best, before.grid_weights[best], growth_prior, columns)
-        return replace(found, grid_weights=before.grid_weights, places=best[found.places])
-    some = np.unique(np.linspace(0, count - 1, MOST_WEIGHED).astype(int))
-    few = _weighed(points.chosen(some), terms.chosen(some), entries, grid_prior, growth_prior)
-    best = np.sort(np.argsort(few.grid_weights, kind="stable")[-MOST_HYPOTHESES:])
-    found = _weighed(points, terms, best, few.grid_weights[best], growth_prior)
-    return replace(found, grid_weights=few.grid_weights, places=best[found.places])
+        weights[entries] = found.grid_weights
+    return replace(found, grid_weights=weights, places=entries[found.places])
 
 
 def _weighed(
@@ -289,15 +168,15 @@ def _weighed(
 ) -> Fit:
     """Posterior weights of these entries of the grid with every growth, or these kinds of it that are known to be
     likely, and the solved systems of those that count."""
-    scale = Scale.of(points.log_size)
+    scale = _scale(points)
     usual_factor = float(np.average(terms.factor, weights=points.weight))
     residuals = (points.log_seconds - terms.factor - LEVEL_MEAN)[:, None]
     covariance = covariances(points, terms, usual_factor, entries)
     columns = np.zeros(1, dtype=int)
     inverse = np.linalg.inv(covariance)
-    if scale.is_known:
+    if scale.is_growing:
         growth_prior = scale.prior(growth_prior)
-        grown = residuals - scale.growth(points.log_size, likely)
+        grown = residuals - scale.growth(points.log_size, points.numbers, likely)
         columns = _likely(inverse[_typical(entries)], grown, growth_prior) if likely is None else likely
         residuals = grown[:, columns] if likely is None else grown
     growth_prior = growth_prior[columns]
@@ -326,16 +205,35 @@ def _weighed(
         weights=weights[kept],
         inverse=inverse[kept],
         solved=solved[kept],
-        pairs=np.nonzero(weights[kept] > FEWEST_SHARE * weights.max()),
+        pairs=_pairs(weights[kept]),
         places=kept,
         grid_weights=by_grid,
         columns=columns,
-        growth_weights=np.bincount(
-            columns % len(PRIOR), weights.sum(axis=0), len(PRIOR) if scale.is_known else 1
-        ).astype(float),
+        growth_weights=_growth_weights(scale, columns, weights.sum(axis=0)),
         suspicion=suspected,
         wider=np.where(GRID[entries[kept], 0] == NOISES[-1], np.sqrt(np.maximum(excess, 1.0)), 1.0),
     )
+
+
+def _pairs(weights: Array) -> tuple[Indices, Indices]:
+    """Rows and columns of the weights that count."""
+    counted = np.sort(weights[weights > FEWEST_SHARE * weights.max()])
+    least = counted[int(np.searchsorted(np.cumsum(counted), (1 - SHARE_CARRIED) * counted.sum()))]
+    rows, columns = np.nonzero(weights >= least)
+    return rows, columns
+
+
+def _scale(points: Points) -> Scale:
+    return Scale.of(points.log_size, points.numbers)
+
+
+def _growth_weights(scale: Scale, columns: Indices, weights: Array) -> Array:
+    """Of each share and exponent, as far as it is the size that time follows."""
+    if not scale.is_known:
+        return np.ones(1)
+    drivers, pairs = (of[columns] for of in scale.hypotheses())
+    own = drivers < len(scale.constants)
+    return np.bincount(pairs[own], weights[own], len(PRIOR)).astype(float)
 
 
 def _typical(entries: Indices) -> int:
@@ -351,7 +249,7 @@ def _likely(inverse: Array, residuals: Array, prior: Array) -> Indices:
     return likely
 
 
-def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array) -> Points:
+def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array, only: Indices | None) -> Points:
     """Replace each censored time by an unsure one that says the same: that it is longer.
 
     Expectation propagation, one pass: with what the other runs foretell, it has the mean and the variance of what is
@@ -362,7 +260,7 @@ def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array
     if censored.all():
         seconds, excess = seconds + LONGER, np.full(len(excess), LONGER_SPREAD**2)
     else:
-        fitted = _fit(points.chosen(~censored), terms.chosen(~censored), grid_prior, growth_prior)
+        fitted = _fit(points.chosen(~censored), terms.chosen(~censored), grid_prior, growth_prior, only)
         middle, _, up = predict(fitted, points.chosen(censored), terms.chosen(censored))
         for index, mean, sd in zip(np.flatnonzero(censored), middle, up, strict=True):
             seconds[index], excess[index] = longer(float(mean), float(sd), float(seconds[index]))
@@ -377,4 +275,4 @@ def _filled(points: Points, terms: Terms, grid_prior: Array, growth_prior: Array
     )
 
 
-__all__ = ["Fit", "evidence", "fit", "predict"]
+__all__ = ["evidence", "fit", "fit_roughly"]

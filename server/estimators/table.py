@@ -82,6 +82,7 @@ def _asked(run: WaitingRun) -> _Asked:
     rows = []
     for task in run.tasks:
         hints, parameters = _identity(task.workload), _identity(task.parameters)
+        inputs: Hashable = task.input_bytes if task.is_input_known else _identity(task.given)
         for option in task.options:
             requests = option.requests
             identity: Hashable = (
@@ -90,7 +91,7 @@ def _asked(run: WaitingRun) -> _Asked:
                 option.name,
                 requests.cpu_millicores,
                 requests.accelerators,
-                task.input_bytes,
+                inputs,
                 hints,
                 parameters,
             )
@@ -107,9 +108,11 @@ def profile_of_task(task: WaitingTask, option: TaskOption) -> Profile:
         option=option.name,
         cpu_millicores=option.requests.cpu_millicores,
         accelerators=option.requests.accelerators,
-        input_bytes=task.input_bytes,
+        input_bytes=task.input_bytes if task.is_input_known else 0.0,
         workload=task.workload,
         parameters=task.parameters,
+        given=task.given,
+        is_input_known=task.is_input_known,
     )
 
 

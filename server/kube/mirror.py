@@ -160,4 +160,16 @@ def name_of(item: Object) -> Name:
     return (str(about.get("namespace") or ""), str(about.get("name") or ""))
 
 
-__all__ = ["Mirror", "Name", "name_of"]
+def readable(read: Callable[[Object], T | None]) -> Callable[[Object], T | None]:
+    """A `reduce` that leaves out what cannot be read."""
+
+    def reduce(item: Object) -> T | None:
+        try:
+            return read(item)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    return reduce
+
+
+__all__ = ["Mirror", "Name", "name_of", "readable"]

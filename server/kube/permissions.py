@@ -14,6 +14,8 @@ from server.kube.client import KubeClient
 from server.kube.errors import KubeError
 from server.kube.resources import (
     CLAIMS,
+    DEVICE_CLAIMS,
+    DEVICE_CLASSES,
     EVENTS,
     EXPERIMENTS,
     LIMIT_RANGES,
@@ -22,6 +24,7 @@ from server.kube.resources import (
     PODS,
     QUOTAS,
     RUNS,
+    SLICES,
     VIEWERS,
     VOLUMES,
     WORKFLOWS,
@@ -61,6 +64,9 @@ OBSERVE = (
     Permission(PODS, ("get",), "no logs of tasks", sub="log"),
     Permission(EVENTS, ("list",), "a task whose volume is not mounted waits without a reason"),
     Permission(VOLUMES, READ, "tasks may be given nodes that their volumes cannot reach", is_everywhere=True),
+    Permission(SLICES, READ, "accelerators that only their drivers tell of (DRA) are not known", is_everywhere=True),
+    Permission(DEVICE_CLAIMS, READ, "such accelerators look free, whoever holds them", is_everywhere=True),
+    Permission(DEVICE_CLASSES, READ, "tasks cannot ask for such accelerators by a resource's name", is_everywhere=True),
     Permission(CLAIMS, READ, "tasks may be given nodes that their volumes cannot reach"),
     Permission(QUOTAS, READ, "runs are handed over although their namespace has no quota left for them"),
     Permission(LIMIT_RANGES, READ, "what the namespace requests for tasks that ask for nothing is not counted"),

@@ -1,20 +1,21 @@
 """Nodes and pods of the Kubernetes API as values of the domain.
 
-Source: core/v1 of the Kubernetes API; what a pod requests is computed as the scheduler does (largest of the init
-containers, or the sum of all containers and sidecars; plus overhead).
+Source: core/v1 of the Kubernetes API.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from server.domain.node import Node, Taint
 from server.domain.resources import NOTHING, Resources
+from server.domain.starting import MOST_TOLD, NodeImages
 from server.kube.client import Object
+from server.kube.pod_requests import requests_of
 from server.kube.quantities import millis, quantity, units
 
 GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
@@ -39,6 +40,7 @@ def read_node(item: Object) -> Node:
             for one in spec.get("taints") or []
         ),
         accelerator_memory_bytes={kind: size for kind in kinds if (size := _device_bytes(kind, labels)) is not None},
+        accelerator_models={kind: model for kind in kinds if (model := labels.get(f"{kind}.product"))},
         is_ready=conditions.get("Ready") == "True",
         is_schedulable=not spec.get("unschedulable", False),
     )
@@ -50,10 +52,15 @@ def _device_bytes(kind: str, labels: Mapping[str, str]) -> int | None:
     return int(memory) * 2**20 if memory.isdigit() else None
 
 
-def images_of(item: Object) -> frozenset[str]:
-    """Names of the images that lie on a node already."""
-    images = (item.get("status") or {}).get("images") or []
-    return frozenset(str(name) for image in images for name in image.get("names") or [])
+def images_of(item: Object) -> NodeImages:
+    """The images that lie on a node already."""
+    told = (item.get("status") or {}).get("images") or []
+    sizes = {
+        sys.intern(str(name)): int(size) if isinstance(size := image.get("sizeBytes"), int) else 0
+        for image in told
+        for name in image.get("names") or []
+    }
+    return NodeImages(sizes, is_all=len(told) < MOST_TOLD)
 
 
 def resources_of(amounts: Mapping[str, Any]) -> Resources:
@@ -68,27 +75,6 @@ def resources_of(amounts: Mapping[str, Any]) -> Resources:
         memory_bytes=units(quantity(str(amounts.get("memory", 0)))),
         accelerators=extended,
         pods=units(quantity(str(amounts.get("pods", 0)))),
-    )
-
-
-def requests_of(pod: Object) -> Resources:
-    """What a pod holds of its node; one pod."""
-    spec = pod.get("spec") or {}
-    main = _sum(_asked(one) for one in spec.get("containers") or [])
-    most: Counter[str] = Counter()
-    for one in spec.get("initContainers") or []:
-        if one.get("restartPolicy") == "Always":
-            main += _asked(one)
-            _raise_to(most, main)
-        else:
-            _raise_to(most, _asked(one))
-    _raise_to(most, main)
-    most += Counter(_amounts(spec.get("overhead") or {}))
-    return Resources.of(
-        cpu_millicores=most.pop("cpu", 0),
-        memory_bytes=most.pop("memory", 0),
-        accelerators={kind: count for kind, count in most.items() if "/" in kind and not kind.startswith("hugepages-")},
-        pods=1,
     )
 
 
@@ -190,29 +176,4 @@ def _container(told: Mapping[str, Any]) -> Container:
     )
 
 
-def _asked(container: Mapping[str, Any]) -> Counter[str]:
-    resources = container.get("resources") or {}
-    return Counter({**_amounts(resources.get("limits") or {}), **_amounts(resources.get("requests") or {})})
-
-
-def _amounts(amounts: Mapping[str, Any]) -> dict[str, int]:
-    found = {}
-    for name, amount in amounts.items():
-        exact = quantity(str(amount))
-        found[str(name)] = millis(exact) if name == "cpu" else units(exact)
-    return found
-
-
-def _sum(parts: Iterable[Counter[str]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for part in parts:
-        total += part
-    return total
-
-
-def _raise_to(most: Counter[str], amounts: Mapping[str, int]) -> None:
-    for name, amount in amounts.items():
-        most[name] = max(most[name], amount)
-
-
-__all__ = ["Container", "PodSeen", "images_of", "instant", "read_node", "read_pod", "requests_of", "resources_of"]
+__all__ = ["Container", "PodSeen", "images_of", "instant", "read_node", "read_pod", "resources_of"]

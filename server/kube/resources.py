@@ -35,6 +35,12 @@ QUOTAS = Kind("v1", "resourcequotas")
 LIMIT_RANGES = Kind("v1", "limitranges")
 CLAIMS = Kind("v1", "persistentvolumeclaims")
 VOLUMES = Kind("v1", "persistentvolumes", is_namespaced=False)
+SLICES = Kind("resource.k8s.io/v1", "resourceslices", is_namespaced=False)
+DEVICE_CLAIMS = Kind("resource.k8s.io/v1", "resourceclaims")
+DEVICE_CLASSES = Kind("resource.k8s.io/v1", "deviceclasses", is_namespaced=False)
+DEVICE_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta2", "resource.k8s.io/v1beta1")
+"""What drivers tell of devices, in the versions in which an API may have it, newest first."""
+
 WORKFLOWS = Kind("argoproj.io/v1alpha1", "workflows")
 RUNS = Kind("pipelines.kubeflow.org/v1beta1", "runs")
 EXPERIMENTS = Kind("pipelines.kubeflow.org/v1beta1", "experiments")

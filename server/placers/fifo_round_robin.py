@@ -16,6 +16,7 @@ class FifoRoundRobin(PlacerInterface):
     summary: ClassVar[str] = "Takes tasks in submission order and gives each the next node in turn that has room."
     source: ClassVar[str] = "baseline of Rodrigues et al., Electronics 2025, 14(13), 2555"
     looks_ahead: ClassVar[bool] = False
+    takes_turns: ClassVar[bool] = True
 
     def place(self, request: PlacementRequest) -> PlacementPlan:
         """Compose: submission order, nodes in turn; the turn goes on where the tasks assigned so far left it."""

@@ -23,6 +23,8 @@ class PlacerInterface(ABC):
     Class attributes: `name` as in the registry, `summary` in one sentence for users, `source` the paper or system it
     comes from, `version` raised whenever its answers change. `looks_ahead` is False where what it answers about ready
     tasks does not depend on those that are not ready: a simulation then spares it the latter, most of its work.
+    `takes_turns` is True where room that comes free goes to the first ready task by priority and submission, whatever
+    was planned before: starts of what gets ready later are then foretold so.
     """
 
     name: ClassVar[str]
@@ -30,6 +32,7 @@ class PlacerInterface(ABC):
     source: ClassVar[str] = ""
     version: ClassVar[str] = "1"
     looks_ahead: ClassVar[bool] = True
+    takes_turns: ClassVar[bool] = False
 
     def warm(self) -> None:  # noqa: B027 - most strategies have nothing to get ready
         """Get ready for the first request: load or compile what takes long. Called once in the worker, before it."""

@@ -8,8 +8,9 @@ tasks now in room that a run before them keeps for later (only on accelerators w
 `planning.announcing`: elsewhere such room also serves short runs that come unannounced); (4) tasks that start now are
 bound, everything else is planned again at the next event.
 
-Uncertainty: run times enter as the means of their bands, not the medians; what runs is expected to end given that it
-has not ended yet. Stability: nothing is drawn from the cycle's seed, so the same queue gives the same plan.
+Uncertainty: run times enter as the means of their bands, not the medians, and those of wide bands are drawn towards
+what others take (`planning.believing`); what runs is expected to end given that it has not ended yet. Stability:
+nothing is drawn from the cycle's seed, so the same queue gives the same plan.
 
 The effort is counted in decoded tasks times nodes, never in time, so that the same request always gives the same plan:
 many orders of a short queue, fewer of a long one; of a very long one the first runs are searched and the rest follows
@@ -27,6 +28,7 @@ import numpy as np
 
 from server.placers.whole_queue import WholeQueuePlacer
 from server.planning.announcing import announced_modes
+from server.planning.believing import means_over_medians
 from server.planning.objectives import run_costs
 from server.planning.problem import Floats, Ints, Problem
 from server.planning.queue import Order, Queue
@@ -71,11 +73,15 @@ class Online(WholeQueuePlacer):
 
 
 def expected(problem: Problem) -> Problem:
-    """The problem with mean instead of median seconds: of two equal medians the surer one is the shorter run."""
-    if problem.spread is None:
+    """The problem with mean instead of median seconds, uncertain ones drawn towards what others take.
+
+    Of two equal medians the surer one is the shorter run; of two uncertain ones none is as short or long as it looks.
+    """
+    if problem.spread is None or not len(problem.row_of_mode):
         return problem
-    factor = np.exp(np.minimum(problem.spread, 1.0) ** 2 / 2)
-    return replace(problem, seconds=(problem.seconds * factor).astype(np.float32))
+    rows = problem.row_of_mode[problem.first_mode[:-1]]
+    factors = means_over_medians(problem.seconds, np.minimum(problem.spread, 1.0), rows)
+    return replace(problem, seconds=(problem.seconds * factors[:, None]).astype(np.float32))
 
 
 def best_order(queue: Queue, statement: Statement) -> Order:

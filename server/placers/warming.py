@@ -1,11 +1,15 @@
 """Gets compiled strategies ready: small requests to place once, and `python -m server.placers.warming`, which fills the
-cache of compiled code ahead of need (some thirty seconds of one core, once)."""
+cache of compiled code ahead of need (a minute or two of processor time, once)."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from multiprocessing import get_context
 
 from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import (
@@ -19,6 +23,10 @@ from server.domain.placement import (
 )
 from server.domain.resources import Resources
 from server.domain.run import TaskKey
+
+USUAL = ("server.placers.online:Online", "server.placers.srpt_eft:SrptEft", "server.placers.heft:Heft")
+EVERYTHING = "server.planning.warming:warm"
+"""Strategies to get warm, and what compiles for all of them; each as module and name."""
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _FIRST, _SECOND = TaskKey("first"), TaskKey("second")
@@ -48,21 +56,28 @@ def _run(name: str, asked: Resources) -> WaitingRun:
     return WaitingRun(name, name, _NOW, (first, second))
 
 
-def main() -> None:
-    """Compile for the strategies that need it, or say why that is left to the first start."""
-    from server.placers.heft import Heft
-    from server.placers.online import Online
-    from server.placers.srpt_eft import SrptEft
+def main(arguments: Sequence[str] = ()) -> None:
+    """Compile side by side what strategies need, or say why that is left to the first start.
 
-    for placer in (Online(), SrptEft(), Heft()):
-        try:
-            placer.warm()
-        except Exception as error:
-            sys.stderr.write(f"the strategy {placer.name} will be compiled when it is first used: {error}\n")
+    With `--all` also what only seldom chosen strategies, questions to solve and tests use (a minute or two more).
+    """
+    jobs = [*USUAL, EVERYTHING] if "--all" in arguments else [*USUAL]
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn")) as pool:
+        for job, answer in [(job, pool.submit(_warm, job)) for job in jobs]:
+            try:
+                answer.result()
+            except Exception as error:  # of the job, or its process was killed
+                sys.stderr.write(f"what {job} needs will be compiled when it is first used: {error}\n")
+
+
+def _warm(job: str) -> None:
+    module, _, name = job.partition(":")
+    found = getattr(import_module(module), name)
+    (found().warm if isinstance(found, type) else found)()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
 
 
 __all__ = ["small_requests"]

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 HOT, COLD = (0.3, 1.0, 3.0), 0.01
 """Heat at the beginning of one cycle after the other, in turn, and at the end of each, in usual seconds of running plus
 usual seconds of a transfer. Where a few tasks take most of the time, only hot cycles move them past each other."""
-PULL, CRITICAL, GROUPED = 0.2, 0.75, 0.3
+COLDER = 0.3
+"""Where transfers cost nothing next to running, a cooling ends this much colder: differences are finer there."""
+PULL, CRITICAL, GROUPED, EXCHANGED = 0.2, 0.75, 0.3, 0.5
+"""The share of steps that move groups where transfers cost much, and that exchange tasks where they cost nothing."""
+POWER = 8.0
+"""At one second of transfer for ten of running, half of the exchanges are left; at one for one, next to none."""
+MORE_COOLINGS = 2.0
+"""Where transfers cost nothing, this many times as many again as whole coolings fit."""
 CYCLE = 300
 """Steps per task of one cooling."""
 GRAIN = 20_000
@@ -40,7 +47,11 @@ def can_anneal(problem: Problem, start: Schedule) -> bool:
 
 
 class Annealer:
-    """The web of one problem, and the best one so far. Heats are given as shares, see HOT."""
+    """The web of one problem, and the best one so far. Heats are given as shares, see HOT.
+
+    `lightness` (0 to 1) says how little transfers cost next to running. Where they cost much, no task can leave its
+    neighbours alone, and groups move; where they cost little, nodes are full to the end, and tasks change places.
+    """
 
     def __init__(self, problem: Problem, *, seed: int = 0) -> None:
         from server.planning.kernels import ground, ranks, reinsertion, web
@@ -68,7 +79,9 @@ class Annealer:
             floor=_floor(problem, fixed),
         )
         self.web = web.empty_web(problem.task_count, problem.node_count, len(fixed.source))
-        self.heat_unit = _heat_unit(seconds, fixed)
+        running, moved = _usual_seconds(seconds, fixed)
+        self.heat_unit = running + moved
+        self.lightness = (running / self.heat_unit) ** POWER if running else 0.0
         self._topological = ranks.topological(fixed.first, fixed.source)
         self._state = seeded(seed)
         self._cycles, self._has_run = 0, False
@@ -86,6 +99,12 @@ class Annealer:
         """Steps between two looks at the clock."""
         return max(1, min(GRAIN // max(1, self.problem.task_count), self.cycle // SLICES))
 
+    def coolings(self, steps: float) -> int:
+        """Into how many coolings so many steps are best divided: where tasks change places, several shorter ones reach
+        more than a long one, if there is time for that one."""
+        whole = steps / self.cycle
+        return max(1, round(whole * (1 + MORE_COOLINGS * self.lightness))) if whole >= 1 else 1
+
     def start(self, schedule: Schedule) -> None:
         """Go on from a schedule in which every task is placed."""
         position = np.empty(len(self._topological))
@@ -102,20 +121,22 @@ class Annealer:
         """Move so many tasks, `progress` (0 to 1) into a cooling that has only a share `fullness` of the steps that a
         whole one wants, and so begins less hot."""
         self._has_run = True
-        hot = max(COLD, HOT[self._cycles % len(HOT)] * min(1.0, fullness) ** 0.5)
-        heat = self.heat_unit * hot * (COLD / hot) ** progress
-        self.anneal(steps, heat, PULL, CRITICAL, GROUPED)
+        cold = COLD * COLDER**self.lightness
+        hot = max(cold, HOT[self._cycles % len(HOT)] * min(1.0, fullness) ** 0.5)
+        heat = self.heat_unit * hot * (cold / hot) ** progress
+        self.anneal(steps, heat, GROUPED * (1 - self.lightness), EXCHANGED * self.lightness)
 
-    def anneal(self, steps: int, heat: float, pull: float, critical: float, grouped: float) -> None:
-        """Move so many tasks at a heat in seconds."""
+    def anneal(self, steps: int, heat: float, grouped: float, exchanged: float) -> None:
+        """Move so many tasks at a heat in seconds, with these shares of groups and of exchanges."""
         self.best = self._kernels.anneal(
             self.land,
             self.web,
             steps,
             heat,
-            pull,
-            critical,
+            PULL,
+            CRITICAL,
             grouped,
+            exchanged,
             self._state,
             self.best,
             self._best_order,
@@ -155,11 +176,11 @@ def _floor(problem: Problem, fixed: Ground) -> Floats:
     return floor
 
 
-def _heat_unit(seconds: Floats, fixed: Ground) -> float:
-    """Seconds: a usual run time and a usual transfer."""
+def _usual_seconds(seconds: Floats, fixed: Ground) -> tuple[float, float]:
+    """A usual run time and a usual transfer."""
     running = _usual(seconds[np.isfinite(seconds)])
     moved = _usual(fixed.bytes) * fixed.mean_rate + fixed.latency if len(fixed.bytes) and fixed.kind else 0.0
-    return running + moved
+    return running, moved
 
 
 def _usual(values: Floats) -> float:

@@ -56,12 +56,14 @@ def plan_of(
 
 
 def _seconds(statement: Statement, schedule: Schedule, modes: np.ndarray) -> np.ndarray:
-    """[n] median run times where the schedule puts the tasks."""
+    """[n] median run times where the schedule puts the tasks; what the strategy counted on where that is less, so that
+    nothing is told to begin before what it waits for ends."""
     problem = statement.problem
     is_placed = schedule.node != UNPLACED
     seconds = np.zeros(problem.task_count)
     rows, columns = problem.row_of_mode[modes[is_placed]], problem.column_of_node[schedule.node[is_placed]]
-    seconds[is_placed] = statement.medians[rows, columns]
+    medians = statement.medians[rows, columns]
+    seconds[is_placed] = np.minimum(medians, schedule.finish[is_placed] - schedule.start[is_placed])
     return seconds
 
 

@@ -59,6 +59,10 @@ class Contender:
         """Steps between two looks at the clock."""
         return max(1, GRAIN // max(1, self.problem.task_count))
 
+    def coolings(self, steps: float) -> int:
+        """Into how many coolings so many steps are best divided."""
+        return max(1, round(steps / self.cycle))
+
     def offers(self, start: Schedule) -> Iterator[Schedule]:
         """Plans to start from, for as long as the caller has time: `start`, everything on one node as far as that goes
         (the constructors' time may have ended before), and searches at surcharges."""

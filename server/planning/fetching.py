@@ -87,7 +87,7 @@ def _beginning(stage: _Stage, step: Step) -> Callable[[float], None]:
     def act(now: float) -> None:
         moves = [move for move in step.moves if move.source != step.node]
         if not moves:
-            stage.at(now + step.p50, _ending(stage, step))
+            stage.at(now + step.begins_p50 + step.p50, _ending(stage, step))
             return
         stage.began[step.key], stage.open[step.key] = now, len(moves)
         stage.at(now + stage.network.latency_seconds, lambda at: _enter(stage, step, at))
@@ -141,7 +141,7 @@ def _arrive(stage: _Stage, flow: _Flow, ticket: int, now: float) -> None:
     stage.open[key] -= 1
     if not stage.open[key]:
         stage.took[key] = now - stage.began[key]
-        stage.at(now + flow.step.p50, _ending(stage, flow.step))
+        stage.at(now + flow.step.begins_p50 + flow.step.p50, _ending(stage, flow.step))
 
 
 def _ending(stage: _Stage, step: Step) -> Callable[[float], None]:

@@ -2,8 +2,8 @@
 
 The plan's own order is kept: a task starts after what it waits for, and after what is planned to make its room on the
 same node. Run times are drawn, evenly over the lognormal distribution that a band stands for (a Latin hypercube); a
-running task's is conditioned on having run so long already. Where the network is known, a task starts when its inputs
-have come, by the cards that transfers share.
+running task's is conditioned on having run so long already. Where it is known how long tasks take to start, they start
+so much later; where the network is known, when their inputs have come, by the cards that transfers share.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ MOST_DRAWS = 100_000
 """Larger plans get fewer samples, so that a forecast stays a matter of a second."""
 
 SAME_TIME_SECONDS = 0.05
+AT_ONCE_SECONDS, SLACK_SHARE = 0.001, 0.1
 FETCH_SPREAD = 0.4
 """Standard deviation of the logarithm of the time that inputs take to arrive: others come, and go."""
 
@@ -59,7 +60,7 @@ def predecessors(steps: Sequence[Step]) -> dict[TaskRef, tuple[TaskRef, ...]]:
     found: dict[TaskRef, tuple[TaskRef, ...]] = {}
     for step in steps:
         waits = [] if step.is_running else [key for key in step.waits_for if key in known]
-        if not step.is_running and step.start > SAME_TIME_SECONDS:
+        if not step.is_running and step.start > AT_ONCE_SECONDS:
             waits += _makes_room(by_node[step.node], step)
         found[step.key] = tuple(dict.fromkeys(waits))
     return found
@@ -86,7 +87,7 @@ def forecast(
             continue
         waited = [ends[key] for key in before[step.key] if key in ends]
         begins = [max(0.0, *(other[index] for other in waited), 0.0) for index in range(count)]
-        starts[step.key] = begins if step.key not in fetched else _fetched(step, begins, fetched[step.key], draws)
+        starts[step.key] = _begun(step, begins, fetched.get(step.key, 0.0), draws)
         ends[step.key] = [
             at + took for at, took in zip(starts[step.key], draws.around(step.p50, step.spread), strict=True)
         ]
@@ -119,27 +120,38 @@ class _Draws:
         return [_longer_than(passed, middle, spread, chance) for chance in self._rng.sample(self._chances, self._count)]
 
 
-def _fetched(step: Step, begins: Sequence[float], seconds: float, draws: _Draws) -> list[float]:
-    """When its inputs have come; a fetch that is under way takes longer than it has taken."""
+def _begun(step: Step, begins: list[float], fetching: float, draws: _Draws) -> list[float]:
+    """When it has started and its inputs have come; what is under way takes longer than it has taken."""
+    seconds = step.begins_p50 + fetching
+    if seconds <= 0:
+        return begins
+    spread = (step.begins_p50 * step.begins_spread + fetching * FETCH_SPREAD) / seconds
     if step.fetches_since is not None:
         since = min(step.fetches_since, 0.0)
-        return [max(since + took, 0.0) for took in draws.longer_than(-since, seconds, FETCH_SPREAD)]
-    return [at + took for at, took in zip(begins, draws.around(seconds, FETCH_SPREAD), strict=True)]
+        return [max(since + took, 0.0) for took in draws.longer_than(-since, seconds, spread)]
+    return [at + took for at, took in zip(begins, draws.around(seconds, spread), strict=True)]
 
 
 def _makes_room(on_node: Sequence[tuple[float, Step]], step: Step) -> list[TaskRef]:
-    """What is planned to end on the node just before `step` starts there."""
+    """What is planned to end on the node just before `step` starts there, or as it does."""
     index = bisect_right(on_node, step.start + SAME_TIME_SECONDS, key=lambda pair: pair[0]) - 1
     found: list[TaskRef] = []
     latest: float | None = None
     while index >= 0 and (latest is None or on_node[index][0] >= latest - SAME_TIME_SECONDS):
         finish, other = on_node[index]
         index -= 1
-        if other.key == step.key or (other.start, other.finish) >= (step.start, step.finish):
+        is_later = (other.start, other.finish) >= (step.start, step.finish)
+        is_beside = step.start < finish - _slack(other) or (finish <= 0 and step.start < SAME_TIME_SECONDS)
+        if other.key == step.key or is_later or is_beside:
             continue
         latest = finish if latest is None else latest
         found.append(other.key)
     return found
+
+
+def _slack(step: Step) -> float:
+    """How much before its end another may already follow it: plans are not exact, and short tasks need them to be."""
+    return max(SLACK_SHARE * (step.finish - max(step.start, 0.0)), AT_ONCE_SECONDS)
 
 
 def _longer_than(passed: float, middle: float, spread: float, chance: float) -> float:

@@ -18,6 +18,8 @@ from server.domain.spot import AVOIDED
 SOFT_TAINT_WEIGHT = 100
 """How much an untolerated `PreferNoSchedule` taint counts against a node: as much as the heaviest preference for it."""
 
+FAILED_BEFORE = "an attempt of it failed there before"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Needs:
@@ -29,12 +31,14 @@ class Needs:
         options: with which options every node that can run it can do so, in the author's order.
         preference: summed weights of the wishes that hold there, where that is not zero.
         rejected: how many nodes can never run it, or are avoided for good, by reason, most first.
+        avoided: those of them that could run it, by reason.
     """
 
     nodes: tuple[int, ...]
     options: Mapping[int, tuple[TaskOption, ...]]
     preference: Mapping[int, int]
     rejected: Mapping[str, int]
+    avoided: Mapping[str, tuple[int, ...]]
 
 
 class NeedsTable:
@@ -102,16 +106,17 @@ class NeedsTable:
             options[index] = choices
             if wish:
                 preference[index] = wish
-        failed_on = {self.index[name] for name in task.avoid_nodes if name in self.index}
-        kept = tuple(index for index in options if index not in failed_on) or tuple(options)
-        spots = {self.index[name] for name in task.spot_nodes if name in self.index}
-        if lasting := tuple(index for index in kept if index not in spots):
-            if len(lasting) < len(kept):
-                rejected[AVOIDED] = len(kept) - len(lasting)
-            kept = lasting
+        kept, avoided = tuple(options), dict[str, tuple[int, ...]]()
+        for reason, names in ((FAILED_BEFORE, task.avoid_nodes), (AVOIDED, task.spot_nodes)):
+            named = {self.index[name] for name in names if name in self.index}
+            others = tuple(index for index in kept if index not in named)
+            if others and len(others) < len(kept):
+                avoided[reason] = tuple(index for index in kept if index in named)
+                kept = others
+        rejected |= {reason: len(nodes) for reason, nodes in avoided.items()}
         there = tuple(index for index in kept if not self.nodes[index].is_virtual) or kept
         ranked = dict(sorted(rejected.items(), key=lambda item: (-item[1], item[0])))
-        return Needs(there, options, preference, ranked)
+        return Needs(there, options, preference, ranked, avoided)
 
     def _node_makes(self) -> list[Hashable]:
         """What of each node decides who may run there, apart from labels and name."""
@@ -160,4 +165,4 @@ def _answer(task: WaitingTask, node: Node) -> tuple[tuple[TaskOption, ...], str,
     return choices, reason or "", preference_score(task, node) - SOFT_TAINT_WEIGHT * disliked
 
 
-__all__ = ["SOFT_TAINT_WEIGHT", "Needs", "NeedsTable", "is_named", "no_node_reason"]
+__all__ = ["FAILED_BEFORE", "SOFT_TAINT_WEIGHT", "Needs", "NeedsTable", "is_named", "no_node_reason"]

@@ -40,6 +40,9 @@ class Searcher(Protocol):
     def grain(self) -> int:
         """Steps between two looks at the clock."""
 
+    def coolings(self, steps: float) -> int:
+        """Into how many coolings so many steps are best divided."""
+
     def restart(self) -> None:
         """Go on from the best."""
 
@@ -140,7 +143,7 @@ def _search_for(searcher: Searcher, monotonic: Callable[[], float], deadline: fl
     searcher.run(searcher.grain, 1.0, 0.0)
     now = monotonic()
     possible = searcher.grain * (deadline - now) / max(now - begun, 1e-9)
-    coolings = max(1, round(possible / searcher.cycle))
+    coolings = searcher.coolings(possible)
     cooling_begun, cooling_seconds = now, max((deadline - now) / coolings, 1e-9)
     slice_seconds = 0.0
     while now + slice_seconds < deadline:

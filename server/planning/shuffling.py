@@ -51,6 +51,10 @@ class Shuffler:
         size = self.problem.task_count * self.problem.node_count
         return max(1, min(GRAIN // max(1, size), self.cycle // SLICES))
 
+    def coolings(self, steps: float) -> int:
+        """Into how many coolings so many steps are best divided."""
+        return max(1, round(steps / self.cycle))
+
     def value(self, schedule: Schedule) -> tuple[float, ...]:
         """What a schedule costs, level by level from the highest priority; less is better."""
         value = np.zeros(len(self._value))

@@ -6,26 +6,23 @@ thousand nodes take a fraction of a second. `server.planning.answering` turns a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from operator import attrgetter
 
 import numpy as np
 
-from server.domain.datasets import DatasetUse
-from server.domain.packing import PackedTable, StackedTable
 from server.domain.placement import (
     UNKNOWN_SECONDS,
-    Estimates,
     PlacementRequest,
     TaskOption,
     TaskRef,
     WaitingRun,
     WaitingTask,
 )
-from server.domain.resources import Resources
+from server.planning.believing import Belief, belief_of
+from server.planning.modes import UNKNOWN_SPREAD, Modes, amounts
 from server.planning.needs import Needs, NeedsTable
 from server.planning.problem import NEVER, Edges, Floats, Held, Ints, Network, Problem, Promised, Runs, no_edges
 from server.planning.remaining import rest_of
@@ -33,17 +30,7 @@ from server.planning.remaining import rest_of
 SOON_SECONDS = 1.0
 """The soonest for a task that is not ready for a reason nobody tells, and for a node that is not there yet."""
 
-WISH_WEIGHT = 0.5
-"""A node that misses wishes of weight 100 is taken as so much slower than one that fulfils them."""
-
-Fetched = tuple[tuple[tuple[str, float], ...], tuple[DatasetUse, ...]]
-"""Bytes by the node on which they lie, and data sets."""
-
-NOTHING: Fetched = ((), ())
-
 _IS_READY = attrgetter("is_ready")
-_Z_P90 = 1.2815515594
-_UNKNOWN_SPREAD = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,12 +61,13 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
     """The request's problem. `network` says what transfers cost, else the request does; else data is free.
 
     Outputs that lie on a node already are fetched by a task that holds its node meanwhile, so what the request says of
-    the network makes that task longer there; what tasks yet to run hand over is sent before the next begins.
+    the network makes that task longer there, and so does what it says of starts (an image that must be pulled); what
+    tasks yet to run hand over is sent before the next begins.
     """
     tasks = request.tasks()
     table = table or NeedsTable(request.snapshot.nodes)
     kinds = _accelerator_kinds(request, tasks)
-    rows = _Rows(request, kinds)
+    rows = Modes(request, kinds)
     needs = [table.of(task) for task in tasks]
     for (task, lying), found in zip(_lying(request), needs, strict=True):
         rows.add(task, found, lying)
@@ -87,7 +75,9 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
     inputs = _inputs(request, table)
     if network is None and request.network is not None:
         network, inputs = _network(request), no_edges(len(tasks))
-    ends = _Ends(request, float(np.median(spread)) if spread.size else _UNKNOWN_SPREAD)
+    first_rows = np.array(rows.row_of_mode, np.int32)[rows.first_mode[:-1]]
+    typical = float(np.median(spread)) if spread.size else UNKNOWN_SPREAD
+    ends = _Ends(request, typical, belief_of(seconds, spread, first_rows) if spread.size else None)
     edges, release = _edges(request, ends)
     problem = Problem(
         seconds=seconds,
@@ -109,113 +99,6 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
         node_names=tuple(node.name for node in request.snapshot.nodes),
     )
     return Statement(request, problem, medians, tasks, needs, rows.options, ends.of_runs())
-
-
-class _Rows:
-    """Modes, and the rows of seconds that equal ones share."""
-
-    def __init__(self, request: PlacementRequest, kinds: Sequence[str]) -> None:
-        self.estimates, self.kinds = request.estimates, kinds
-        self.nodes = request.snapshot.nodes
-        self.first_mode, self.row_of_mode = [0], list[int]()
-        self.demand: list[tuple[float, ...]] = []
-        self.options: list[TaskOption] = []
-        self._rows: dict[tuple[int, int, str, Fetched], int] = {}
-        self._fetched: dict[int, Fetched] = {}
-        self._network = request.network
-        self._parts: list[tuple[int, Needs, str]] = []
-        self._demands: list[tuple[float, ...]] = []
-
-    def add(self, task: WaitingTask, needs: Needs, lying: Mapping[str, float]) -> None:
-        profile_of = self.estimates.profile_of
-        fetched = _fetched(task, lying) if self._network is not None else NOTHING
-        for option in task.options:
-            profile = profile_of.get((task.run_id, task.key, option.name), -1)
-            key = (profile, id(needs), option.name, fetched)
-            row = self._rows.get(key)
-            if row is None:
-                row = self._rows[key] = len(self._parts)
-                self._parts.append((profile, needs, option.name))
-                if fetched is not NOTHING:
-                    self._fetched[row] = fetched
-                self._demands.append(amounts(option.requests, self.kinds))
-            self.row_of_mode.append(row)
-            self.options.append(option)
-            self.demand.append(self._demands[row])
-        self.first_mode.append(len(self.row_of_mode))
-
-    def matrices(self) -> tuple[Floats, Floats, Floats]:
-        """[p, m] medians, the same with wishes counted in, and standard deviations of their logarithm."""
-        median, spread = table_of(self.estimates, [node.name for node in self.nodes])
-        profiles = np.array([profile for profile, _, _ in self._parts], np.int64)
-        medians, factors = median[profiles], np.empty((len(profiles), len(self.nodes)), np.float32)
-        known: dict[tuple[int, str], Floats] = {}
-        for row, (_, needs, option) in enumerate(self._parts):
-            key = (id(needs), option)
-            if key not in known:
-                known[key] = _factors(needs, option, len(self.nodes))
-            factors[row] = known[key]
-        for row, fetched in self._fetched.items():
-            medians[row] += self._fetching(fetched)
-        return medians, medians * factors, spread[profiles]
-
-    def _fetching(self, fetched: Fetched) -> Floats:
-        """[m] seconds until the inputs are on each node."""
-        assert self._network is not None
-        lying, datasets = dict(fetched[0]), fetched[1]
-        return np.array([self._network.seconds(lying, node.name, datasets) for node in self.nodes], np.float32)
-
-
-def _fetched(task: WaitingTask, lying: Mapping[str, float]) -> Fetched:
-    return (tuple(sorted(lying.items())), task.datasets) if lying or task.datasets else NOTHING
-
-
-def table_of(estimates: Estimates, names: Sequence[str]) -> tuple[Floats, Floats]:
-    """[profiles + 1, m] medians and standard deviations of the logarithm, columns in the order of `names`; the last
-    row, and nodes without a column, stand for what nobody estimated."""
-    rows = len(estimates.table)
-    median = np.full((rows + 1, len(names)), UNKNOWN_SECONDS, np.float32)
-    spread = np.full((rows + 1, len(names)), _UNKNOWN_SPREAD, np.float32)
-    columns = [estimates.column_of.get(name, -1) for name in names]
-    if rows and max(columns, default=-1) >= 0:
-        shape = (rows, len(estimates.table[0]))
-        low, mid, high = (_read(estimates, shape, name) for name in ("p10", "p50", "p90"))
-        wide = np.log(np.maximum(high, 1e-9) / np.maximum(low, 1e-9)) / (2 * _Z_P90)
-        at = np.array(columns)
-        is_known = at >= 0
-        median[:-1, is_known] = np.maximum(mid[:, at[is_known]], 0.0)
-        spread[:-1, is_known] = np.clip(wide[:, at[is_known]], 0.0, 3.0)
-    return median, spread
-
-
-def amounts(resources: Resources, kinds: Sequence[str]) -> tuple[float, ...]:
-    """CPU in millicores, memory in bytes, pods, then one figure per kind of accelerator."""
-    base = (float(resources.cpu_millicores), float(resources.memory_bytes), float(resources.pods))
-    if not kinds:
-        return base
-    return (*base, *(float(resources.accelerator_count(kind)) for kind in kinds))
-
-
-def _read(estimates: Estimates, shape: tuple[int, int], name: str) -> Floats:
-    if isinstance(estimates.table, PackedTable | StackedTable):
-        return np.frombuffer(getattr(estimates.table, name), np.float64).reshape(shape).astype(np.float32)
-    values = map(attrgetter(name), chain.from_iterable(estimates.table))
-    return np.fromiter(values, np.float32, shape[0] * shape[1]).reshape(shape)
-
-
-def _factors(needs: Needs, option: str, node_count: int) -> Floats:
-    """What the seconds of a mode are multiplied with: infinite where it cannot or should not run."""
-    factors = np.full(node_count, NEVER, np.float32)
-    top = max((needs.preference.get(node, 0) for node in needs.nodes), default=0)
-    for node in needs.nodes:
-        choices = needs.options[node]
-        if len(choices) == 1 and choices[0].name != option:
-            continue
-        if len(choices) == 1 or any(choice.name == option for choice in choices):
-            factors[node] = 1.0
-            if needs.preference:
-                factors[node] += WISH_WEIGHT * (top - needs.preference.get(node, 0)) / 100
-    return factors
 
 
 def _accelerator_kinds(request: PlacementRequest, tasks: Iterable[WaitingTask]) -> list[str]:
@@ -245,8 +128,8 @@ def _prices(request: PlacementRequest) -> Floats | None:
 class _Ends:
     """When what runs is expected to end, seconds from now; given how long it has run already."""
 
-    def __init__(self, request: PlacementRequest, spread: float) -> None:
-        self.request, self.now, self.spread = request, request.now, spread
+    def __init__(self, request: PlacementRequest, spread: float, belief: Belief | None) -> None:
+        self.request, self.now, self.spread, self.belief = request, request.now, spread, belief
         self._bound: dict[TaskRef, float] = {}
         self._of_run: list[float] = []
         for run in request.runs:
@@ -261,7 +144,10 @@ class _Ends:
             return None
         planned = (expected_end_at - self.now).total_seconds()
         elapsed = (self.now - started_at).total_seconds() if started_at is not None else None
-        return rest_of(planned, elapsed, self.spread)
+        if self.belief is None or elapsed is None or elapsed + planned <= 0:
+            return rest_of(planned, elapsed, self.spread)
+        whole, spread = self.belief.median(elapsed + planned, self.spread)
+        return rest_of(whole - elapsed, elapsed, spread)
 
     def of_bound(self, ref: TaskRef) -> float | None:
         return self._bound.get(ref)
@@ -396,4 +282,4 @@ def _running_seconds(run: WaitingRun, now: datetime) -> float:
     return sum(max((now - at).total_seconds(), 0.0) for at in started)
 
 
-__all__ = ["SOON_SECONDS", "UNKNOWN_SECONDS", "WISH_WEIGHT", "Statement", "amounts", "state", "table_of"]
+__all__ = ["SOON_SECONDS", "UNKNOWN_SECONDS", "Statement", "state"]

@@ -31,6 +31,9 @@ class Step:
         is_running: whether it has started.
         moves: what it fetches before it starts.
         fetches_since: of a task that has its node and has not started, when it began to fetch: negative.
+        begins_p50: seconds that it takes to start once its turn has come (the platform's queue, its image); of what
+            runs, 0.
+        begins_spread: standard deviation of their logarithm.
     """
 
     key: TaskRef
@@ -44,6 +47,8 @@ class Step:
     is_running: bool = False
     moves: tuple[Move, ...] = ()
     fetches_since: float | None = None
+    begins_p50: float = 0.0
+    begins_spread: float = SMALLEST_SPREAD
 
     @property
     def spread(self) -> float:
@@ -51,4 +56,4 @@ class Step:
         return max(math.log(max(self.p90, 1e-9) / max(self.p10, 1e-9)) / (2 * Z90), SMALLEST_SPREAD)
 
 
-__all__ = ["Z90", "Move", "Step"]
+__all__ = ["SMALLEST_SPREAD", "Z90", "Move", "Step"]

@@ -16,7 +16,7 @@ from mlopx.spec import PipelineSpec
 from server.domain.errors import ConflictError, InvalidSubmissionError, NotFoundError
 from server.domain.events import Event
 from server.domain.launch import Launch
-from server.domain.node import Node
+from server.domain.node import Node, Usage
 from server.domain.request import Defaults
 from server.domain.run import Run, TaskKey
 from server.domain.states import Binding
@@ -97,9 +97,21 @@ class PlatformInterface(ABC):
     async def nodes(self) -> Sequence[Node]:
         """The nodes this platform knows by itself (empty where a node source tells)."""
 
+    async def usages(self) -> Mapping[str, Usage]:
+        """What is used now of nodes that this platform itself provides and measures, by name.
+
+        A node that does not answer within about a second is left out.
+        """
+        return {}
+
     @abstractmethod
-    def refusals(self, spec: PipelineSpec) -> list[str]:
-        """What of this pipeline the platform cannot do, as sentences that name task and feature."""
+    def refusals(self, spec: PipelineSpec, *, project: str = "") -> list[str]:
+        """What of this pipeline the platform cannot do for a run of this project, as sentences that name task and
+        feature."""
+
+    def notes(self, spec: PipelineSpec) -> list[str]:
+        """What who submits this pipeline should know of it, as sentences; nothing that keeps it from being run."""
+        return []
 
     async def adopt(self, file: ForeignFile) -> PipelineSpec:
         """A pipeline in the platform's own format as a spec that carries the original, to the letter.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlopx.spec import (
     Accelerator,
+    ArtifactInput,
     ArtifactOutput,
     Component,
     ContainerCode,
     Option,
+    OutputRef,
     PipelineSpec,
     Requirement,
     Resources,
@@ -130,12 +132,19 @@ def make_work(name: str, tasks: Sequence[TaskWork], *, kinds: Sequence[str] = ()
     task has seconds is forbidden to it by a requirement on the node's label.
     """
     paths = _paths(tasks)
-    components = {path: _component(identity or name, path, task) for path, task in zip(paths, tasks, strict=True)}
+    reads = [_reads(task, tasks, paths) for task in tasks]
+    components = {
+        path: _component(identity or name, path, task, ports)
+        for path, task, ports in zip(paths, tasks, reads, strict=True)
+    }
     spec = PipelineSpec(
         version="1.0",
         name=slug(name) or "pipeline",
         components=components,
-        tasks={path: _definition(path, task, paths, kinds) for path, task in zip(paths, tasks, strict=True)},
+        tasks={
+            path: _definition(path, task, paths, kinds, ports)
+            for path, task, ports in zip(paths, tasks, reads, strict=True)
+        },
     )
     graph = compile_graph(spec)
     truth = dict(zip(paths, tasks, strict=True))
@@ -153,20 +162,31 @@ def _paths(tasks: Sequence[TaskWork]) -> list[str]:
     return list(found)
 
 
-def _component(identity: str, path: str, task: TaskWork) -> Component:
+def _reads(task: TaskWork, tasks: Sequence[TaskWork], paths: Sequence[str]) -> dict[str, OutputRef]:
+    """By port, the outputs that a task reads: of all it comes after that write any."""
+    return {
+        f"input_{index}": OutputRef(task=paths[index], port=OUTPUT) for index in task.after if tasks[index].output_bytes
+    }
+
+
+def _component(identity: str, path: str, task: TaskWork, reads: Iterable[str]) -> Component:
     return Component(
         name=path,
         code=ContainerCode(command=("simulated", identity, path)),
         image=task.image,
+        inputs={port: ArtifactInput(type="Dataset") for port in reads},
         outputs={OUTPUT: ArtifactOutput(type="Dataset")} if task.output_bytes else {},
     )
 
 
-def _definition(path: str, task: TaskWork, paths: Sequence[str], kinds: Sequence[str]) -> Task:
+def _definition(
+    path: str, task: TaskWork, paths: Sequence[str], kinds: Sequence[str], reads: Mapping[str, OutputRef]
+) -> Task:
     forbidden = sorted(set(kinds) - {kind for way in task.ways for kind in way.seconds})
     is_plain = len(task.ways) == 1 and task.ways[0].name == DEFAULT_OPTION
     return Task(
         component=path,
+        arguments=dict(reads),
         after=tuple(paths[index] for index in task.after),
         resources=task.ways[0].requests() if is_plain else Resources(),
         options=() if is_plain else tuple(Option(name=way.name, resources=way.requests()) for way in task.ways),

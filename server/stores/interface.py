@@ -71,8 +71,10 @@ class CacheEntry:
 class FinishedAttempt:
     """A finished attempt as the estimators learn from it.
 
-    `node_speeds` and `node_cores` are the node's profile at that time, `parameters` the task's constant arguments,
-    `start_seconds` the time from binding to the first second of the run.
+    `node_speeds` and `node_cores` are the node's profile at that time, `parameters` the task's arguments that
+    are numbers or words, `given` what of that kind went into the tasks its inputs came from, `start_seconds` the time
+    from binding to the first second of the run; `queue_seconds`, `pull_seconds`, `image`, `image_bytes` and
+    `had_image` are what that consists of, where a platform tells.
     """
 
     id: int
@@ -95,7 +97,13 @@ class FinishedAttempt:
     node_speeds: Mapping[str, float] = field(default_factory=dict)
     node_cores: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
     start_seconds: float | None = None
+    queue_seconds: float | None = None
+    pull_seconds: float | None = None
+    image: str = ""
+    image_bytes: float | None = None
+    had_image: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlopx import Pipeline
 from server.cluster.embedded import EmbeddedNodes
@@ -19,7 +20,7 @@ from server.components.dispatcher import Dispatcher
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager, Submission
-from server.components.scheduler import Scheduler
+from server.components.scheduler import Gate, Scheduler
 from server.components.tracker import Tracker
 from server.domain.run import Run
 from server.domain.states import Binding
@@ -29,7 +30,7 @@ from server.platforms.interface import PlatformInterface
 from server.stores.files import FileArtifactStore
 from server.stores.interface import RunStoreInterface
 
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 120.0
 _NUMBERS = itertools.count(1)
 
 
@@ -42,9 +43,9 @@ class House:
     pipeline_manager: PipelineManager
     store: RunStoreInterface
 
-    async def submit(self, pipeline: Pipeline) -> Run:
+    async def submit(self, pipeline: Pipeline, **parameters: Any) -> Run:
         """Accept a run."""
-        return await self.pipeline_manager.submit(Submission(pipeline.build()))
+        return await self.pipeline_manager.submit(Submission(pipeline.build(), parameters=parameters))
 
     async def until(self, run_id: str, is_so: Callable[[Run], bool]) -> Run:
         """The run, as soon as something holds of it. Raises TimeoutError with its story."""
@@ -73,6 +74,7 @@ async def open_house(
     *,
     placer: str = "fifo_greedy",
     max_hold_seconds: float | None = None,
+    gate: Gate | None = None,
 ) -> AsyncIterator[House]:
     """Start the parts, going on with what the store holds; at the end stop them as a killed server would stop."""
     journal = Journal(store, Bus(store))
@@ -102,6 +104,7 @@ async def open_house(
         wait_seconds=0.2,
         debounce_seconds=0.001,
         max_hold_seconds=max_hold_seconds,
+        gate=gate,
     )
     dispatcher = Dispatcher(journal=journal, platform=platform, clock=clock, decisions=store.decisions)
     tracker = Tracker(journal=journal, platform=platform, clock=clock)

@@ -24,7 +24,7 @@ from server.platforms.local.platform import LocalPlatform
 from server.stores.files import FileArtifactStore
 
 ENDS = (happened.TaskSucceeded, happened.TaskFailed, happened.TaskCancelled, happened.TaskLost)
-LONG_SECONDS = 20.0
+LONG_SECONDS = 90.0
 
 
 def one_node(**more: Any) -> Cluster:

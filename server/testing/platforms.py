@@ -63,7 +63,7 @@ class _Fake(PlatformInterface):
     async def nodes(self) -> Sequence[Node]:
         return self._nodes
 
-    def refusals(self, spec: PipelineSpec) -> list[str]:
+    def refusals(self, spec: PipelineSpec, *, project: str = "") -> list[str]:
         return []
 
     @abstractmethod

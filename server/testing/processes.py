@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,15 +15,24 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 90.0
-STOP_SECONDS = 30.0
+START_SECONDS = 180.0
+STOP_SECONDS = 90.0
+
+
+LOWEST_PORT = 10_000
+PORTS_OF_CALLERS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface on which nobody listens, for a server that binds it later, perhaps again and
+    again: where the system tells from which ports it serves callers, not one of those, which anybody may get meanwhile.
+    """
+    highest = int(PORTS_OF_CALLERS.read_text().split()[0]) if PORTS_OF_CALLERS.exists() else 0
+    while True:
+        wanted = LOWEST_PORT + secrets.randbelow(highest - LOWEST_PORT) if highest > 2 * LOWEST_PORT else 0
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", wanted))
+            return int(probe.getsockname()[1])
 
 
 class ServerProcess:

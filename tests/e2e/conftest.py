@@ -33,14 +33,15 @@ speed = 0.5
 memory = "1Gi"
 labels = { worker_type = "low" }
 """
+LONG_SECONDS = 60.0
 
 
 class Server(ServerProcess):
     """A server process with its agents, and what users do with it. Its strategy is a quick one unless a test names
-    another: the default one loads a compiler at each start."""
+    another: the default one loads a compiler at each start. Its agents end with it unless a test gives them time."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, CLUSTER, **{"AGENT_GRACE_SECONDS": "20", "PLACER": "fifo_greedy", **settings})
+        super().__init__(folder, CLUSTER, **{"PLACER": "fifo_greedy", "PLACER_TIME_LIMIT": "60", **settings})
         self.client = Client(self.url)
 
     def kill_agents(self) -> None:
@@ -58,11 +59,11 @@ class Server(ServerProcess):
             env={**os.environ, "MLOPX_URL": self.url},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=2 * LONG_SECONDS,
             check=False,
         )
 
-    def ended(self, run_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def ended(self, run_id: str, seconds: float = 2 * LONG_SECONDS) -> dict[str, Any]:
         """The run, once it has ended."""
         end = time.monotonic() + seconds
         while True:
@@ -78,15 +79,14 @@ class Server(ServerProcess):
         """End it, its agents and all they run; nothing may be left."""
         if self.process is None:
             return
-        if self.process.poll() is not None:
+        if self.settings["AGENT_GRACE_SECONDS"] != "0" or self.process.poll() == -signal.SIGKILL:
+            self.settings["AGENT_GRACE_SECONDS"] = "0"  # whoever starts next ends agents that are left
+            self.kill()
             self.start()
-        self.settings["AGENT_GRACE_SECONDS"] = "0"
-        self.kill()
-        self.start()
         self.stop()
         self.client.close()
         state = str(self.folder / "state")
-        end = time.monotonic() + 10
+        end = time.monotonic() + LONG_SECONDS
         while left := [pid for pid in pids() if state in command(pid)]:
             assert time.monotonic() < end, [command(pid) for pid in left]
             time.sleep(0.05)
@@ -127,6 +127,15 @@ def server(make_server: Callable[..., Server]) -> Server:
     made = make_server()
     made.start()
     return made
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server for tests of a module that leave it as it was."""
+    made = Server(tmp_path_factory.mktemp("shared"))
+    made.start()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ class Beside:
             env={**os.environ, "MLOPX_URL": self.server.url, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 
@@ -83,7 +83,7 @@ class Beside:
             subprocess.run, command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
         )
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 120.0) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(seconds):
             while not holds():
@@ -220,7 +220,7 @@ async def test_a_server_killed_while_it_creates_the_run_does_not_create_it_twice
         await ground.start()
         read = ground.server.client.get
         path = f"/api/v1/runs/{sent['run_id']}"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (await asyncio.to_thread(read, path))["platform_run_id"] is None:
                 await asyncio.sleep(0.05)
         [record] = ground.double.runs.values()

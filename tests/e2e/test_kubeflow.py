@@ -55,7 +55,7 @@ async def test_an_artifact_is_listed_and_downloaded_after_its_pod_is_gone(
             "UPDATE_INTERVAL": "0.2",
             "CLUSTER_FILE": "",
         }
-        server = make_server(**settings, KFP_MODE="place", KFP_UI_URL=url, PLACER="online", PLACER_TIME_LIMIT="60")
+        server = make_server(**settings, KFP_MODE="place", KFP_UI_URL=url, PLACER="online")
         try:
             await asyncio.to_thread(server.start)
             answer = await asyncio.to_thread(server.client.post, "/api/v1/runs", {"spec": written.build().model_dump()})
@@ -85,7 +85,7 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
     async with double.serve() as (url, kube_url):
         kubeconfig = kubeconfig_for(kube_url)
         settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig, "UPDATE_INTERVAL": "0.2", "CLUSTER_FILE": ""}
-        server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60")
+        server = make_server(**settings, PLACER="fifo_greedy")
         try:
             await asyncio.to_thread(server.start)
             for count in (1, 2):
@@ -126,7 +126,7 @@ async def test_one_server_places_the_runs_of_several_namespaces(
             "UPDATE_INTERVAL": "0.2",
             "CLUSTER_FILE": "",
         }
-        server = make_server(**settings, KFP_NAMESPACE="red,blue", KFP_USER="mlopx", PLACER_TIME_LIMIT="60")
+        server = make_server(**settings, KFP_NAMESPACE="red,blue", KFP_USER="mlopx")
         try:
             await asyncio.to_thread(server.start)
             async with httpx.AsyncClient(base_url=server.url, headers={"kubeflow-userid": "ada"}) as client:
@@ -159,7 +159,7 @@ async def test_what_kubeflow_takes_from_its_cache_is_handed_over_and_known_befor
             "UPDATE_INTERVAL": "0.2",
             "CLUSTER_FILE": "",
         }
-        server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60")
+        server = make_server(**settings, PLACER="fifo_greedy")
         try:
             await asyncio.to_thread(server.start)
             ended = []
@@ -202,7 +202,7 @@ async def test_runs_on_kubeflow_survive_kills_of_the_server_at_random_moments(
     async with double.serve() as (url, kube_url):
         kubeconfig = kubeconfig_for(kube_url)
         settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig, "UPDATE_INTERVAL": "0.2", "CLUSTER_FILE": ""}
-        server = make_server(**settings, PLACER="fifo_greedy", PLACER_TIME_LIMIT="60", ENABLE_CACHING="false")
+        server = make_server(**settings, PLACER="fifo_greedy", ENABLE_CACHING="false")
         try:
             await asyncio.to_thread(server.start)
             acknowledged: list[str] = []

@@ -39,7 +39,7 @@ async def test_a_run_on_kubeflow_is_explained_planned_and_may_be_left_out(
     double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {"mlopx.dev/mode": "place"}}})
     async with double.serve() as (url, kube_url):
         settings = {"KFP_URL": url, "KUBECONFIG": kubeconfig_for(kube_url), "UPDATE_INTERVAL": "0.2"}
-        server = make_server(**settings, CLUSTER_FILE="", PLACER="fifo_greedy", PLACER_TIME_LIMIT="60", HOLDOUT="50%")
+        server = make_server(**settings, CLUSTER_FILE="", PLACER="fifo_greedy", HOLDOUT="50%")
         try:
             await asyncio.to_thread(server.start)
             seen = await asyncio.to_thread(look, server)
@@ -51,6 +51,7 @@ async def test_a_run_on_kubeflow_is_explained_planned_and_may_be_left_out(
         assert run["state"] == "succeeded"
         assert whole["sentence"].startswith("pair succeeded after ")
         assert task["sentence"].startswith("first ran on ")
+        assert ("which the platform's own scheduler chose" in task["sentence"]) == is_holdout
         assert (task["decision"] is None) == is_holdout
         planned = {one["key"]: one["attempts"][-1]["node"] for one in run["tasks"]}
         assert all((node is None) == is_holdout for node in planned.values()), planned

@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
+STARTER = """
+import json, os, sys
+import server.main
+from uvicorn import main
 
-def start(root: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "uvicorn", "server.main:app", *options],
-        cwd=root,
-        env={**os.environ, "PLACER": "fifo_greedy", **settings},
-        capture_output=True,
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        for number in (1, 2):
+            os.dup2(os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
+        os.environ.update(asked["settings"])
+        main(["server.main:app", *asked["options"]])
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Each start is a process of its own that runs the web server's command; what all load is loaded once, before."""
+
+Start = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def start(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts a server that cannot start, and tells how it ended and what it said."""
+    folder = tmp_path_factory.mktemp("starts")
+    process = subprocess.Popen(
+        [sys.executable, "-c", STARTER],
+        cwd=project_root,
+        env={**os.environ, "PLACER": "fifo_greedy"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def run(*options: str, **settings: str) -> CompletedProcess[str]:
+        said = folder / f"{len(list(folder.iterdir()))}.log"
+        said.touch()
+        asked = {"options": options, "settings": settings, "said": str(said)}
+        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        return CompletedProcess(options, code, "", said.read_text())
+
+    yield run
+    with process:
+        process.stdin.close()
 
 
 @pytest.mark.parametrize(
@@ -40,9 +78,9 @@ def start(root: Path, *options: str, **settings: str) -> subprocess.CompletedPro
     ],
 )
 def test_what_cannot_work_is_said_in_a_sentence(
-    project_root: Path, tmp_path: Path, settings: dict[str, str], says: str
+    start: Start, tmp_path: Path, settings: dict[str, str], says: str
 ) -> None:
-    ended = start(project_root, "--port", "0", STATE_DIR=str(tmp_path / "state"), **settings)
+    ended = start("--port", "0", STATE_DIR=str(tmp_path / "state"), **settings)
     assert ended.returncode != 0
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -62,7 +100,7 @@ def test_a_disk_without_room_is_said_in_a_sentence(project_root: Path, tmp_path:
         env={**os.environ, "STATE_DIR": str(tmp_path / "state"), "PLACER": "fifo_greedy"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert ended.returncode != 0
@@ -70,17 +108,18 @@ def test_a_disk_without_room_is_said_in_a_sentence(project_root: Path, tmp_path:
     assert "Traceback" not in ended.stderr, ended.stderr
 
 
-def test_a_second_server_on_the_same_folder_is_refused(project_root: Path, server: Any) -> None:
+def test_a_second_server_on_the_same_folder_is_refused(start: Start, shared_server: Any) -> None:
+    server = shared_server
     state = str(server.folder / "state")
-    ended = start(project_root, "--port", "0", STATE_DIR=state)
+    ended = start("--port", "0", STATE_DIR=state)
     assert ended.returncode != 0
     assert f"another server (process {server.process.pid}) already uses {state}" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert server.client.get("/readyz")
 
 
-def test_a_port_that_is_taken_is_said(project_root: Path, server: Any, tmp_path: Path) -> None:
-    ended = start(project_root, "--port", str(server.port), STATE_DIR=str(tmp_path / "other"), AGENT_GRACE_SECONDS="0")
+def test_a_port_that_is_taken_is_said(start: Start, shared_server: Any, tmp_path: Path) -> None:
+    ended = start("--port", str(shared_server.port), STATE_DIR=str(tmp_path / "other"), AGENT_GRACE_SECONDS="0")
     assert ended.returncode != 0
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -113,12 +152,12 @@ def test_the_example_of_the_readme_runs(
 
 
 def test_the_notebook_lines_of_the_guide_run(
-    server: Any, project_root: Path, define: Callable[[str, str], Path]
+    shared_server: Any, project_root: Path, define: Callable[[str, str], Path]
 ) -> None:
     text = (project_root / "client" / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (lines,) = re.findall(r"<!-- against a server -->\n```python\n(.*?)```", text, re.DOTALL)
     source = "\n\n".join(block for block in blocks if block != lines and "__main__" not in block) + "\n\n" + lines
-    ended = server.submit(define("notebook", source))
+    ended = shared_server.submit(define("notebook", source))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.match(r"succeeded 0\.\d+", ended.stdout)

@@ -21,6 +21,11 @@ def resident_bytes(server: Any) -> int:
     return int(line.split()[1]) * 1024
 
 
+def forget_peak(server: Any) -> None:
+    """Begin anew with the most memory that the server's process ever held."""
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
+
+
 def piece_by_piece(head: bytes) -> Iterator[bytes]:
     yield head
     for _ in range(SIZE // 2**20):
@@ -42,8 +47,10 @@ FORM = {"Content-Type": "multipart/form-data; boundary=x"}
     ids=["form in pieces", "form of a known size", "json in pieces", "json of a known size"],
 )
 def test_a_hundred_megabytes_are_refused_with_a_sentence_and_not_kept_in_memory(
-    server: Any, path: str, headers: dict[str, str], head: bytes
+    shared_server: Any, path: str, headers: dict[str, str], head: bytes
 ) -> None:
+    server = shared_server
+    forget_peak(server)
     before = resident_bytes(server)
     answer = httpx.post(server.url + path, content=piece_by_piece(head), headers=headers, timeout=60)
     assert answer.status_code == 413
@@ -64,9 +71,9 @@ def test_an_open_stream_does_not_keep_the_server_from_ending(server: Any) -> Non
 
     follower = threading.Thread(target=follow)
     follower.start()
-    assert is_open.wait(10)
+    assert is_open.wait(60)
     server.stop()
-    follower.join(10)
+    follower.join(60)
     assert not follower.is_alive()
     assert lines[0] == ": connected"
     assert server.process.returncode == -signal.SIGTERM

@@ -61,7 +61,7 @@ async def create_run(request: Request, body: RunRequest, parts: Parts, idempoten
     """Take a pipeline for running. The answer comes when it is stored for good."""
     submission = replace(from_json(body), caller=dict(request.headers))
     run = await parts.pipeline_manager.submit(submission, idempotency_key=idempotency_key)
-    notes = [text for text in (parts.decision_unit.preparing,) if text]
+    notes = views.submission_notes(run, parts.decision_unit.preparing, parts.platform)
     return {"run": views.run_summary(run), "link": f"/api/v1/runs/{run.id}", "notes": notes}
 
 

@@ -76,7 +76,7 @@ async def submit(
         "pipeline_id": run.id,
         "run_id": run.id,
         "link": f"/api/v1/runs/{run.id}",
-        "notes": [text for text in (parts.decision_unit.preparing,) if text],
+        "notes": views.submission_notes(run, parts.decision_unit.preparing, parts.platform),
     }
 
 

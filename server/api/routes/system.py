@@ -75,7 +75,8 @@ async def metrics(request: Request, parts: Parts) -> Response:
     counts = await asyncio.to_thread(parts.store.count_by_state)
     snapshot = await parts.node_manager.snapshot()
     _, waits = await parts.explainer.queue()
-    text, media_type = exposition(request.app.state.meters, parts, counts, snapshot, waits)
+    usages = await parts.platform.usages()
+    text, media_type = exposition(request.app.state.meters, parts, counts, snapshot, waits, usages)
     return Response(text, media_type=media_type)
 
 

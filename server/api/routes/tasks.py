@@ -16,8 +16,10 @@ from server.api.problems import responses
 from server.api.routes.runs import task_key
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.launch import arguments_of
+from server.domain.request import is_placeable
 from server.domain.resolve import BadValueError, NeverError, NotYetError, VolumeFile
 from server.domain.run import Artifact, Run, TaskRun
+from server.domain.states import TaskState
 
 router = APIRouter(prefix="/api/v1", tags=["tasks"])
 
@@ -65,6 +67,10 @@ async def task_logs(
     chosen = next((one for one in found.attempts if one.number == number), None)
     if chosen is None:
         raise NotFoundError(f"task {task} has no attempt {number}", hint=f"it has {len(found.attempts)}")
+    if number == found.current.number and found.did_not_run:
+        raise NotFoundError(f"there is no log of task {task}: {_why_not_run(found)}")
+    if not is_placeable(run, found.key.path):
+        raise NotFoundError(f"there is no log of task {task}: the platform does it itself")
     await parts.platform.look_as(run, dict(request.headers))
     chunk = await parts.platform.logs(run, found.key, number, offset=offset)
     return {
@@ -141,6 +147,15 @@ async def launch(run_id: str, parts: Parts, task: TaskParam) -> dict[str, Any]:
         "environment": run.graph.task(found.key.path).environment,
         "arguments": {port: _argument(run, data) for port, data in given.items()},
     }
+
+
+def _why_not_run(task: TaskRun) -> str:
+    if task.from_cache:
+        return "it did not run, since the same work had been done before"
+    if task.state is TaskState.SKIPPED:
+        return "it was skipped"
+    error = task.current.error
+    return f"it failed before it began: {error.message}" if error else "it was cancelled before it began"
 
 
 def _argument(run: Run, data: Any) -> dict[str, Any]:

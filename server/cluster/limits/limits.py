@@ -11,7 +11,6 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from mlopx.spec import ForeignCode, PipelineSpec, PvcSource, Task
 from mlopx.spec import Resources as RequestedResources
@@ -33,8 +32,8 @@ from server.domain.errors import MlopxError
 from server.domain.placement import TaskOption, WaitingRun, WaitingTask
 from server.domain.request import Confining, kubernetes_defaults, options_of
 from server.domain.resources import NOTHING, Resources
-from server.kube.client import KubeClient, Object
-from server.kube.mirror import Mirror, Name
+from server.kube.client import KubeClient
+from server.kube.mirror import Mirror, Name, readable
 from server.kube.resources import CLAIMS, LIMIT_RANGES, QUOTAS, VOLUMES
 
 LOOKING_SECONDS = 15.0
@@ -44,8 +43,6 @@ UNCOUNTED_SECONDS = 30.0
 """So long after a run was let go its first pods may still be missing in what a quota counts."""
 
 LOOK_SECONDS = 0.2
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +74,14 @@ class KubernetesLimits:
         self.namespace, self._nodes, self._images, self._default_image = namespace, nodes, images, default_image
         self._now, self._sleep = now, sleep
         self.claims: Mirror[ClaimSeen] = Mirror(
-            client, CLAIMS, reduce=_kept(read_claim), now=now, namespace=namespace, sleep=sleep
+            client, CLAIMS, reduce=readable(read_claim), now=now, namespace=namespace, sleep=sleep
         )
-        self.volumes: Mirror[VolumeSeen] = Mirror(client, VOLUMES, reduce=_kept(read_volume), now=now, sleep=sleep)
+        self.volumes: Mirror[VolumeSeen] = Mirror(client, VOLUMES, reduce=readable(read_volume), now=now, sleep=sleep)
         self.quotas: Mirror[QuotaSeen] = Mirror(
-            client, QUOTAS, reduce=_kept(read_quota), now=now, namespace=namespace, sleep=sleep
+            client, QUOTAS, reduce=readable(read_quota), now=now, namespace=namespace, sleep=sleep
         )
         self.ranges: Mirror[RangeSeen] = Mirror(
-            client, LIMIT_RANGES, reduce=_kept(read_range), now=now, namespace=namespace, sleep=sleep
+            client, LIMIT_RANGES, reduce=readable(read_range), now=now, namespace=namespace, sleep=sleep
         )
         self._users: dict[str, dict[Name, str]] = {}
         self._claims_of: dict[Name, PodHeld] = {}
@@ -148,8 +145,8 @@ class KubernetesLimits:
         """Changes when tasks may be confined otherwise than before."""
         return self._version
 
-    def fill(self, asked: RequestedResources) -> Resources:
-        """The requests, with what the namespace's limit ranges fill in."""
+    def fill(self, asked: RequestedResources, project: str = "") -> Resources:
+        """The requests, with what the namespace's limit ranges fill in, whatever the project."""
         return filled(kubernetes_defaults(asked), self.ranges)
 
     def confine(self, task: WaitingTask, definition: Task, project: str = "") -> WaitingTask:
@@ -177,8 +174,8 @@ class KubernetesLimits:
         reasons = [never(one.requests, quotas, ranges, self.namespace) for one in task.options]
         return None if None in reasons or not reasons else reasons[0]
 
-    def refusals(self, spec: PipelineSpec) -> list[str]:
-        """What of a pipeline Kubernetes would never let run there, whatever the nodes, as sentences."""
+    def refusals(self, spec: PipelineSpec, project: str = "") -> list[str]:
+        """What of a pipeline Kubernetes would never let run there, whatever nodes and project, as sentences."""
         found = []
         quotas, ranges = list(self.quotas), list(self.ranges)
         for path, task in spec.tasks.items():
@@ -260,7 +257,7 @@ class KubernetesLimits:
             return known
         names = spellings(image)
         nodes = self._nodes.nodes
-        seen_on = {node.architecture for node, images in nodes if any(name in images for name in names)}
+        seen_on = {node.architecture for node, images in nodes if images.has(names)}
         found = self._images.of(image, seen_on, self._architectures()) if self._images is not None else None
         if found is not None:
             self._answers["image", image] = found
@@ -296,18 +293,6 @@ class KubernetesLimits:
                 await self._images.look_up()
                 self.changed()
             await self._sleep(LOOK_SECONDS)
-
-
-def _kept(read: Callable[[Object], T | None]) -> Callable[[Object], T | None]:
-    """What cannot be read is left out."""
-
-    def reduce(item: Object) -> T | None:
-        try:
-            return read(item)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
-
-    return reduce
 
 
 __all__ = ["KubernetesLimits"]

@@ -1,7 +1,6 @@
 """What confines tasks where runs go to several namespaces: each run by the limits of its own.
 
-Which that is follows from the run's project. A submission is refused only where every namespace would refuse it, since
-it is read before anybody knows where it goes.
+Which that is follows from the run's project.
 """
 
 from __future__ import annotations
@@ -9,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from mlopx.spec import PipelineSpec, PvcSource, Task
+from mlopx.spec import PipelineSpec, Task
+from mlopx.spec import Resources as RequestedResources
 from server.cluster.limits.limits import KubernetesLimits
 from server.domain.placement import WaitingRun, WaitingTask
-from server.domain.request import Confining, kubernetes_defaults
+from server.domain.request import Confining
+from server.domain.resources import Resources
 
 
 class SeveralLimits:
@@ -46,18 +47,20 @@ class SeveralLimits:
 
     @property
     def confining(self) -> Confining:
-        """For `domain.request`. What limit ranges fill in is known of a task, not yet of its requests alone."""
-        return Confining(kubernetes_defaults, self.confine, lambda: sum(one.version for one in self._limits.values()))
+        """For `domain.request`: requests and tasks by the limits of the namespace that a run's project leads to."""
+        return Confining(self.fill, self.confine, lambda: sum(one.version for one in self._limits.values()))
+
+    def fill(self, asked: RequestedResources, project: str) -> Resources:
+        """The requests, with what the limit ranges of the project's namespace fill in."""
+        return self.of(project).fill(asked)
 
     def confine(self, task: WaitingTask, definition: Task, project: str = "") -> WaitingTask:
-        """The task with what its images are made for, where its volumes can be used, and its requests filled in."""
-        claims = [volume.source.claim for volume in definition.volumes if isinstance(volume.source, PvcSource)]
-        return self.of(project).completed(task, claims)
+        """The task with what its images are made for and where its volumes can be used."""
+        return self.of(project).confine(task, definition)
 
-    def refusals(self, spec: PipelineSpec) -> list[str]:
-        """What of a pipeline Kubernetes would let run in none of the namespaces, as sentences of the first of them."""
-        found = [one.refusals(spec) for one in self._limits.values()]
-        return found[0] if all(found) else []
+    def refusals(self, spec: PipelineSpec, project: str = "") -> list[str]:
+        """What of a pipeline Kubernetes would never let run in the project's namespace, as sentences."""
+        return self.of(project).refusals(spec)
 
     def waits(self, runs: Sequence[WaitingRun]) -> dict[str, str]:
         """Why runs must not be handed over yet, by run id: each by the quotas of its namespace."""

@@ -99,7 +99,7 @@ class DatasetRegistry:
 
         if isinstance(defaults, Confining):
             return Confining(defaults.fill, confine, version, defaults.foresee)
-        return Confining(defaults, confine, version)
+        return Confining(lambda asked, project: defaults(asked), confine, version)
 
     def notice(self, change: Change) -> None:
         """A node on which a task read a data set keeps a copy, where the data set is of that kind."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.domain.placement import Candidate, Estimate, Estimates, TaskRef, WaitingTask
+from server.domain.starting import NO_STARTS
 from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, UNKNOWN_SECONDS
 from server.planning.needs import Needs
@@ -19,8 +20,9 @@ Booleans = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 """Nodes by their place in `Needs.nodes`."""
 
-Key = tuple[int, tuple[int | None, ...]]
-"""Tasks with equal needs, and with the same row of estimates for each option, have the same candidates."""
+Images = tuple[str | None, ...]
+Key = tuple[int, tuple[int | None, ...], Images]
+"""Tasks with equal needs, and with the same row of estimates and image for each option, have the same candidates."""
 
 DIGITS = 3
 TURNS_KEPT = 8
@@ -122,6 +124,8 @@ class Candidates:
         self._profile_of = estimates.profile_of
         columns = estimates.column_of if len(estimates.table) else {}
         self._columns = np.array([columns.get(node.name, -1) for node in cluster.nodes], np.int64)
+        self._starts = estimates.starts if estimates.starts != NO_STARTS else None
+        self._begun: dict[str | None, Floats] = {}
         self._offers: dict[int, _Offers] = {}
         self._known: dict[Key, list[Candidate]] = {}
         self._keys: dict[TaskRef, Key] = {}
@@ -150,7 +154,7 @@ class Candidates:
         for number, members in groups.items():
             offers = self._offers[number]
             keys, parts = [key for key, _ in members], [part for _, part in members]
-            self._known.update(zip(keys, self._ranked(offers, [rows for _, rows in keys], parts), strict=True))
+            self._known.update(zip(keys, self._ranked(offers, keys, parts), strict=True))
 
     def changed(self, node: int) -> None:
         """The node has less room than before."""
@@ -163,14 +167,14 @@ class Candidates:
         found = self._keys.get(task.ref)
         if found is None:
             rows = tuple(self._profile_of.get((task.run_id, task.key, option.name)) for option in task.options)
-            self._keys[task.ref] = found = id(self.cluster.needs(task)), rows
+            images = tuple(option.image for option in task.options) if self._starts is not None else ()
+            self._keys[task.ref] = found = id(self.cluster.needs(task)), rows, images
         return found
 
-    def _ranked(
-        self, offers: _Offers, rows: Sequence[tuple[int | None, ...]], parts: Sequence[Sequence[int]]
-    ) -> list[list[Candidate]]:
+    def _ranked(self, offers: _Offers, keys: Sequence[Key], parts: Sequence[Sequence[int]]) -> list[list[Candidate]]:
         """For each of k questions, with its row of estimates for each option and the nodes to look at, its candidates:
         by finish, then by node."""
+        rows = [row for _, row, _ in keys]
         if not len(offers.nodes):
             return [[] for _ in rows]
         places = _places(offers, parts)
@@ -179,6 +183,9 @@ class Candidates:
         bands = [self.bands.of(row) for row in number]
         columns = self._columns[offers.nodes[places]]
         seconds = np.stack([band.p50 for band in bands])[known[:, None, :], columns[:, :, None]]
+        if self._starts is not None:
+            begins = np.array([[self._begins(image) for image in images] for _, _, images in keys])
+            seconds = seconds + np.take_along_axis(begins, offers.nodes[places][:, None, :], 2).transpose(0, 2, 1)
         is_compared = self._promising(offers, seconds, places)
         self._ask_starts(offers, places[is_compared])
         is_offer = offers.can[places] & is_compared[:, :, None]
@@ -199,6 +206,14 @@ class Candidates:
         )
         ends = np.cumsum(np.bincount(who, minlength=len(rows))).tolist()
         return [made[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+    def _begins(self, image: str | None) -> Floats:
+        """[m] seconds until a task with this image runs, on each node of the cluster."""
+        found = self._begun.get(image)
+        if found is None and self._starts is not None:
+            seconds = [self._starts.seconds(image, node.name) for node in self.cluster.nodes]
+            found = self._begun[image] = np.array(seconds)
+        return found if found is not None else np.zeros(len(self.cluster.nodes))
 
     def _promising(self, offers: _Offers, seconds: Floats, places: Places) -> Booleans:
         """[k, c] whether a place is worth comparing: of many, the quickest, and the quickest of those with room now."""

@@ -18,7 +18,6 @@ from server.domain.placement import (
     TaskRef,
     WaitingTask,
 )
-from server.domain.spot import AVOIDED
 from server.placers.halves import Cluster
 from server.planning.needs import NeedsTable
 
@@ -147,7 +146,9 @@ class Recorder:
         needs = self.cluster.needs(task)
         if id(needs) not in self._filtered:
             said = list(needs.rejected)[:MOST_REASONS]
-            names = {**explain_unplaceable(task, self.cluster.nodes), AVOIDED: list(task.spot_nodes)}
+            names = explain_unplaceable(task, self.cluster.nodes)
+            nodes = self.cluster.nodes
+            names |= {reason: [nodes[index].name for index in found] for reason, found in needs.avoided.items()}
             self._filtered[id(needs)] = {
                 clipped(reason): tuple(names[reason][:MOST_NODES_NAMED]) for reason in said if reason in names
             }

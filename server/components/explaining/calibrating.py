@@ -47,9 +47,14 @@ class Foretold:
 
 
 def calibrated(scene: Scene, track: ForecastTrack, silent: Container[str]) -> Scene:
-    """The picture with all starts and ends as past forecasts allow, noted to be judged; `silent` runs stay as is."""
+    """The picture with all starts and ends as past forecasts allow, noted to be judged; `silent` runs stay as is. What
+    stands on an assumption teaches nothing, and is not noted."""
     raw = Foretold(scene.starts, scene.ends, scene.run_ends)
-    found = corrected(raw, track.shown, scene.strategy, scene.now, silent)
+    told = {run for run in scene.runs if run not in silent}
+    found = corrected(raw, track.shown, scene.strategy, scene.now, scene.runs - told | scene.assumed.keys())
+    if told & scene.assumed.keys():
+        rest = scene.runs - (told & scene.assumed.keys())
+        found = corrected(found, track.around, scene.strategy, scene.now, rest)
     return replace(scene, starts=found.starts, ends=found.ends, run_ends=found.run_ends)
 
 

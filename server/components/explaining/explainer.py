@@ -12,21 +12,24 @@ from server.components.explaining.memory_advice import memory_warnings
 from server.components.explaining.placed import hindsight, how_it_went, predicted, why_there
 from server.components.explaining.queueing import waits_of
 from server.components.explaining.scene import EstimateAll, Scene, make_scene
+from server.components.explaining.starting import start_expected
 from server.components.explaining.texts import between, clock, names, span
 from server.components.explaining.track import ForecastTrack
 from server.components.explaining.values import Action, Band, Hindsight, RunExplanation, TaskExplanation, Waiting
 from server.components.explaining.verdicts import node_verdicts
-from server.components.explaining.waiting import ACCEPT, what_it_waits_for, what_to_do
+from server.components.explaining.waiting import ACCEPT, goes_first, what_it_waits_for, what_to_do
+from server.components.forecasting.widths import EarlierWidths
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.scheduler import Scheduler
 from server.domain.errors import NotFoundError
 from server.domain.lifecycle import Change
 from server.domain.network import NodeNetwork
-from server.domain.placement import Decision, Estimates, TaskRef, WaitingRun, WaitingTask
-from server.domain.request import Defaults, options_of, waiting_task
-from server.domain.run import Run, TaskKey, TaskRun
-from server.domain.states import RunState, TaskState
+from server.domain.node import Snapshot
+from server.domain.placement import DEFAULT_OPTION, Decision, Estimates, TaskRef, WaitingRun, WaitingTask
+from server.domain.request import Defaults, defaults_for, is_placeable, options_of, waiting_task
+from server.domain.run import Attempt, Run, TaskKey, TaskRun
+from server.domain.states import BOUND, RunState, TaskState
 from server.stores.interface import RunStoreInterface
 
 FRESH_SECONDS = 1.0
@@ -35,12 +38,19 @@ FRESH_SECONDS = 1.0
 LARGEST_SHARE = 10
 """A scene that takes long to make serves so many times as long."""
 
-SKIPPED = {"condition": "its condition did not hold", "upstream-failed": "a task it needs did not succeed"}
+SKIPPED = {
+    "condition": "its condition did not hold",
+    "upstream-failed": "a task it needs did not succeed",
+    "not-handed-over": "its run ended before the platform had it",
+    "not-reported": "its run ended, and the platform told nothing of it",
+}
 MOST_VERDICTS = 100_000
 """Pairs of ready tasks and nodes up to which an explanation of a whole run asks every node about every task."""
 
 WAITING = (TaskState.PENDING, TaskState.READY, TaskState.PLACED, TaskState.QUEUED)
 UNBOUND = (TaskState.PENDING, TaskState.READY)
+ASKING = (TaskState.READY, TaskState.QUEUED)
+"""In which states of a task its nodes are asked about it: it waits for one of ours, or for the platform."""
 
 
 class Explainer:
@@ -62,24 +72,32 @@ class Explainer:
         self._scheduler = scheduler
         self._estimate, self._defaults = estimate, defaults
         self.track, self._network = track, network
+        self._widths = EarlierWidths(store)
         self._scene: Scene | None = None
         self._waits: tuple[Scene, Mapping[TaskRef, Waiting]] | None = None
         self._making = asyncio.Lock()
         self._seconds = 0.0
 
-    async def scene(self, run: Run | None = None) -> Scene:
-        """The picture of this moment, about a second old at most; with this run in it, if it is live."""
+    async def scene(self, run: Run | None = None, *, with_all: bool = False) -> Scene:
+        """The picture of this moment, about a second old at most; with this run in it, if it is live.
+
+        `with_all`: also with every other live run, unless making a picture takes longer than this one is old.
+        """
         async with self._making:
             now = self._scheduler.now()
             is_missing = run is not None and not run.state.is_end and self._scene and run.id not in self._scene.runs
             age = (now - self._scene.now).total_seconds() if self._scene is not None else 0.0
+            if with_all and self._scene is not None and age >= self._seconds:
+                known = self._scene.runs
+                is_missing = is_missing or any(live.id not in known for live in self._journal.live())
             if self._scene is None or is_missing or age > max(FRESH_SECONDS, LARGEST_SHARE * self._seconds):
                 positions: dict[tuple[str, TaskKey], int] = {}
                 for index, entry in enumerate(self._scheduler.queue()):
                     positions[(entry.run_id, entry.key)] = index + 1
+                live = self._journal.live()
                 made = await asyncio.to_thread(
                     make_scene,
-                    self._journal.live(),
+                    live,
                     now=now,
                     snapshot=self._node_manager.current(),
                     plan=self._scheduler.plan,
@@ -88,6 +106,7 @@ class Explainer:
                     estimate=self._estimate,
                     defaults=self._defaults,
                     network=self._network,
+                    widths=await asyncio.to_thread(self._widths.of_all, live),
                 )
                 self._scene = calibrated(made, self.track, made.silent)
                 self._seconds = (self._scheduler.now() - now).total_seconds()
@@ -104,16 +123,21 @@ class Explainer:
 
     async def queue(self) -> tuple[Scene, Mapping[TaskRef, Waiting]]:
         """The picture of this moment, and what each waiting task in it waits for; of very many, not of all."""
-        scene = await self.scene()
+        scene = await self.scene(with_all=True)
         if self._waits is None or self._waits[0] is not scene:
             runs = {run.id: run for run in self._journal.live()}
-            self._waits = (scene, await asyncio.to_thread(waits_of, runs, scene, self._defaults))
+            present = replace(scene, now=self._scheduler.now())
+            self._waits = (scene, await asyncio.to_thread(waits_of, runs, present, self._defaults))
         return scene, self._waits[1]
+
+    async def _present(self, run: Run) -> Scene:
+        """The picture, told from this instant: the run may have changed since it was made."""
+        return replace(await self.scene(run), now=self._scheduler.now())
 
     async def run(self, run_id: str) -> RunExplanation:
         """A whole run. Raises NotFoundError."""
         run = await self._journal.run(run_id)
-        scene = await self.scene(run)
+        scene = await self._present(run)
         decisions = await asyncio.to_thread(self._store.decisions, run_id)
         return await asyncio.to_thread(self._explain, run, scene, decisions)
 
@@ -125,7 +149,7 @@ class Explainer:
                 f"run {run_id} has no task {str(key)!r}",
                 hint=f"its tasks are: {names([str(one) for one in run.tasks])}",
             )
-        scene = await self.scene(run)
+        scene = await self._present(run)
         decisions = await asyncio.to_thread(self._store.decisions, run_id, task=key)
         estimates = await asyncio.to_thread(self._estimates_of, run, scene)
         return self._explain_task(run, run.tasks[key], scene, decisions[-1] if decisions else None, estimates)
@@ -133,8 +157,8 @@ class Explainer:
     def _explain(self, run: Run, scene: Scene, decisions: Sequence[Decision]) -> RunExplanation:
         newest: Mapping[TaskKey, Decision] = {decision.key: decision for decision in decisions}
         estimates = self._estimates_of(run, scene)
-        ready = sum(task.state is TaskState.READY for task in run.tasks.values())
-        asks = (TaskState.READY,) if ready * len(scene.snapshot.nodes) <= MOST_VERDICTS else ()
+        ready = sum(task.state in ASKING for task in run.tasks.values())
+        asks = ASKING if ready * len(scene.snapshot.nodes) <= MOST_VERDICTS else ()
         tasks = [
             self._explain_task(run, task, scene, newest.get(key), estimates, asks) for key, task in run.tasks.items()
         ]
@@ -152,6 +176,8 @@ class Explainer:
             position=position,
             ends=ends,
             why_no_eta=why_not,
+            actions=_run_actions(run, tasks),
+            assumes=scene.assumed.get(run.id, "") if ends is not None else "",
             counts=Counter(task.state.value for task in tasks),
         )
 
@@ -162,27 +188,34 @@ class Explainer:
         scene: Scene,
         decision: Decision | None,
         estimates: Estimates,
-        asks: tuple[TaskState, ...] = UNBOUND,
+        asks: tuple[TaskState, ...] = (*UNBOUND, TaskState.QUEUED),
     ) -> TaskExplanation:
         """`asks`: in which states the nodes are asked about the task."""
         view = waiting_task(run, task, self._defaults)
         ref, name, attempt = (run.id, task.key), str(task.key), task.current
-        node = attempt.actual_node or attempt.node
+        node = task.node
         is_known = run.id not in scene.silent
+        plan = scene.plan.get(ref) if task.state in UNBOUND else None
+        option = (plan.option if plan is not None else attempt.option) or DEFAULT_OPTION
         base = TaskExplanation(
             key=task.key,
             state=task.state,
             sentence="",
             node=node,
-            planned_node=scene.plan[ref].node if task.state in UNBOUND and ref in scene.plan else None,
+            planned_node=plan.node if plan is not None else None,
             position=scene.positions.get(ref),
+            start=start_expected(view, plan.node if plan is not None else node, option, scene.estimates.starts)
+            if task.state in WAITING
+            else None,
             starts=scene.starts.get(ref) if is_known and task.state in WAITING else None,
             ends=scene.ends.get(ref) if is_known and not task.state.is_end else None,
             decision=decision,
             warnings=self._warnings(run, task, view, estimates if task.state.is_end else scene.estimates),
         )
         if task.state in WAITING and not run.state.is_end:
-            return self._explain_waiting(base, run, task, view, scene, is_asking=task.state in asks)
+            is_stuck = task.state is not TaskState.QUEUED or bool(task.hold)
+            stands_as = TaskState.READY if goes_first(run, task, view) else task.state
+            return self._explain_waiting(base, run, task, view, scene, is_asking=stands_as in asks and is_stuck)
         if task.state is TaskState.RUNNING:
             why = why_there(decision) if decision is not None and decision.node is not None else ""
             return replace(base, sentence=_running(name, base, task, decision, scene), why=why)
@@ -193,14 +226,16 @@ class Explainer:
     def _warnings(self, run: Run, task: TaskRun, view: WaitingTask, estimates: Estimates) -> tuple[str, ...]:
         """What does not fit about what its author asks for; of a task that has its node, with the option it has."""
         definition = run.graph.task(task.key.path)
-        options = options_of(definition, run.graph.component(task.key.path), self._defaults)
+        options = options_of(
+            definition, run.graph.component(task.key.path), defaults_for(run.options.project, self._defaults)
+        )
         return memory_warnings(replace(view, options=options), estimates, task.current.option)
 
     def _explain_waiting(
         self, base: TaskExplanation, run: Run, task: TaskRun, view: WaitingTask, scene: Scene, *, is_asking: bool
     ) -> TaskExplanation:
-        verdicts = node_verdicts(view, scene.snapshot, scene.estimates) if is_asking else ()
-        if task.state is TaskState.READY and not is_asking:
+        verdicts = node_verdicts(view, _without(run, task, scene.snapshot), scene.estimates) if is_asking else ()
+        if (task.state is TaskState.READY or goes_first(run, task, view)) and not is_asking:
             waiting: Waiting | None = Waiting("capacity", task.hold or "is about to be placed")
         else:
             waiting = what_it_waits_for(run, task, view, verdicts, scene)
@@ -210,7 +245,7 @@ class Explainer:
         offered = next((one.command for one in actions if one.command and one.command.startswith(ACCEPT)), None)
         return replace(
             base,
-            sentence=f"{task.key} {waiting.text}{f': `{offered}`' if offered else ''}.",
+            sentence=f"{task.key} {waiting.text.removesuffix('.')}{f': `{offered}`' if offered else ''}.",
             waiting=waiting,
             actions=actions,
             nodes=verdicts,
@@ -222,6 +257,14 @@ class Explainer:
         views = tuple(waiting_task(run, task, self._defaults) for task in found)
         shell = WaitingRun(run.id, run.name, run.submitted_at, views)
         return self._estimate([shell] if views else [], scene.snapshot.nodes)
+
+
+def _without(run: Run, task: TaskRun, snapshot: Snapshot) -> Snapshot:
+    """The nodes without what the task itself holds of one."""
+    if task.state not in BOUND:
+        return snapshot
+    own = (run.id, str(task.key))
+    return replace(snapshot, occupancies=tuple(one for one in snapshot.occupancies if (one.run_id, one.task) != own))
 
 
 def _run_ends(run: Run, scene: Scene) -> tuple[Band | None, str]:
@@ -236,8 +279,10 @@ def _run_sentence(run: Run, tasks: Sequence[TaskExplanation], ends: Band | None,
     count = len(tasks)
     if run.state.is_end:
         took = f" after {span(run.turnaround_time.total_seconds())}" if run.turnaround_time else ""
-        return f"{run.name} {run.state.value}{took}{f': {run.error}' if run.error else ''}."
-    when = f" It should be done {between(scene.now, ends.p10, ends.p90)}." if ends else ""
+        why = run.error.removeprefix(f"{run.state.value} ")
+        return f"{run.name} {run.state.value}{took}{f': {why}' if why else ''}."
+    assumed = f", if {scene.assumed[run.id]}" if run.id in scene.assumed else ""
+    when = f" It should be done {between(scene.now, ends.p10, ends.p90)}{assumed}." if ends else ""
     running = [task for task in tasks if task.state is TaskState.RUNNING]
     done = sum(task.state.is_end for task in tasks)
     if running:
@@ -252,13 +297,23 @@ def _run_sentence(run: Run, tasks: Sequence[TaskExplanation], ends: Band | None,
     return f"{run.name} is {run.state.value}; {done} of {count} tasks done.{when}"
 
 
+def _run_actions(run: Run, tasks: Sequence[TaskExplanation]) -> tuple[Action, ...]:
+    """What can be done about the first task that failed, of a run that is over, or that waits, where none runs."""
+    if run.state.is_end:
+        told = [task for task in tasks if task.state is TaskState.FAILED]
+    elif any(task.state is TaskState.RUNNING for task in tasks):
+        told = []
+    else:
+        told = [task for task in tasks if task.waiting is not None and task.waiting.kind != "dependency"]
+    return told[0].actions if told else ()
+
+
 def _running(name: str, base: TaskExplanation, task: TaskRun, decision: Decision | None, scene: Scene) -> str:
     attempt = task.current
     text = f"{name} runs on {base.node}"
     if attempt.started_at is not None:
         text += f" since {clock(attempt.started_at)} ({span((scene.now - attempt.started_at).total_seconds())})"
-    if decision is not None and decision.node is not None:
-        text += f", {why_there(decision)}"
+    text += _chosen(attempt, decision)
     if base.ends is not None:
         return f"{text}. It should end {between(scene.now, base.ends.p10, base.ends.p90)}."
     said = predicted(decision) if decision else ""
@@ -279,11 +334,22 @@ def _ended(
         where = f" on {node}" if node else ""
         after = f" after {span(attempt.run_seconds)}" if attempt.run_seconds is not None else ""
         return f"{name} failed{where}{after}: {attempt.error.message if attempt.error else 'no reason given'}."
-    if task.state is not TaskState.SUCCEEDED or node is None:
+    if task.state is not TaskState.SUCCEEDED:
         return f"{name} is {task.state.value}."
-    text = f"{name} ran on {node}" + (f" for {span(attempt.run_seconds)}" if attempt.run_seconds is not None else "")
-    text += f", {why_there(decision)}." if decision is not None and decision.node is not None else "."
+    took = f" for {span(attempt.run_seconds)}" if attempt.run_seconds is not None else ""
+    if node is None and not is_placeable(run, task.key.path):
+        return f"{name} succeeded: the platform does this itself, and no node is chosen for it."
+    if node is None:
+        return f"{name} ran{took}; on which node is not known."
+    text = f"{name} ran on {node}{took}{_chosen(attempt, decision)}."
     return f"{text} {how_it_went(found, node)}" if found is not None else text
+
+
+def _chosen(attempt: Attempt, decision: Decision | None) -> str:
+    """Who chose the node that it has, and why there, as the end of a sentence; empty if nothing tells."""
+    if decision is not None and decision.node is not None:
+        return f", {why_there(decision)}"
+    return ", which the platform's own scheduler chose" if attempt.node is None else ""
 
 
 def _after(run: Run, task: TaskRun) -> tuple[Action, ...]:

@@ -56,7 +56,8 @@ def why_there(decision: Decision) -> str:
     if margin.seconds > CLOSE_SECONDS:
         return f"where it was expected to finish first, {span(margin.seconds)} before {other}"
     if margin.seconds >= -CLOSE_SECONDS:
-        return f"where it was expected to finish as soon as on {other}; {decision.strategy} chose"
+        reason = f" ({decision.reason})" if decision.reason else ""
+        return f"where it was expected to finish as soon as on {other}; {decision.strategy} chose{reason}"
     return (
         f"chosen by {decision.strategy} ({decision.reason}); by run time and room alone, {other} would have been "
         f"{span(-margin.seconds)} sooner"

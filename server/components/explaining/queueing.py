@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from server.components.explaining.scene import Scene
 from server.components.explaining.values import Waiting
 from server.components.explaining.verdicts import node_verdicts
-from server.components.explaining.waiting import what_it_waits_for
+from server.components.explaining.waiting import goes_first, what_it_waits_for
 from server.domain.placement import TaskRef
 from server.domain.request import Defaults, waiting_task
 from server.domain.run import Run
@@ -27,7 +27,7 @@ def waits_of(runs: Mapping[str, Run], scene: Scene, defaults: Defaults) -> dict[
         if run is None or task is None:
             continue
         view = waiting_task(run, task, defaults)
-        is_asking = task.state is TaskState.READY
+        is_asking = task.state is TaskState.READY or goes_first(run, task, view)
         if is_asking and left < nodes:
             continue
         left -= nodes if is_asking else 0

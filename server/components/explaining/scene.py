@@ -5,22 +5,35 @@ Made at most once a second, however many ask. Building it is plain computing; th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
+from server.components.explaining.sequence import in_sequence
+from server.components.explaining.to_come import in_their_turn, with_places
 from server.components.explaining.values import Band
-from server.components.forecasting.whole_run import paths_to_come
+from server.components.forecasting.whole_run import (
+    UNKNOWN_WIDTHS,
+    LoopWidths,
+    keys_to_come,
+    loops_counted,
+    open_loops,
+    with_coming,
+)
+from server.components.placer_registry import takes_turns
 from server.domain.instants import after
 from server.domain.network import NodeNetwork
 from server.domain.node import Node, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimate, Estimates, Placement, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, waiting_run, waiting_task
 from server.domain.run import Attempt, Run
+from server.domain.starting import Wait
 from server.domain.states import BOUND, TaskState
 from server.planning.forecast import Forecast, Percentiles, forecast
-from server.planning.steps import Move, Step
+from server.planning.steps import SMALLEST_SPREAD, Z90, Move, Step
 
 FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
 """How an estimate's source begins when it stands on past runs."""
@@ -30,15 +43,18 @@ VAGUE = "no end is predicted yet: past runs of a task of it say too little of ho
 UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
 GROWING = "no end is predicted: it waits for a node that is not there yet"
 
-UNEXPANDED = "no end is predicted: how often a loop of it runs is not known yet"
+UNEXPANDED = "no end is predicted: how often a loop of it runs is not known yet, and no earlier run tells"
 
 WIDEST_BAND, LEAST_SECONDS = 10.0, 60.0
 """Where the long run times of a task's band are more than so many times the short ones, and by that much, past runs say
 too little: one run with equal inputs on the same node says enough, one with a fiftieth of the inputs does not."""
 
+SHORTEST_WAIT = 0.1
 NOT_BEGUN = Attempt(1)
 UNKNOWN = Estimate(60.0, 10.0, 360.0, "a guess")
 MOST_STEPS = 20_000
+MOST_COMING = 2_000
+"""Of a run that would bring more tasks no end is told before they are there."""
 
 EstimateAll = Callable[[Sequence[WaitingRun], Sequence[Node]], Estimates]
 
@@ -54,6 +70,7 @@ class Scene:
         starts, ends, run_ends: predicted instants by task and by run.
         runs: the runs in the picture.
         silent: runs whose starts and ends are not shown, with the reason.
+        assumed: what the end of a run stands on besides run times: how often loops run whose items are not known yet.
     """
 
     now: datetime
@@ -68,6 +85,7 @@ class Scene:
     silent: Mapping[str, str]
     strategy: str
     priorities: Mapping[str, int] = field(default_factory=dict)
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
     def shown_ends(self) -> dict[str, Band]:
         """The ends of runs that are shown."""
@@ -85,34 +103,63 @@ def make_scene(
     estimate: EstimateAll,
     defaults: Defaults,
     network: NodeNetwork | None = None,
+    widths: Mapping[str, LoopWidths] | None = None,
 ) -> Scene:
-    """Put the picture together."""
-    views = [with_bound(run, defaults) for run in runs]
+    """Put the picture together. `widths`: by run, how many items its open loops had in an earlier run."""
+    counted = {run.id: widths[run.id] for run in runs if widths and run.id in widths}
+    views, coming, unexpanded = _whole(runs, defaults, counted)
+    attempts, known = attempts_of(runs), {(run.id, key) for run in runs for key in run.tasks}
     estimates = estimate(views, snapshot.nodes)
     network = network.among(snapshot.nodes) if network is not None else None
-    found = list(steps_of(attempts_of(runs), views, now, plan, estimates, network))[:MOST_STEPS]
+    placed = with_places(plan, coming, views, attempts, estimates, snapshot, now) if coming else plan
+    if coming or takes_turns(strategy):
+        told = in_sequence(placed, views, attempts, estimates, snapshot, now)
+        placed = told if takes_turns(strategy) else in_their_turn(placed, coming, views, told)
+    found = list(steps_of(attempts, views, now, placed, estimates, network))[:MOST_STEPS]
     steps = [step for step, _ in found]
     seen = forecast(steps, groups_of(steps), seed=0, network=network) if steps else Forecast({}, {}, {})
     planned = {step.key for step in steps}
     virtual = {node.name for node in snapshot.nodes if node.is_virtual}
     silent = {run.run_id: UNPLANNED for run in views for task in run.tasks if task.ref not in planned}
-    silent |= {run.id: UNEXPANDED for run in runs if paths_to_come(run)}
+    silent |= dict.fromkeys(unexpanded, UNEXPANDED)
     silent |= {step.key[0]: GROWING for step in steps if step.node in virtual}
     silent |= {run: why for run, why in doubtful(found).items() if why == GUESSED or run not in silent}
     return Scene(
         now=now,
         snapshot=snapshot,
         estimates=estimates,
-        plan=plan,
+        plan={ref: one for ref, one in placed.items() if ref not in coming},
         positions=positions,
-        starts=_bands(seen.starts, now),
-        ends=_bands(seen.ends, now),
+        starts=_bands({ref: one for ref, one in seen.starts.items() if ref in known}, now),
+        ends=_bands({ref: one for ref, one in seen.ends.items() if ref in known}, now),
         run_ends={run: band_at(found, now) for run, found in seen.group_ends.items()},
         runs=frozenset(run.id for run in runs),
         silent=silent,
         strategy=strategy,
         priorities={run.id: run.options.priority for run in runs},
+        assumed={
+            run.id: said
+            for run in runs
+            if run.id in counted and run.id not in unexpanded and (said := loops_counted(run, counted[run.id]))
+        },
     )
+
+
+def _whole(
+    runs: Sequence[Run], defaults: Defaults, widths: Mapping[str, LoopWidths]
+) -> tuple[list[WaitingRun], frozenset[TaskRef], set[str]]:
+    """The runs with what they still bring, which of that is to come, and runs of which that is not known."""
+    views, coming, unexpanded = list[WaitingRun](), set[TaskRef](), set[str]()
+    for run in runs:
+        view, known = with_bound(run, defaults), widths.get(run.id, UNKNOWN_WIDTHS)
+        keys = list(islice(keys_to_come(run, known), MOST_COMING + 1))
+        if len(keys) > MOST_COMING or any(loop not in known.items for loop in open_loops(run)):
+            unexpanded.add(run.id)
+        elif keys or open_loops(run):
+            view = with_coming(run, view, defaults, known)
+            coming.update((run.id, key) for key in keys)
+        views.append(view)
+    return views, frozenset(coming), unexpanded
 
 
 def with_bound(run: Run, defaults: Defaults) -> WaitingRun:
@@ -132,6 +179,12 @@ def estimate_of(task: WaitingTask, node: str, option: str, estimates: Estimates)
     row = estimates.profile_of.get((task.run_id, task.key, option))
     column = estimates.column_of.get(node)
     return None if row is None or column is None else estimates.table[row][column]
+
+
+def starts_of(task: WaitingTask, node: str, option: str, estimates: Estimates) -> tuple[Wait, ...]:
+    """What comes before the run of a task on a node, where that is known."""
+    chosen = next((one for one in task.options if one.name == option), task.options[0])
+    return estimates.starts.waits(chosen.image, node)
 
 
 def is_from_history(source: str) -> bool:
@@ -176,11 +229,14 @@ def steps_of(
             begins = (start - now).total_seconds()
             is_running = attempt.state is TaskState.RUNNING
             fetches = attempt.queued_at if attempt.state.is_bound and not is_running else None
+            before = () if is_running else starts_of(task, node, option, estimates)
             step = Step(
                 key=task.ref,
                 node=node,
                 start=begins if is_running else max(begins, 0.0),
-                finish=(finish - now).total_seconds() if finish else begins + band.p50,
+                finish=(finish - now).total_seconds()
+                if finish
+                else begins + band.p50 + sum(wait.p50 for wait in before),
                 p10=band.p10,
                 p50=band.p50,
                 p90=band.p90,
@@ -188,8 +244,16 @@ def steps_of(
                 is_running=is_running,
                 moves=() if network is None or is_running else tuple(_moves(task, view, node, places, network)),
                 fetches_since=(fetches - now).total_seconds() if fetches else None,
+                begins_p50=sum(wait.p50 for wait in before),
+                begins_spread=_spread(before),
             )
             yield step, band.source
+
+
+def _spread(waits: Sequence[Wait]) -> float:
+    """Standard deviation of the logarithm of their sum, as if all were long at the same time."""
+    low, high = (max(sum(getattr(wait, name) for wait in waits), SHORTEST_WAIT) for name in ("p10", "p90"))
+    return max(math.log(high / low) / (2 * Z90), SMALLEST_SPREAD)
 
 
 def _place(attempt: Attempt, placement: Placement | None) -> tuple[str | None, str]:
@@ -246,6 +310,7 @@ __all__ = [
     "groups_of",
     "is_from_history",
     "make_scene",
+    "starts_of",
     "steps_of",
     "with_bound",
 ]

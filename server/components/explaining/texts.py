@@ -38,9 +38,11 @@ def spans(low: float, high: float) -> str:
 
 
 def between(now: datetime, low: datetime, high: datetime) -> str:
-    """When something is expected: `in 5 to 12 s`, `any moment now`."""
+    """When something is expected: `in 5 to 12 s`, `within 12 s`, `any moment now`."""
     first, second = ((at - now).total_seconds() for at in (low, high))
-    return "any moment now" if second < 1 else f"in {spans(first, second)}"
+    if second < 1:
+        return "any moment now"
+    return f"within {span(second)}" if first < 1 else f"in {spans(first, second)}"
 
 
 def names(found: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from server.domain.placement import Decision
 from server.domain.run import TaskKey
+from server.domain.starting import Wait
 from server.domain.states import RunState, TaskState
 
 Verdict = Literal["free", "busy", "not-there-yet", "never"]
@@ -102,9 +103,23 @@ class Hindsight:
 
 
 @dataclass(frozen=True, slots=True)
+class StartExpected:
+    """How long a task takes to start on `node` once its turn comes: until the platform has a node for it (`queue`), and
+    from then to its first second (`begins`), which `is_pulled` makes long. `text` says it all."""
+
+    node: str
+    image: str | None
+    is_pulled: bool
+    queue: Wait | None
+    begins: Wait | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskExplanation:
-    """One task, explained. `nodes` is empty where it does not wait; `decision` is the newest record about it;
-    `why` is half a sentence on why a task runs where it does; `warnings` say what should be changed about it."""
+    """One task, explained. `nodes` is empty where it does not wait; `decision` is the newest record about it; `why` is
+    half a sentence on why a task runs where it does; `warnings` say what should be changed about it; `start` is what is
+    known of the start of a task that has, or is planned for, a node."""
 
     key: TaskKey
     state: TaskState
@@ -115,6 +130,7 @@ class TaskExplanation:
     position: int | None = None
     waiting: Waiting | None = None
     actions: tuple[Action, ...] = ()
+    start: StartExpected | None = None
     starts: Band | None = None
     ends: Band | None = None
     nodes: tuple[NodeVerdict, ...] = ()
@@ -125,7 +141,8 @@ class TaskExplanation:
 
 @dataclass(frozen=True, slots=True)
 class RunExplanation:
-    """A run, explained. `why_no_eta` says why there is no `ends` of a run that goes on."""
+    """A run, explained. `actions` are about the task that its sentence is about. `why_no_eta` says why there is no
+    `ends` of a run that goes on; `assumes`, what its `ends` stand on besides run times."""
 
     run_id: str
     name: str
@@ -138,6 +155,8 @@ class RunExplanation:
     position: int | None = None
     ends: Band | None = None
     why_no_eta: str = ""
+    assumes: str = ""
+    actions: tuple[Action, ...] = ()
     counts: Mapping[str, int] | None = None
 
 
@@ -148,6 +167,7 @@ __all__ = [
     "NodeVerdict",
     "RunExplanation",
     "Shortage",
+    "StartExpected",
     "TaskExplanation",
     "Verdict",
     "WaitKind",

@@ -9,6 +9,7 @@ from server.domain.feasibility import Refusal, refusal
 from server.domain.node import Node, Snapshot
 from server.domain.placement import Estimate, Estimates, TaskOption, WaitingTask
 from server.domain.resources import Resources
+from server.planning.needs import FAILED_BEFORE
 
 ORDER: Mapping[Verdict, int] = {"free": 0, "busy": 1, "not-there-yet": 2, "never": 3}
 
@@ -67,6 +68,7 @@ def _verdict(task: WaitingTask, node: Node, room: Resources, estimates: Estimate
     verdict: Verdict = "free" if free else "busy"
     missing = () if free else shortages(option.requests, room)
     reason = "it has room now" if free else "busy: " + ", ".join(_lack(one) for one in missing)
+    reason += f"; {FAILED_BEFORE}" if node.name in task.avoid_nodes else ""
     if node.is_virtual:
         verdict, missing = "not-there-yet", ()
         reason = f"a node that group {node.group or node.name} could add, in about {node.startup_seconds:.0f} s"

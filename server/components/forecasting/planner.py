@@ -21,11 +21,14 @@ from server.components.explaining.track import ForecastTrack
 from server.components.forecasting.changes import Changes, changed_runs, changed_snapshot
 from server.components.forecasting.report import PlanReport, make_report, with_experience
 from server.components.forecasting.whole_run import whole_run
+from server.components.forecasting.widths import EarlierWidths
+from server.components.historian import MOST_TAUGHT
 from server.components.journal import Journal
 from server.components.live_view import LiveView
 from server.components.node_manager import NodeManager
 from server.components.pipeline_manager import PipelineManager, Submission
 from server.components.placer_workers.process import PlacerFailure, PlacerProcess
+from server.components.reporting.rates import Rates
 from server.domain.errors import ConfigurationError, ConflictError, InvalidRequestError, UnavailableError
 from server.domain.node import Snapshot
 from server.domain.placement import PlacementPlan, PlacementRequest, WaitingRun
@@ -89,11 +92,13 @@ class Planner:
         clock: Clock,
         settings: CycleSettings,
         track: ForecastTrack,
+        rates: Rates,
     ) -> None:
         self._journal, self._store, self._node_manager = journal, store, node_manager
         self._decision_unit, self._pipeline_manager = decision_unit, pipeline_manager
         self._estimate, self._defaults, self._clock, self._settings = estimate, defaults, clock, settings
-        self._track = track
+        self._track, self._rates = track, rates
+        self._widths = EarlierWidths(store)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._worker: tuple[str, PlacerProcess] | None = None
@@ -145,7 +150,8 @@ class Planner:
         if submission is not None:
             draft = await self._pipeline_manager.draft(NEW_RUN, submission)
             sizes = await asyncio.to_thread(self._input_bytes, draft)
-            whole = whole_run(draft, self._defaults, sizes)
+            widths = await asyncio.to_thread(self._widths.of, draft)
+            whole = whole_run(draft, self._defaults, sizes, widths)
             new, assumptions = (whole.run,), whole.assumptions
             if draft.options.is_caching:
                 assumptions = (*assumptions, "every task runs: results that could be reused are not looked for")
@@ -177,6 +183,7 @@ class Planner:
                 snapshot=snapshot,
                 subject=subject,
                 network=request.network,
+                rates=self._rates,
             )
         )
         return with_experience(report, self._track)
@@ -200,10 +207,10 @@ class Planner:
         return [with_bound(run, self._defaults) for run in has_work]
 
     def _input_bytes(self, draft: Run) -> dict[str, float]:
-        """How much each component read when it last ran."""
+        """How much each component read when it last ran, as far back as run times are learnt from."""
         wanted = set(draft.graph.component_digests.values())
         found: dict[str, float] = {}
-        after = 0
+        after = max(self._store.last_finished_id() - MOST_TAUGHT, 0)
         while page := self._store.finished(after=after):
             found.update({one.component_digest: one.input_bytes for one in page if one.component_digest in wanted})
             after = page[-1].id
@@ -214,9 +221,13 @@ class Planner:
         try:
             plan = await worker.place(request, LIMIT_SECONDS)
         except PlacerFailure as failure:
-            hint = "it is being loaded; try again in a moment" if failure.kind == "cold" else failure.hint
+            if failure.kind == "cold":
+                raise UnavailableError(
+                    f"the strategy {strategy} is being prepared for plans (once on a new installation)",
+                    hint="try again in a minute, or plan with another one: mlopx plan FILE --strategy fifo_greedy",
+                ) from failure
             raise ConflictError(
-                f"the strategy {strategy} could not plan this: {failure.message}", hint=hint
+                f"the strategy {strategy} could not plan this: {failure.message}", hint=failure.hint
             ) from failure
         finally:
             self._rest_later()
@@ -232,7 +243,7 @@ class Planner:
             await self._worker[1].aclose()
             self._worker = None
         if self._worker is None:
-            self._worker = (strategy, PlacerProcess(self._path_of(strategy)))
+            self._worker = (strategy, PlacerProcess(self._path_of(strategy), cold_patience_seconds=LIMIT_SECONDS))
             await self._start(self._worker[1], strategy)
         return self._worker[1]
 

@@ -8,9 +8,12 @@ from datetime import datetime
 
 from server.components.explaining.calibrating import Foretold, corrected
 from server.components.explaining.scene import band_at, estimate_of, groups_of, is_from_history, steps_of
+from server.components.explaining.sequence import in_sequence
 from server.components.explaining.texts import span
 from server.components.explaining.track import ForecastTrack
 from server.components.explaining.values import Band
+from server.components.placer_registry import takes_turns
+from server.components.reporting.rates import Rates, node_share
 from server.domain.network import NodeNetwork
 from server.domain.node import Snapshot
 from server.domain.placement import Estimates, Hold, Placement, PlacementPlan, TaskRef, WaitingRun, WaitingTask
@@ -92,14 +95,18 @@ def make_report(
     snapshot: Snapshot,
     subject: str | None,
     network: NodeNetwork | None = None,
+    rates: Rates | None = None,
 ) -> PlanReport:
     """Read a plan. `views` hold bound tasks among their tasks; `subject` is the run whose critical path is wanted."""
-    placements = {(one.run_id, one.key): one for one in plan.placements}
+    placements: Mapping[TaskRef, Placement] = {(one.run_id, one.key): one for one in plan.placements}
+    if takes_turns(strategy):
+        placements = in_sequence(placements, views, attempts, estimates, snapshot, now)
     found = list(steps_of(attempts, views, now, placements, estimates, network))
     steps = [step for step, _ in found]
     seen = forecast(steps, groups_of(steps), network=network) if steps else Forecast({}, {}, {})
     tasks = {task.ref: task for view in views for task in view.tasks}
-    path = critical_path(steps, subject)
+    timed = [_timed(step, seen) for step in steps]
+    path = critical_path(timed, subject, predecessors(steps))
     return PlanReport(
         strategy=strategy,
         objective=objective,
@@ -107,18 +114,28 @@ def make_report(
         bars=tuple(_bar(step, source, placements, seen, now) for step, source in found),
         holds=plan.holds,
         ends={run: band_at(one, now) for run, one in seen.group_ends.items()},
-        makespan_seconds=max((step.finish for step in steps), default=0.0),
+        makespan_seconds=max((step.finish for step in timed), default=0.0),
         critical_path=tuple(path),
-        bottleneck=bottleneck(path, {step.key: step for step in steps}),
+        bottleneck=bottleneck(path, {step.key: step for step in timed}),
         bytes_moved=_bytes_moved(subject, tasks, placements, attempts),
-        cost=_cost(subject, tasks.values(), placements, estimates, snapshot),
+        cost=_cost(subject, tasks.values(), placements, estimates, snapshot, rates or Rates()),
     )
 
 
-def critical_path(steps: Sequence[Step], subject: str | None) -> list[PathStep]:
-    """The chain of tasks that decides when the run (None: everything) ends, first task first."""
+def _timed(step: Step, seen: Forecast) -> Step:
+    """The step at its foretold times, which are those that are told: a plan knows nothing of what is late already."""
+    return replace(
+        step, start=step.start if step.is_running else seen.starts[step.key].p50, finish=seen.ends[step.key].p50
+    )
+
+
+def critical_path(
+    steps: Sequence[Step], subject: str | None, before: Mapping[TaskRef, Sequence[TaskRef]] | None = None
+) -> list[PathStep]:
+    """The chain of tasks that decides when the run (None: everything) ends, first task first. `before`: after what each
+    of them comes, by default by the times that they have."""
     by_key = {step.key: step for step in steps}
-    before = predecessors(steps)
+    before = before if before is not None else predecessors(steps)
     own = [step for step in steps if subject is None or step.key[0] == subject]
     found: list[PathStep] = []
     current = max(own, key=lambda step: step.finish, default=None)
@@ -204,19 +221,27 @@ def _cost(
     placements: Mapping[TaskRef, Placement],
     estimates: Estimates,
     snapshot: Snapshot,
+    rates: Rates,
 ) -> float | None:
-    """Money for the median run times, at the nodes' rates; None where no node has one."""
-    rates = {node.name: node.price_per_hour for node in snapshot.nodes if node.price_per_hour is not None}
-    if not rates:
-        return None
-    total = 0.0
+    """Money for the median run times, counted as in reports: of a node's price, the part that a task takes from others,
+    and its accelerators'. None where a node that is used has no price."""
+    nodes = {node.name: node for node in snapshot.nodes}
+    total, is_priced = 0.0, False
     for task in tasks:
         placement = placements.get(task.ref)
         if placement is None or (subject is not None and task.run_id != subject):
             continue
+        node = nodes.get(placement.node)
+        rate = rates.of_node(node) if node is not None else None
+        if node is None or rate is None:
+            return None
         found = estimate_of(task, placement.node, placement.option, estimates)
-        total += (found.p50 if found else 0.0) / 3600 * rates.get(placement.node, 0.0)
-    return total
+        requests = next(
+            (one.requests for one in task.options if one.name == placement.option), task.options[0].requests
+        )
+        an_hour = node_share(requests, node) * rate + rates.of_devices(requests)
+        total, is_priced = total + (found.p50 if found else 0.0) / 3600 * an_hour, True
+    return total if is_priced else None
 
 
 __all__ = ["Bar", "PathStep", "PlanReport", "bottleneck", "critical_path", "make_report", "with_experience"]

@@ -25,11 +25,13 @@ SAID = "left to the platform's own rule (holdout): "
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a cycle decided in all, and the question that the live strategy answered for its part of it."""
+    """What a cycle decided in all, the question that the live strategy answered for its part of it, and what the
+    platform's rule decided about the rest."""
 
     outcome: Outcome
     asked: PlacementRequest | None
     own: Outcome | None
+    ruled: Outcome | None = None
 
 
 async def decide_for_both(
@@ -45,15 +47,16 @@ async def decide_for_both(
         own = await strategy.decide(ours) if ours.runs else None
         return Answer(own or _nothing(strategy.placer), ours if own else None, own)
     if not ours.runs:
-        return Answer(_said(rule.decide_now(theirs)), None, None)
+        only = _said(rule.decide_now(theirs))
+        return Answer(only, None, None, only)
     if _longest_ready(theirs) < _longest_ready(ours):
         first = _said(rule.decide_now(theirs))
         asked = _after(ours, request, first)
         own = await strategy.decide(asked)
-        return Answer(_merged(own, first), asked, own)
+        return Answer(_merged(own, first), asked, own, first)
     own = await strategy.decide(ours)
     second = _said(rule.decide_now(_after(theirs, request, own)))
-    return Answer(_merged(own, second), ours, own)
+    return Answer(_merged(own, second), ours, own, second)
 
 
 def _part(request: PlacementRequest, runs: Sequence[WaitingRun]) -> PlacementRequest:

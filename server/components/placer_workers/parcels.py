@@ -22,8 +22,6 @@ from server.domain.run import TaskKey
 NO_ROW = -1
 """Stands where a task's option has no estimates."""
 
-_NO_ESTIMATES = Estimates({}, {}, ())
-
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -95,6 +93,7 @@ class Shelf:
             {key: row for key, row in told if row != NO_ROW},
             parcel.column_of,
             StackedTable(rows) if parcel.table is None else parcel.table,
+            parcel.rest.estimates.starts,
         )
         snapshot = replace(parcel.rest.snapshot, nodes=nodes, occupancies=occupancies)
         return replace(parcel.rest, runs=runs, snapshot=snapshot, estimates=estimates)
@@ -131,7 +130,7 @@ def _parcel(serial: int, request: PlacementRequest, naming: _Naming) -> Parcel:
     rest = replace(snapshot, nodes=(), occupancies=())
     return Parcel(
         serial=serial,
-        rest=replace(request, runs=(), snapshot=rest, estimates=_NO_ESTIMATES),
+        rest=replace(request, runs=(), snapshot=rest, estimates=Estimates({}, {}, (), estimates.starts)),
         runs=naming.named(request.runs),
         nodes=naming.named(snapshot.nodes),
         occupancies=naming.named(snapshot.occupancies),

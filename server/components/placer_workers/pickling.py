@@ -25,6 +25,7 @@ from server.domain.placement import (
 )
 from server.domain.resources import Resources
 from server.domain.run import TaskKey
+from server.domain.starting import Starts, Wait
 
 
 def pickled(value: object) -> bytes:
@@ -56,16 +57,18 @@ _FREQUENT = (
     Promise,
     Resources,
     Snapshot,
+    Starts,
     Taint,
     TaskKey,
     TaskOption,
+    Wait,
     WaitingRun,
     WaitingTask,
 )
 _REDUCERS: dict[type[Any], Callable[[Any], Any]] = {
     **copyreg.dispatch_table,
     **{kind: _by_constructor(kind) for kind in _FREQUENT},
-    Estimates: lambda value: (unpacked, (value.profile_of, value.column_of, *packed(value))),
+    Estimates: lambda value: (unpacked, (value.profile_of, value.column_of, *packed(value), value.starts)),
 }
 
 

@@ -64,7 +64,8 @@ class Hello:
 class PlacerProcess:
     """One warm worker with one strategy, named by its import path `package.module:Class`.
 
-    `on_warm` is called whenever a worker has become warm. `monotonic` tells seconds for deadlines. Calls of `place`
+    `on_warm` is called whenever a worker has become warm; `cold_patience_seconds` is how long a question waits for that
+    while the strategy compiles, say. `monotonic` tells seconds for deadlines. Calls of `place`
     queue up behind each other.
     """
 
@@ -74,12 +75,14 @@ class PlacerProcess:
         *,
         start_limit_seconds: float = 120.0,
         start_patience_seconds: float = START_PATIENCE_SECONDS,
+        cold_patience_seconds: float = COLD_PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         on_warm: Callable[[], None] = lambda: None,
     ) -> None:
         self.placer = placer
         self.start_limit_seconds = start_limit_seconds
         self.start_patience_seconds = start_patience_seconds
+        self.cold_patience_seconds = cold_patience_seconds
         self.starts = 0
         self._monotonic, self._on_warm = monotonic, on_warm
         self._turn = asyncio.Lock()
@@ -124,7 +127,7 @@ class PlacerProcess:
     async def place(self, request: PlacementRequest, limit_seconds: float) -> PlacementPlan:
         """Ask the strategy; whatever happens, this returns or raises PlacerFailure within about the limit."""
         async with self._turn:
-            patience = min(limit_seconds, COLD_PATIENCE_SECONDS) if self._is_heating() else limit_seconds
+            patience = min(limit_seconds, self.cold_patience_seconds) if self._is_heating() else limit_seconds
             try:
                 async with asyncio.timeout(patience):
                     await self._await_warm()

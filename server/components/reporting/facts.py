@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ def fact_of(run: Run, nodes: Mapping[str, Node], rates: Rates, defaults: Default
         node_hours=node_hours,
         gpu_hours=gpu_hours,
         money=money if is_priced else None,
+        inputs=json.dumps(run.parameters, sort_keys=True, default=str),
     )
 
 

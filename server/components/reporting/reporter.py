@@ -12,7 +12,7 @@ from server.components.clock import Clock
 from server.components.explaining.texts import span
 from server.components.holdout.drawing import Holdout
 from server.components.remembering.node_history import read_lives
-from server.components.reporting.comparing import Difference, Measured, RunFact, measure
+from server.components.reporting.comparing import FEWEST_LEFT_OUT, Difference, Measured, RunFact, measure
 from server.components.reporting.facts import Stretch, read_stretch
 from server.components.reporting.rates import Rates
 from server.components.reporting.replays import Replays, Simulated
@@ -95,7 +95,7 @@ class Reporter:
             currency=self._rates.currency,
             kind=kind,
             status="ready" if found else "working",
-            sentence=self._sentence(measured, found),
+            sentence=self._sentence(measured, found, sum(one.is_left_out for one in stretch.facts)),
             totals=_totals(stretch.facts),
             measured=measured,
             simulated=document,
@@ -110,10 +110,13 @@ class Reporter:
         )
         return stretch, measure(stretch.facts)
 
-    def _sentence(self, measured: Measured | None, found: Simulated | None) -> str:
+    def _sentence(self, measured: Measured | None, found: Simulated | None, left_out: int) -> str:
         if measured is not None:
             return measured_sentence(measured)
-        few = "too few runs were left out to measure" if self._holdout.share else "no runs are left out"
+        few = "no runs are left out"
+        if self._holdout.share:
+            were = "run was" if left_out == 1 else "runs were"
+            few = f"{left_out or 'no'} {were} left out, at least {FEWEST_LEFT_OUT} are needed to measure"
         if found is None:
             return f"{few}: the same time is being simulated without the strategy"
         if found.document is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.placement import UNKNOWN_SECONDS, Estimate, PlacementRequest, TaskOption, WaitingTask
+from server.domain.starting import NO_STARTS
 from server.placers.halves.timeline import NEVER, NodeTimeline
 from server.planning.needs import Needs, NeedsTable
 
@@ -56,6 +57,7 @@ class Cluster:
                 unknown = UNKNOWN_SECONDS if occupancy.run_id is not None else NEVER
                 self.timelines[index].hold(occupancy.requests, unknown if rest is None else rest)
         self._promise(request)
+        self._starts = None if request.estimates.starts == NO_STARTS else request.estimates.starts
         columns = request.estimates.column_of
         self._columns = [columns.get(node.name) for node in self.nodes]
         self._full_at: dict[int, float] = {}
@@ -81,9 +83,10 @@ class Cluster:
         return None if row is None or column is None else self.request.estimates.table[row][column]
 
     def seconds(self, task: WaitingTask, option: TaskOption, node: int) -> float:
-        """Predicted median run time."""
+        """Predicted median seconds for which it holds its node: its start, where that is known, and its run."""
         estimate = self.estimate(task, option, node)
-        return UNKNOWN_SECONDS if estimate is None else estimate.p50
+        seconds = UNKNOWN_SECONDS if estimate is None else estimate.p50
+        return seconds if self._starts is None else seconds + self._starts.seconds(option.image, self.nodes[node].name)
 
     def tasks_on(self, node: int, at: float) -> int:
         """How many tasks the node has at that time, running or planned."""

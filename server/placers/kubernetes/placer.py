@@ -29,6 +29,7 @@ class Kubernetes(PlacerInterface):
     summary: ClassVar[str] = "Gives each ready task the node that the default kube-scheduler would choose."
     source: ClassVar[str] = "kube-scheduler 1.36, default profile"
     looks_ahead: ClassVar[bool] = False
+    takes_turns: ClassVar[bool] = True
 
     def place(self, request: PlacementRequest) -> PlacementPlan:
         """Bind what is ready and fits, one task at a time; hold the rest."""

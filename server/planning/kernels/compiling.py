@@ -62,13 +62,29 @@ def compiled(kernel: Kernel) -> Kernel:
 
 
 def part(kernel: Kernel) -> Kernel:
-    """Compile something that only kernels call: without the wrappers for Python, which take as long as the code."""
+    """Compile something that only kernels call, as a call."""
+    return _part(kernel, is_inlined=False)
+
+
+def inlined(kernel: Kernel) -> Kernel:
+    """Compile something short that only kernels call, often, into each of them: a call hands down every array as seven
+    numbers, which takes longer than what it computes. Machine code grows, and with it the time to compile."""
+    return _part(kernel, is_inlined=True)
+
+
+def _part(kernel: Kernel, *, is_inlined: bool) -> Kernel:
+    """Without the wrappers for Python, which take as long to compile as the code."""
     if njit is None:
         return kernel
     found: Kernel = njit(
-        nogil=True, fastmath=FASTMATH, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+        nogil=True,
+        fastmath=FASTMATH,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        forceinline=is_inlined,
     )(kernel)
     return found
 
 
-__all__ = ["IS_COMPILED", "compiled", "is_cold", "part"]
+__all__ = ["IS_COMPILED", "compiled", "inlined", "is_cold", "part"]

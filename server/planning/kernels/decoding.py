@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.kernels.compiling import compiled, part
+from server.planning.kernels.compiling import compiled, inlined, part
 from server.planning.kernels.exclusive import (
     choose_exclusive,
     earliest_gap,
@@ -43,7 +43,7 @@ def choose(ground: Ground, lanes: Lanes, plan: Plan, task: int, wanted: int) -> 
     return j, 0, start, takes
 
 
-@part
+@inlined
 def choose_on(ground: Ground, lanes: Lanes, plan: Plan, task: int, wanted: int) -> tuple[int, int, float, float]:
     """The best that one node has, as `choose`; `arrivals` goes before it."""
     if ground.is_shared:

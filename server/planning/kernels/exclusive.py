@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.kernels.compiling import part
+from server.planning.kernels.compiling import inlined, part
 from server.planning.kernels.ground import Ground, Lanes, Plan
 from server.planning.problem import Floats, Ints
 
@@ -23,7 +23,7 @@ def seconds_of(ground: Ground, lanes: Lanes, row: int) -> Floats:
     return row_seconds(ground.seconds, row, ground.is_plain, ground.column, lanes.buffer)
 
 
-@part
+@inlined
 def row_seconds(seconds: Floats, row: int, is_plain: bool, column: Ints, buffer: Floats) -> Floats:
     """As `seconds_of`, of plain arrays."""
     if is_plain:
@@ -52,7 +52,7 @@ def walk_gaps(
     return best
 
 
-@part
+@inlined
 def earliest_gap(ground: Ground, lanes: Lanes, plan: Plan, j: int, ready: float, takes: float) -> float:
     """The earliest start of something that takes so long on node j, from `ready` on."""
     last = max(ready, lanes.ready_at[j])
@@ -61,7 +61,7 @@ def earliest_gap(ground: Ground, lanes: Lanes, plan: Plan, j: int, ready: float,
     return walk_gaps(lanes.tail[j], lanes.prev, plan.start, plan.finish, ground.opens[j], ready, takes, last)
 
 
-@part
+@inlined
 def chain(
     task: int,
     j: int,
@@ -138,7 +138,7 @@ def first_lowest(values: Floats) -> int:
     return 0
 
 
-@part
+@inlined
 def best_of_all(
     takes: Floats,
     arrival: Floats,

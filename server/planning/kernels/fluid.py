@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.planning.kernels.compiling import compiled, part
+from server.planning.kernels.compiling import compiled, inlined, part
 from server.planning.problem import Floats, Ints
 
 ENDS, TIMER, FLOWS = range(3)
@@ -126,7 +126,7 @@ def fill(ground: Replayed, state: Moving, flowing: int) -> None:
         open_count -= settled
 
 
-@part
+@inlined
 def settle(ground: Replayed, state: Moving, flow: int, rate: float) -> None:
     """A transfer gets its rate, and takes it from its cards."""
     state.rate[flow] = rate

@@ -12,8 +12,9 @@ import numpy as np
 
 from server.planning.kernels.compiling import part
 from server.planning.kernels.drawing import draw
-from server.planning.kernels.web import Land, Web, edge_cost, link, renew_heads, renew_rests, unlink
-from server.planning.problem import Floats, Ints
+from server.planning.kernels.moving import settle
+from server.planning.kernels.web import Land, Web, renew_heads, renew_rests, unlink
+from server.planning.problem import Ints
 
 
 @part
@@ -105,54 +106,6 @@ def last_before(position: int, j: int, order: Ints, node: Ints) -> int:
 
 
 @part
-def settle(land: Land, web: Web, t: int, j: int, p: int) -> None:
-    """Put a task that is out on node j behind p, with all that this costs."""
-    link(t, j, p, web.before, web.behind, web.front)
-    web.takes[t] = land.seconds[t, j]
-    web.base[t] = land.floor[t if len(land.floor) > 1 else 0, j]
-    charge(
-        t,
-        j,
-        land.first,
-        land.source,
-        land.out_first,
-        land.out_edge,
-        land.target,
-        land.bytes,
-        land.kind,
-        land.rate,
-        land.latency,
-        web.node,
-        web.cost,
-    )
-
-
-@part
-def charge(
-    t: int,
-    j: int,
-    first: Ints,
-    source: Ints,
-    out_first: Ints,
-    out_edge: Ints,
-    target: Ints,
-    size: Floats,
-    kind: int,
-    rate: Floats,
-    latency: float,
-    node: Ints,
-    cost: Floats,
-) -> None:
-    """Task t is on node j: what its transfers cost."""
-    node[t] = j
-    for e in range(first[t], first[t + 1]):
-        cost[e] = edge_cost(kind, rate, latency, node[source[e]], j, size[e])
-    for k in range(out_first[t], out_first[t + 1]):
-        e = out_edge[k]
-        cost[e] = edge_cost(kind, rate, latency, j, node[target[k]], size[e])
-
-
-@part
 def renew(land: Land, web: Web, begin: int, end: int) -> None:
     """Longest paths after changes between two positions of the order."""
     renew_heads(
@@ -161,4 +114,4 @@ def renew(land: Land, web: Web, begin: int, end: int) -> None:
     renew_rests(end, land.out_first, land.out_edge, land.target, web.order, web.behind, web.takes, web.cost, web.rest)
 
 
-__all__ = ["charge", "move_group"]
+__all__ = ["move_group"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.planning.kernels.compiling import part
+from server.planning.kernels.compiling import inlined, part
 from server.planning.problem import Floats, Ints
 
 
@@ -198,7 +198,7 @@ def clear(empty: Steps, steps: Steps) -> None:
     steps.free[:count] = empty.free
 
 
-@part
+@inlined
 def window(
     b: int, after: Ints, time: Floats, free: Floats, demand: Floats, q: int, start: float, takes: float, limit: float
 ) -> float:
@@ -219,7 +219,7 @@ def window(
     return np.inf
 
 
-@part
+@inlined
 def fits(free: Floats, b: int, demand: Floats, q: int) -> bool:
     """Whether row q of the demands fits what is free at breakpoint b, rounding aside; what is not asked for is not
     compared."""
@@ -256,7 +256,7 @@ def take_out(
             break
 
 
-@part
+@inlined
 def split(b: int, after: Ints, time: Floats, free: Floats, used: Ints, at: float) -> int:
     """A new breakpoint right after b, with the same free amounts."""
     new = used[0]
@@ -267,7 +267,7 @@ def split(b: int, after: Ints, time: Floats, free: Floats, used: Ints, at: float
     return int(new)
 
 
-@part
+@inlined
 def skipped(b: int, after: Ints, free: Floats, least: Floats) -> int:
     """The first breakpoint from b on where the least demand fits: what is full stays full."""
     while after[b] >= 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.kernels.compiling import part
+from server.planning.kernels.compiling import inlined, part
 from server.planning.kernels.exclusive import first_lowest, walk_gaps
 from server.planning.problem import Floats, Ints
 
@@ -75,7 +75,7 @@ def best_by_octets(
     return where, when
 
 
-@part
+@inlined
 def summarise(o: int, ready_at: Floats, gap_end: Floats, gap_most: Floats, summary: Floats) -> None:
     """Keep what an octet's nodes have at best, in rows 1 to 3 of [4, m / 8]: idle from, a gap that ends at, a gap as
     long as. Row 0 is room for bounds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.kernels.compiling import compiled, part
+from server.planning.kernels.compiling import compiled, inlined, part
 from server.planning.kernels.exclusive import seconds_of
 from server.planning.kernels.ground import Ground, Lanes
 from server.planning.kernels.octets import read_row
@@ -69,7 +69,7 @@ def column_weights(ground: Ground) -> Floats:
     return weight
 
 
-@part
+@inlined
 def mean_seconds(
     seconds: Floats, row: Ints, first_mode: Ints, is_shared: bool, is_plain: bool, task: int, weight: Floats
 ) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.planning.kernels.compiling import part
+from server.planning.kernels.compiling import inlined, part
 from server.planning.kernels.ground import Ground, Lanes, Plan
 from server.planning.problem import Floats, Ints
 
@@ -36,7 +36,7 @@ def begin_shared(ground: Ground, lanes: Lanes, held_node: Ints, held_demand: Flo
         skip_full(lanes, j)
 
 
-@part
+@inlined
 def fits(free: Floats, demand: Floats) -> bool:
     """Whether a demand fits what is free, rounding aside; what asks for nothing of a resource does not look at it."""
     for k in range(len(demand)):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from server.planning.kernels.compiling import part
+from server.planning.kernels.compiling import inlined, part
 from server.planning.kernels.ground import Ground, Lanes, Plan
 from server.planning.problem import Floats
 
 
-@part
+@inlined
 def seconds_between(ground: Ground, sender: int, receiver: int, size: float) -> float:
     """What a transfer costs alone; 0 on one node."""
     if sender == receiver or ground.kind == 0:
@@ -19,7 +19,7 @@ def seconds_between(ground: Ground, sender: int, receiver: int, size: float) -> 
     return ground.latency + size * max(ground.rate[0, sender], ground.rate[0, receiver])
 
 
-@part
+@inlined
 def raise_arrival(
     kind: int, rate: Floats, latency: float, sender: int, since: float, size: float, arrival: Floats
 ) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.planning.kernels.compiling import part
+from server.planning.kernels.compiling import inlined, part
 from server.planning.problem import Floats, Ints
 
 
@@ -59,6 +59,7 @@ class Web(NamedTuple):
     was_head: Floats
     was_rest: Floats
     was_peak: Floats
+    was_order: Ints
 
 
 def empty_web(tasks: int, nodes: int, edges: int) -> Web:
@@ -84,6 +85,7 @@ def empty_web(tasks: int, nodes: int, edges: int) -> Web:
         was_head=np.zeros(tasks, floats),
         was_rest=np.zeros(tasks, floats),
         was_peak=np.zeros(tasks + 1, floats),
+        was_order=np.zeros(tasks, ints),
     )
 
 
@@ -124,7 +126,7 @@ def lay(land: Land, web: Web, order: Ints, node: Ints) -> None:
     )
 
 
-@part
+@inlined
 def edge_cost(kind: int, rate: Floats, latency: float, sender: int, receiver: int, size: float) -> float:
     """Seconds of a transfer alone; `rate` is [m, m], or [1, 1] where all links are alike."""
     if sender == receiver or kind == 0:
@@ -188,7 +190,7 @@ def renew_rests(
         rest[t] = long
 
 
-@part
+@inlined
 def unlink(t: int, j: int, before: Ints, behind: Ints, front: Ints) -> None:
     """Take a task out of its node's chain."""
     p, s = before[t], behind[t]
@@ -200,7 +202,7 @@ def unlink(t: int, j: int, before: Ints, behind: Ints, front: Ints) -> None:
         before[s] = p
 
 
-@part
+@inlined
 def link(t: int, j: int, p: int, before: Ints, behind: Ints, front: Ints) -> None:
     """Put a task into node j's chain behind p (-1: first)."""
     s = front[j] if p < 0 else behind[p]
@@ -264,7 +266,7 @@ def reorder(
     )
 
 
-@part
+@inlined
 def shift(own: int, goal: int, order: Ints, place: Ints) -> None:
     """Move the task at one position to another; those between move up by one."""
     v = order[own]
@@ -330,7 +332,7 @@ def regroup(
     return begin
 
 
-@part
+@inlined
 def follows(
     t: int, v: int, begin: int, end: int, first: Ints, source: Ints, before: Ints, place: Ints, mark: Ints
 ) -> bool:

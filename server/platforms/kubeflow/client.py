@@ -30,6 +30,9 @@ FULL_PAGE = 100
 TRIES = 3
 FIRST_PAUSE_SECONDS = 0.3
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+NEVER_MADE = ("Failed to generate the ExecutionSpec", "Failed to validate workflow")
+"""What the API says, with status 500, of pipelines that its backend cannot compile: asking again is no use."""
+
 FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 ACTIVE = ("RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSED")
 
@@ -108,7 +111,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class KfpRun:
-    """A run as the API tells it; `was_stopped` when it was asked to end."""
+    """A run as the API tells it; `was_stopped` when it was asked to end, as far as its state and history say so."""
 
     id: str
     name: str
@@ -272,7 +275,7 @@ class KfpClient:
             self.breaker.failed()
             text = f"Kubeflow at {self.url} does not answer: {str(error) or type(error).__name__}"
             if not is_safe and not isinstance(error, httpx.ConnectError):
-                raise UnsureError(f"{text}; it may have taken the run", is_retryable=True) from error
+                raise UnsureError(f"{text}; it may have taken the run", is_retryable=True, is_unsure=True) from error
             if is_last or self.breaker.is_open:
                 raise PlatformError(text, is_retryable=True) from error
             return None
@@ -287,10 +290,11 @@ class KfpClient:
         self, answer: httpx.Response, method: str, path: str, *, is_safe: bool, is_callers: bool
     ) -> PlatformError:
         status, said = answer.status_code, _said(answer)
-        if status in BUSY:
+        if status in BUSY and not any(one in said for one in NEVER_MADE):
             self.breaker.failed()
             if not is_safe:
-                return UnsureError(f"Kubeflow answered {status} to a new run; it may have taken it", is_retryable=True)
+                text = f"Kubeflow answered {status} to a new run; it may have taken it: {said}"
+                return UnsureError(text, is_retryable=True, is_unsure=True)
             return PlatformError(f"Kubeflow is not well: {method} {path}: {status} {said}", is_retryable=True)
         self.breaker.succeeded()
         if answer.is_redirect:

@@ -29,6 +29,7 @@ from server.platforms.kubeflow.reading.inputs import input_artifacts
 from server.platforms.kubeflow.submitting import LONGEST_WHY, RUN_LABEL, TASK_ANNOTATION, WHY_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
+MOST_NOTES = 10
 log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,12 @@ class PlacingCompiler:
     def refusals(self, spec: PipelineSpec) -> list[str]:
         """What of it Kubeflow cannot express; of what was Kubeflow's own, what it could not create or run."""
         return self._refusals(spec) if spec.foreign is None else refusals_of(self._translated(spec).pipeline)
+
+    def notes(self, spec: PipelineSpec) -> list[str]:
+        """What was seen in a file that others compiled, the first few of many."""
+        found = list(self._translated(spec).pipeline.notes) if spec.foreign is not None else []
+        more = len(found) - MOST_NOTES
+        return found if more <= 0 else [*found[:MOST_NOTES], f"{more} more: `mlopx-server place` says them all"]
 
     def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
         """From our task paths to Kubeflow's."""

@@ -210,8 +210,13 @@ def _error(sight: TaskSight, note: Note) -> TaskError:
     kind = REASONS.get(sight.reason, "")
     if not kind:
         kind = "lost" if "deleted" in sight.message else "exit-code" if sight.exit_code else "platform"
-    message = sight.message or sight.reason or "the task failed"
+    message = sight.message or _ending(sight) or "the task failed"
     return TaskError(kind, message, hint=_HINTS.get(kind, ""), exit_code=sight.exit_code)
+
+
+def _ending(sight: TaskSight) -> str:
+    """How its container ended, in Argo's words, where Argo has not said it yet."""
+    return f"{sight.reason or 'Error'} (exit code {sight.exit_code})" if sight.exit_code else sight.reason
 
 
 __all__ = ["Ending", "Follower", "Told"]

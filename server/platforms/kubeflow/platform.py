@@ -78,7 +78,8 @@ class KubeflowOptions:
 
 
 class KubeflowPlatform(PlatformInterface):
-    """Runs on Kubeflow Pipelines. `forbids` says what of a pipeline its namespace would never let run."""
+    """Runs on Kubeflow Pipelines. `forbids` says what of a pipeline its project's namespace would never
+    let run."""
 
     name: ClassVar[str] = "kubeflow"
     binding: ClassVar[Binding] = Binding.AT_SUBMISSION
@@ -95,7 +96,7 @@ class KubeflowPlatform(PlatformInterface):
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         defaults: Defaults = kubernetes_defaults,
-        forbids: Callable[[PipelineSpec], list[str]] = lambda spec: [],
+        forbids: Callable[[PipelineSpec, str], list[str]] = lambda spec, project: [],
     ) -> None:
         self._cache = CacheMemory(folder / "cache.txt")
         self.defaults, self._forbids = self._cache.completing(defaults), forbids
@@ -149,12 +150,16 @@ class KubeflowPlatform(PlatformInterface):
     async def nodes(self) -> Sequence[Node]:
         return await self._nodes() if self._nodes is not None else ()
 
-    def refusals(self, spec: PipelineSpec) -> list[str]:
-        return [*self._compiler.refusals(spec), *self._forbids(spec)]
+    def refusals(self, spec: PipelineSpec, *, project: str = "") -> list[str]:
+        return [*self._compiler.refusals(spec), *self._forbids(spec, project)]
 
     def iterated(self, spec: PipelineSpec, parameters: Mapping[str, Any]) -> Collection[str]:
         version = self.version if self.health is not None else None
         return self._compiler.iterated(spec, parameters, version)
+
+    def notes(self, spec: PipelineSpec) -> list[str]:
+        """What was seen in a file that others compiled: what Kubeflow's drivers may fail at, what the run will tell."""
+        return self._compiler.notes(spec)
 
     async def adopt(self, file: ForeignFile) -> PipelineSpec:
         """Any compiled pipeline of Kubeflow. Raises InvalidSubmissionError."""
@@ -228,6 +233,10 @@ class KubeflowPlatform(PlatformInterface):
             )
         headers = self._callers.of(run.id) if self.is_multi_user else None
         if self.is_multi_user and headers is None:
+            made = await self._submitter.made(run)
+            if made is not None:
+                self._follow(run, made.id)
+                return made.id
             raise PlatformError(
                 "the caller's credential was not kept over a restart of the server", hint="submit the run again"
             )
@@ -241,6 +250,7 @@ class KubeflowPlatform(PlatformInterface):
         if platform_run_id is None:
             found = await self._submitter.find(run, self._callers.stopping(run.id))
             if found is None:
+                self._submitter.require_settled(run.id)
                 self._outbox.put(run.id, Follower.of(run, "", "", {}).end(Ending(RunState.CANCELLED, self._now())))
                 return
             platform_run_id = found.id

@@ -60,7 +60,12 @@ class CacheMemory:
         """The same defaults, that also say which tasks of a run will come from the cache."""
         if isinstance(defaults, Confining):
             return Confining(defaults.fill, defaults.confine, lambda: defaults.version() + self.version, self.foresee)
-        return Confining(defaults, lambda task, definition, project: task, lambda: self.version, self.foresee)
+        return Confining(
+            lambda asked, project: defaults(asked),
+            lambda task, definition, project: task,
+            lambda: self.version,
+            self.foresee,
+        )
 
     def foresee(self, run: Run) -> frozenset[TaskKey]:
         """The tasks of a run that will come from the cache, as far as that is known."""

@@ -30,6 +30,9 @@ MOST_BYTES = 64 * 2**20
 
 ENDED = {"Succeeded": "succeeded", "Failed": "failed", "Error": "failed"}
 NOT_RUN = ("Skipped", "Omitted")
+SHUTDOWNS = ("Terminate", "Stop")
+HOOK = "onExit"
+"""How Argo calls what runs when a task has ended: `BEFORE.onExit.TASK`. Kubeflow since 2.5 runs exit tasks so."""
 
 _ITEM = re.compile(r"\((\d+):.*\)$")
 _TRY = re.compile(r"executor\((\d+)\)$")
@@ -95,7 +98,9 @@ def read_workflow(item: Object) -> WorkflowSeen | None:
     nodes = _nodes(status)
     message = str(status.get("message") or "")
     phase = str(status.get("phase") or "")
-    stopped = (item.get("spec") or {}).get("shutdown") == "Terminate" or "strategy 'Terminate'" in message
+    spec = item.get("spec") or {}
+    is_out_of_time = spec.get("activeDeadlineSeconds") == 0  # how KFP stops a run
+    stopped = is_out_of_time or spec.get("shutdown") in SHUTDOWNS or "Stopped with strategy" in message
     found = _tasks(nodes or {})
     return WorkflowSeen(
         run_id=str(run_id),
@@ -257,9 +262,9 @@ def _task(node: Mapping[str, Any]) -> TaskSight | None:
     if phase in NOT_RUN:
         return TaskSight(place, "cached" if phase == "Skipped" else "omitted", message=message, **times)
     state = ENDED.get(phase) or ("running" if phase == "Running" else "queued")
-    queued_at = times["started_at"]
-    if state == "queued":
-        times["started_at"] = None
+    queued_at, is_bound = times["started_at"], bool(node.get("hostNodeName"))
+    if state == "queued" or (state == "failed" and not is_bound):
+        times["started_at"] = None  # Argo's is when it made the pod
     return TaskSight(
         place, state, number, str(node.get("hostNodeName") or "") or None, queued_at=queued_at, message=message, **times
     )
@@ -280,11 +285,12 @@ def _not_run(name: str, phase: str, message: str, times: Mapping[str, Any]) -> T
     is_broken = is_driver and ENDED.get(phase) == "failed"
     if not is_broken and (is_driver or phase not in NOT_RUN):
         return None
-    place = _place(name.removesuffix(DRIVER) if is_driver else name)
+    place = _place(name.removesuffix(ITERATION_DRIVER).removesuffix(DRIVER) if is_driver else name)
     if place is None:
         return None
     if is_broken:
-        return TaskSight(place, "failed", message=message or "its driver failed", is_subtree=True, **times)
+        said, times = message or "its driver failed", {**times, "started_at": None}
+        return TaskSight(place, "failed", message=said, is_subtree=True, **times)
     return TaskSight(place, "skipped" if phase == "Skipped" else "omitted", message=message, is_subtree=True, **times)
 
 
@@ -299,15 +305,18 @@ def _where(name: str) -> tuple[Place, int] | None:
 
 
 def _place(name: str) -> Place | None:
-    """The place behind `WF.root.LOOP.iteration-iterations(0:0).iteration-item.TASK`."""
+    """The place behind `WF.root.LOOP.iteration-iterations(0:0).iteration-item.TASK`, `WF.root.BEFORE.onExit.TASK`."""
     parts = name.split(".root.", 1)
     if len(parts) < 2 or not parts[1]:
         return None
-    path, iteration = [], []
+    path: list[str] = []
+    iteration: list[int] = []
     for part in parts[1].split("."):
         item = _ITEM.search(part)
         if item is not None:
             iteration.append(int(item.group(1)))
+        elif part == HOOK and path:
+            path.pop()
         elif part not in ("iteration-item", "iteration-iterations"):
             path.append(part)
     return Place("/".join(path), tuple(iteration))

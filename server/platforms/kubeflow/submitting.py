@@ -48,6 +48,9 @@ class CompilerPort(Protocol):
     def refusals(self, spec: PipelineSpec) -> list[str]:
         """What of it Kubeflow cannot express, as sentences."""
 
+    def notes(self, spec: PipelineSpec) -> list[str]:
+        """What who submits it should know of it, as sentences."""
+
     def paths(self, spec: PipelineSpec) -> Mapping[str, str]:
         """From our task paths to Kubeflow's."""
 
@@ -108,6 +111,16 @@ class Submitter:
         """Somebody (an earlier server) may be creating this run right now."""
         self._unsure_until[run_id] = self._now() + self._settle
 
+    def require_settled(self, run_id: str) -> None:
+        """Raises PlatformError while a call without an answer may still make the run."""
+        until = self._unsure_until.get(run_id)
+        if until is not None and self._now() < until:
+            raise PlatformError(
+                f"a call without an answer may still make it; it is not sent again before {until:%H:%M:%S} UTC",
+                is_retryable=True,
+                is_unsure=True,
+            )
+
     async def submit(
         self,
         run: Run,
@@ -122,12 +135,7 @@ class Submitter:
         if found is not None:
             self._unsure_until.pop(run.id, None)
             return found
-        until = self._unsure_until.get(run.id)
-        if until is not None and self._now() < until:
-            raise PlatformError(
-                f"a call without an answer may still make it; it is not sent again before {until:%H:%M:%S} UTC",
-                is_retryable=True,
-            )
+        self.require_settled(run.id)
         try:
             created = await self._create(run, compiled, description(run, placements), headers)
         except UnsureError:
@@ -138,13 +146,25 @@ class Submitter:
 
     async def find(self, run: Run, headers: Headers | None = None) -> KfpRun | None:
         """The run in Kubeflow, by our id. Of several (a lost answer after all) the first stays, others are stopped."""
-        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": display_name(run)}
-        found = await self._client.list([predicate], namespace=self._namespace_of(run), headers=headers)
+        found = await self._all(run, headers)
         for extra in found[:-1]:
             if not extra.is_over:
                 log.warning("run %s is in Kubeflow twice; %s is stopped", run.id, extra.id)
                 await self._client.terminate(extra.id, headers)
         return found[-1] if found else None
+
+    async def made(self, run: Run) -> KfpRun | None:
+        """The run, as this server itself sees it: one that its caller's credential made before a restart. Raises
+        PlatformError while it may still come."""
+        found = await self._all(run, None)
+        if not found:
+            self.require_settled(run.id)
+        return found[-1] if found else None
+
+    async def _all(self, run: Run, headers: Headers | None) -> list[KfpRun]:
+        """The newest first."""
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": display_name(run)}
+        return await self._client.list([predicate], namespace=self._namespace_of(run), headers=headers)
 
     def _compiled(
         self, run: Run, placements: Mapping[TaskKey, PlannedPlacement], version: tuple[int, int] | None

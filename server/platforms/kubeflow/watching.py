@@ -17,11 +17,13 @@ from server.domain.errors import MlopxError
 from server.domain.run import TaskKey
 from server.domain.states import RunState, TaskState
 from server.kube.client import KubeClient
+from server.kube.errors import KubeDeniedError, KubeMissingError
 from server.kube.mirror import Mirror, Name
 from server.kube.reading import PodSeen
 from server.kube.resources import PODS, WORKFLOWS
 from server.platforms.kubeflow.artifacts import read_launched
 from server.platforms.kubeflow.client import KfpRun
+from server.platforms.kubeflow.endings import record_ending, workflow_ending
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.namespaces import in_kubernetes
 from server.platforms.kubeflow.outbox import Outbox
@@ -40,7 +42,8 @@ EVENTS_SECONDS = 10.0
 """How often events are asked for at most."""
 
 ORPHANED = timedelta(minutes=2)
-"""A run whose Workflow is gone while KFP says that it runs is over after this time."""
+"""A run whose Workflow is gone while KFP says that it runs is over after this time. So long, too, is waited after the
+start for Kubernetes to tell what there is, before runs are told of by KFP's word alone."""
 
 ASKED_AGAIN = timedelta(hours=1)
 """When a server that does not tell of tasks is asked for them again: it may have been updated."""
@@ -91,7 +94,7 @@ class Watcher:
         self._records: dict[str, KfpRun] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
-        self._tells_tasks_from = now()
+        self._began_at = self._tells_tasks_from = now()
         self._on_runs: Callable[[Iterable[KfpRun]], None] | None = None
         self._poll_problems: dict[str, MlopxError] = {}
 
@@ -211,8 +214,11 @@ class Watcher:
         ended = [run for run in found.values() if run.is_over]
         if poller.is_full and ended and not any(map(tells_tasks, ended)):
             self._tells_tasks_from = self._now() + ASKED_AGAIN
-        self._records.update((run_id, found[run_id]) for run_id in wanted if run_id in found)
         for run_id in wanted:
+            if run_id in found:
+                before = self._records.get(run_id)
+                was_stopped = found[run_id].was_stopped or (before is not None and before.was_stopped)
+                self._records[run_id] = replace(found[run_id], was_stopped=was_stopped)  # its history may leave it out
             self._mark(run_id)
         for run_id in gone:
             ending = Ending(RunState.FAILED, self._now(), "it was deleted in Kubeflow before its end was seen")
@@ -255,7 +261,7 @@ class Watcher:
     def digest(self, platform_run_id: str) -> None:
         """Tell what is new of one run."""
         follower = self.followers.get(platform_run_id)
-        if follower is None or follower.has_ended:
+        if follower is None or follower.has_ended or self._is_blind(follower):
             return
         now, sights = self._now(), self.sights(platform_run_id)
         before = {key: told.state for key, told in follower.tasks.items()}
@@ -301,15 +307,23 @@ class Watcher:
         if workflow is not None and workflow.phase:
             at = workflow.finished_at or now
             is_settled = not any(sight.phase in ("queued", "running") for sight in sights) or now - at > GRACE
-            return _workflow_ending(follower, workflow, record, at) if is_settled else None
+            return workflow_ending(follower, workflow, record, at) if is_settled else None
         if record is not None and record.is_over:
             at = record.finished_at or now
             is_settled = workflow is None or now - at > GRACE
-            return _record_ending(follower, record, at) if is_settled else None
+            return record_ending(follower, record, at) if is_settled else None
         lost_at = self._orphaned.get(follower.platform_run_id)
         if lost_at is not None and now - lost_at > ORPHANED and record is not None:
             return Ending(RunState.FAILED, now, "its Workflow was deleted in Kubernetes before its end was seen")
         return None
+
+    def _is_blind(self, follower: Follower) -> bool:
+        """Whether Kubernetes has not told yet what there is, since this server started, and may still."""
+        mirrors = [one[follower.namespace] for one in (self.workflows, self.pods) if follower.namespace in one]
+        is_early = self._now() - self._began_at <= ORPHANED
+        return is_early and any(
+            one.seen_at is None and not isinstance(one.problem, KubeDeniedError | KubeMissingError) for one in mirrors
+        )
 
     def _workflow_changed(self, name: Name, seen: WorkflowSeen | None) -> None:
         if seen is None:
@@ -365,29 +379,6 @@ class Watcher:
 def _named(part: str, namespace: str) -> str:
     """A part's name, with its namespace where it has one."""
     return f"{part} ({namespace})" if namespace else part
-
-
-def _workflow_ending(follower: Follower, workflow: WorkflowSeen, record: KfpRun | None, at: datetime) -> Ending:
-    if workflow.phase == "Succeeded":
-        return Ending(RunState.SUCCEEDED, at)
-    return _bad_ending(
-        follower, workflow.was_stopped or (record is not None and record.was_stopped), workflow.message, at
-    )
-
-
-def _record_ending(follower: Follower, record: KfpRun, at: datetime) -> Ending:
-    if record.state in ("SUCCEEDED", "SKIPPED"):
-        return Ending(RunState.SUCCEEDED, at)
-    return _bad_ending(follower, record.was_stopped, record.error, at)
-
-
-def _bad_ending(follower: Follower, was_stopped: bool, message: str, at: datetime) -> Ending:
-    """KFP says FAILED of a run that was stopped, too; whoever stopped it, it is cancelled."""
-    if follower.is_stopping:
-        return Ending(RunState.CANCELLED, at)
-    if was_stopped:
-        return Ending(RunState.CANCELLED, at, "it was stopped in Kubeflow by somebody else")
-    return Ending(RunState.FAILED, at, message)
 
 
 __all__ = ["GRACE", "Watcher"]

@@ -24,16 +24,19 @@ from server.platforms.local.ends import Ends
 from server.platforms.local.forks import LINE_LIMIT, Forks
 from server.platforms.local.log_file import LogFile
 from server.platforms.local.privileges import UNPRIVILEGED
-from server.platforms.local.processes import adopt_orphans, resident_bytes, send, tree
+from server.platforms.local.processes import CpuTimes, adopt_orphans, resident_bytes, send, tree
 from server.platforms.local.results import BadResultError, give_to, read_result, take_back
 from server.platforms.local.running import Running, describe_end
 from server.platforms.local.throttle import TICK_SECONDS, Limits
+from server.platforms.local.usage import CpuAccount
 
 log = logging.getLogger("mlopx.agent")
 SLOW_TICK_SECONDS = 0.2
 """How often tasks are measured that nothing has to be enforced on."""
 KILL_AFTER_SECONDS = 5.0
 LEAVE_SECONDS = 3.0
+FIRST_VISIT_SECONDS = 30.0
+"""So long an agent waits for who started it, however short the grace time: on a busy machine that takes its time."""
 
 
 class Agent:
@@ -49,9 +52,10 @@ class Agent:
         self.forks = Forks(str(folder))
         self.warm: dict[str, Any] | None = None
         self.tasks: dict[str, Running] = {}
+        self.spent = CpuAccount()
         self.never: set[str] = set()
         self.writer: asyncio.StreamWriter | None = None
-        self.left_at = time.monotonic()
+        self.left_at: float | None = None
         self.stopping = asyncio.Event()
         self._busy = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -122,6 +126,7 @@ class Agent:
                 "pid": os.getpid(),
                 "digest": self.config["digest"],
                 "throttle": self.throttle.name,
+                "tells_usage": True,
                 "running": sorted(self.tasks),
                 "ended": sorted(message["id"] for message in self.ends),
             }
@@ -150,6 +155,9 @@ class Agent:
             self._cancel(order["id"], float(order.get("grace_seconds", KILL_AFTER_SECONDS)))
         elif kind == "ack":
             self.ends.forget(order["id"])
+        elif kind == "usage":
+            report = self.spent.report(self.tasks.values(), time.monotonic() - self._began_at)
+            self.tell({**report, "pressure_seconds": self.throttle.pressure_seconds()})
         elif kind == "stop":
             self.stopping.set()
 
@@ -277,6 +285,7 @@ class Agent:
     async def _close(self, task: Running, said: dict[str, Any]) -> None:
         """A task's processes are gone: look at what it left, and tell its end."""
         ended_at, status = self.now(), said["status"]
+        self.spent.close(task.id, CpuTimes(said["user_seconds"], said["system_seconds"]))
         task.pid = None
         seen = self.throttle.seen(task.tag)
         task.peak_bytes = max(task.peak_bytes, seen.peak_bytes, said["peak_bytes"] - task.base_bytes)
@@ -332,10 +341,15 @@ class Agent:
 
     async def _leave_when_alone(self) -> None:
         grace = float(self.config["grace_seconds"])
+        begun = time.monotonic()
         while True:
             await asyncio.sleep(min(1.0, max(grace / 4, 0.1)))
-            if self.writer is None and time.monotonic() - self.left_at > grace:
-                log.warning("nobody came back within %g s: leaving", grace)
+            if self.left_at is None:
+                since, patience = begun, max(grace, FIRST_VISIT_SECONDS)
+            else:
+                since, patience = self.left_at, grace
+            if self.writer is None and time.monotonic() - since > patience:
+                log.warning("nobody came within %g s: leaving", patience)
                 self.stopping.set()
 
     def tell(self, message: dict[str, Any]) -> None:

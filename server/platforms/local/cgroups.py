@@ -141,6 +141,18 @@ class CgroupV2(Cgroups):
         peak = _read(self._parent / tag / "memory.peak")
         return Seen(int(peak or 0), _entry(_read(self._parent / tag / "memory.events"), "oom_kill"))
 
+    def pressure_seconds(self) -> dict[str, float]:
+        """From the group above all tasks, in which the kernel counts ended ones too, and waits for a task's share."""
+        found = {kind: waited_seconds(_read(self._parent / f"{kind}.pressure")) for kind in ("cpu", "memory", "io")}
+        return {kind: seconds for kind, seconds in found.items() if seconds is not None}
+
+
+def waited_seconds(pressure: str) -> float | None:
+    """Seconds in which at least one process waited, by the text of a `*.pressure` file; None where it says nothing."""
+    fields = next((line.split() for line in pressure.splitlines() if line.startswith("some ")), [])
+    total = next((field.removeprefix("total=") for field in fields if field.startswith("total=")), None)
+    return int(total) / 1_000_000 if total is not None else None
+
 
 def quota(cores: float) -> int:
     """Microseconds of CPU time per period."""

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 START_SECONDS = 30.0
 ANSWER_SECONDS = 20.0
 STOP_SECONDS = 10.0
+USAGE = "usage"
+"""The event that tells what a node's tasks use, and the key under which it is waited for."""
+USAGE_SECONDS = 1.0
 LINE_LIMIT = 64 << 20
 KEPT_VARIABLES = {
     *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"),
@@ -30,6 +33,10 @@ KEPT_VARIABLES = {
 }
 """What agents and tasks get of the server's environment: never its settings, which may hold passwords."""
 Listener = Callable[["AgentLink", dict[str, Any]], None]
+
+
+class UnansweredError(PlatformError):
+    """The agent got an order and has not answered it: it may have carried it out, or do so yet."""
 
 
 class AgentLink:
@@ -94,19 +101,51 @@ class AgentLink:
         try:
             await self._writer.drain()
         except ConnectionError as error:
-            raise PlatformError(f"the agent of node {self.node} went away", is_retryable=True) from error
+            raise UnansweredError(f"the agent of node {self.node} went away", is_retryable=True) from error
 
-    async def ask(self, order: dict[str, Any], key: str) -> dict[str, Any]:
-        """Give an order and wait for the answer about `key`. Raises PlatformError (retryable) without one."""
+    async def usage(self) -> dict[str, Any] | None:
+        """What the node's tasks use now; None if the agent does not say, or is of a version that cannot."""
+        if not self.hello.get("tells_usage", False):
+            return None
+        try:
+            return await self.ask({"op": "usage"}, USAGE, USAGE_SECONDS)
+        except PlatformError as error:
+            log.debug("no usage of node %s: %s", self.node, error.message)
+            return None
+
+    async def insist(self, order: dict[str, Any], key: str) -> dict[str, Any]:
+        """Give an order, and again until the agent that has it answers: it may be carrying it out.
+
+        Raises PlatformError (retryable) where it is certain that no agent carries it out: none could be reached, or
+        the one that had it is gone.
+        """
+        holder: int | None = None
+        while True:
+            pid = self.hello.get("pid")
+            try:
+                return await self.ask(order, key)
+            except PlatformError as error:
+                if isinstance(error, UnansweredError):
+                    holder = pid
+                elif holder is None:
+                    raise
+                log.warning("%s; whether it runs %s is asked again", error.message, key)
+            await self._ready.wait()
+            if self.hello["pid"] != holder and key not in self.hello["ended"]:
+                raise PlatformError(f"the agent of node {self.node} died before it answered", is_retryable=True)
+
+    async def ask(self, order: dict[str, Any], key: str, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Give an order and wait for the answer about `key`. Raises PlatformError (retryable) if no agent can be
+        reached, and UnansweredError if one was and did not answer."""
         answer = self._answers.get(key)
         if answer is None:
             answer = self._answers[key] = asyncio.get_running_loop().create_future()
         try:
             await self.send(order)
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await asyncio.shield(answer)
         except TimeoutError as error:
-            raise PlatformError(f"the agent of node {self.node} does not answer", is_retryable=True) from error
+            raise UnansweredError(f"the agent of node {self.node} does not answer", is_retryable=True) from error
         finally:
             self._answers.pop(key, None)
 
@@ -120,10 +159,10 @@ class AgentLink:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
                 continue
-            self._writer, pause = writer, 0.05
+            pause = 0.05
             try:
                 async for line in reader:
-                    self._hear(json.loads(line))
+                    self._hear(json.loads(line), writer)
             except (ConnectionError, ValueError) as error:
                 log.warning("the connection to the agent of node %s broke: %s", self.node, error)
             finally:
@@ -132,21 +171,24 @@ class AgentLink:
             self._ready.clear()
             for answer in self._answers.values():
                 if not answer.done():
-                    answer.set_exception(PlatformError(f"the agent of node {self.node} went away", is_retryable=True))
+                    answer.set_exception(UnansweredError(f"the agent of node {self.node} went away", is_retryable=True))
             self._answers.clear()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         kind = message["event"]
         if kind == "hello":
             if self._must_renew(message):
+                log.info("the agent of node %s is replaced: its settings have changed", self.node)
+                writer.write(json.dumps({"op": "stop"}).encode() + b"\n")
                 return
             is_new = self._last_pid is not None and message["pid"] != self._last_pid
             self._last_pid, self.hello = message["pid"], message
             if is_new:
                 self._listener(self, {"event": "lost"})
+            self._writer = writer  # orders only now: what an agent was given before its hello would count as lost
             self._ready.set()
-        elif kind in ("accepted", "refused"):
-            answer = self._answers.get(message["id"])
+        elif kind in ("accepted", "refused", USAGE):
+            answer = self._answers.get(message.get("id", USAGE))
             if answer is not None and not answer.done():
                 answer.set_result(message)
         self._listener(self, message)
@@ -155,11 +197,9 @@ class AgentLink:
         """An agent that was found again may have been started with other settings. An idle one is replaced at once."""
         if hello["digest"] == self._config["digest"]:
             return False
-        if hello["running"] or hello["ended"] or self._writer is None:
+        if hello["running"] or hello["ended"]:
             log.warning("the agent of node %s still has tasks from before its settings changed", self.node)
             return False
-        log.info("the agent of node %s is replaced: its settings have changed", self.node)
-        self._writer.write(json.dumps({"op": "stop"}).encode() + b"\n")
         return True
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -59,7 +59,7 @@ class OrderMaker:
             "manifest": self._manifest(launch, outputs, work),
             "cores": cpus * node.speed,
             "threads": max(1, math.ceil(cpus)),
-            "memory_bytes": launch.requests.memory_bytes or None,
+            "memory_bytes": launch.memory_limit_bytes or launch.requests.memory_bytes or None,
             "timeout_seconds": launch.timeout_seconds,
             "environment": self._environment(launch, work, cpus),
             "python": python,

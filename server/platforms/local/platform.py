@@ -16,7 +16,7 @@ from mlopx.spec import PipelineSpec
 from server.domain import events as happened
 from server.domain.errors import InvalidSubmissionError, NotFoundError, PlatformError
 from server.domain.launch import Launch
-from server.domain.node import Node
+from server.domain.node import Node, Usage
 from server.domain.request import one_cpu_defaults
 from server.domain.run import Artifact, Output, Run, TaskError, TaskKey, attempt_id
 from server.domain.states import Binding
@@ -25,6 +25,7 @@ from server.platforms.local.cluster_file import Cluster
 from server.platforms.local.environments import Environments
 from server.platforms.local.links import AgentLink
 from server.platforms.local.manifests import ArtifactPlaces, OrderMaker, Secret, volume_hint
+from server.platforms.local.usage import UsageMeter
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class LocalPlatform(PlatformInterface):
         }
         self._links = {node.name: AgentLink(node.name, state, config, self._hear) for node in cluster.nodes}
         self._nodes = {node.name: node for node in cluster.nodes}
+        self._meters = {node.name: UsageMeter(node) for node in cluster.nodes}
 
     async def start(self) -> None:
         for folder in ("work", "logs", "environments", "artifacts"):
@@ -92,6 +94,11 @@ class LocalPlatform(PlatformInterface):
     async def nodes(self) -> Sequence[Node]:
         return (*self._nodes.values(), *self._cluster.groups)
 
+    async def usages(self) -> Mapping[str, Usage]:
+        reports = await asyncio.gather(*(link.usage() for link in self._links.values()))
+        found = zip(self._links, reports, strict=True)
+        return {name: self._meters[name].usage(report) for name, report in found if report is not None}
+
     async def adopt(self, file: ForeignFile) -> PipelineSpec:
         raise InvalidSubmissionError(
             f"{file.name}: the local platform cannot run a compiled pipeline of Kubeflow: its tasks are containers, and"
@@ -99,7 +106,7 @@ class LocalPlatform(PlatformInterface):
             hint="submit it to a server beside Kubeflow (KFP_URL), or place it offline: mlopx-server place",
         )
 
-    def refusals(self, spec: PipelineSpec) -> list[str]:
+    def refusals(self, spec: PipelineSpec, *, project: str = "") -> list[str]:
         if spec.foreign is not None:
             return [f"{spec.foreign.file} is a compiled pipeline of Kubeflow; the local platform runs Python functions"]
         found = []
@@ -145,8 +152,7 @@ class LocalPlatform(PlatformInterface):
             order = await asyncio.to_thread(self._orders.order, launch, self._nodes[launch.node], python)
         except OSError as error:
             raise PlatformError(f"its folders cannot be made: {error.strerror}", is_retryable=True) from error
-        self._attempts[launch.attempt_id] = (launch.run_id, launch.key, launch.attempt, launch.node)
-        answer = await link.ask(order, launch.attempt_id)
+        answer = await link.insist(order, launch.attempt_id)
         if answer["event"] == "refused":
             raise PlatformError(answer["message"], is_retryable=True)
 
@@ -201,6 +207,8 @@ class LocalPlatform(PlatformInterface):
             self._lose(link.node)
         elif kind == "warm":
             self._note_warm(link.node, message)
+        elif kind == "accepted":
+            self._known(message["id"], link.node)
         elif kind == "started":
             known = self._known(message["id"], link.node)
             at = datetime.fromtimestamp(message["at"], UTC)

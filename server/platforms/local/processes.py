@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from typing import NamedTuple
 
 PROC = "/proc"
 IS_LINUX = sys.platform.startswith("linux")
@@ -20,6 +21,13 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _NANO_PER_TICK = NANO // os.sysconf("SC_CLK_TCK") if IS_LINUX else NANO // 100
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class CpuTimes(NamedTuple):
+    """Seconds of real cores, in the program and in the kernel for it."""
+
+    user_seconds: float
+    system_seconds: float
 
 
 def tree(pid: int, proc: str = PROC) -> list[int]:
@@ -104,6 +112,15 @@ def own_nanoseconds(pid: int) -> int:
         return time.clock_gettime_ns(_clock_of(pid))
     except OSError:
         return 0
+
+
+def cpu_times(pid: int, proc: str = PROC) -> CpuTimes:
+    """CPU time of a process and of all children that it has waited for, to the kernel's tick (mostly 10 ms)."""
+    fields = _stat_fields(pid, proc)
+    if len(fields) <= 14:
+        return CpuTimes(0.0, 0.0)
+    user, system, waited_user, waited_system = (int(field) * _NANO_PER_TICK / NANO for field in fields[11:15])
+    return CpuTimes(user + waited_user, system + waited_system)
 
 
 def waited_nanoseconds(pid: int, proc: str = PROC) -> int:

@@ -43,13 +43,17 @@ class Running:
         return int(limit) if limit else None
 
     def measure(self, pids: list[int]) -> None:
-        """Note what the task's processes use. The dear, exact way is taken only where the cheap one may mislead."""
+        """Note what the task's processes use, and the most so far."""
+        self.used_bytes = self.memory_of(pids)
+        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+
+    def memory_of(self, pids: list[int]) -> int:
+        """What these processes of the task use. The dear, exact way is taken only where the cheap one may mislead."""
         used = sum(resident_bytes(pid) for pid in pids) - self.base_bytes
         limit = self.memory_bytes
         if len(pids) > 1 or (limit is not None and used > limit):
             used = min(used, sum(proportional_bytes(pid) for pid in pids))
-        self.used_bytes = max(used, 0)
-        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+        return max(used, 0)
 
 
 def describe_end(task: Running, status: int, ended_at: float, result: dict[str, Any] | None) -> dict[str, Any]:

@@ -70,6 +70,10 @@ class Throttle(ABC):
         """What the kernel knows of a task's memory."""
         return Seen()
 
+    def pressure_seconds(self) -> dict[str, float]:
+        """Seconds in which some task of the agent had to wait for `cpu`, `memory` or `io`, where the kernel tells."""
+        return {}
+
     def close(self) -> None:  # noqa: B027 - most have nothing to remove
         """Remove what was made."""
 

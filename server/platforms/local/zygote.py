@@ -5,7 +5,7 @@ them; what a task leaves behind becomes its own child and is killed. When the ag
 
     in:  {"start": ID, "launch": {...}}
     out: {"warm": {"user": WAY, "reason": "...", "threads": n, "failed": [...]}} once, then
-         {"started": ID, "pid": n} · {"ended": ID, "status": n, "peak_bytes": n, "cpu_seconds": s}
+         {"started": ID, "pid": n} · {"ended": ID, "status": n, "peak_bytes": n, "user_seconds": s, "system_seconds": s}
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ class Zygote:
                         "ended": name,
                         "status": os.waitstatus_to_exitcode(status),
                         "peak_bytes": usage.ru_maxrss * 1024,
-                        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                        "user_seconds": usage.ru_utime,
+                        "system_seconds": usage.ru_stime,
                     }
                     self._ends.append((time.monotonic() + LONGEST_WAIT_SECONDS, end))
         are_orphans_left = self._kill_orphans()

@@ -171,9 +171,10 @@ def _warnings(history: History, error: SimulatorError, really: str) -> list[str]
         found.append(f"no strategy decided then: {really} stands for the platform's own scheduler")
     held_out = sum(run.options.is_holdout for run in history.runs)
     if held_out:
-        found.append(f"{held_out} runs had been left to the platform; here {really} places them, too")
+        left = "1 run had" if held_out == 1 else f"{held_out} runs had"
+        found.append(f"{left} been left to the platform; here {really} places them, too")
     for why, count in history.left_out.items():
-        found.append(f"left out: {count} runs ({why})")
+        found.append(f"left out: {count} {'run' if count == 1 else 'runs'} ({why})")
     return found
 
 

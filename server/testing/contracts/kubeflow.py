@@ -17,7 +17,7 @@ from server.kube.client import KubeClient
 from server.kube.reading import read_pod
 from server.kube.resources import PODS, WORKFLOWS
 from server.platforms.kubeflow.client import GoneError, KfpClient, KfpRun
-from server.platforms.kubeflow.sight import RUN_LABEL, Place, joined, read_workflow
+from server.platforms.kubeflow.sight import RUN_LABEL, Place, TaskSight, WorkflowSeen, joined, read_workflow
 
 EXPERIMENT = "mlopx-contract"
 LONGEST_SECONDS = 300.0
@@ -104,28 +104,46 @@ async def a_run_is_found_by_our_name_and_followed_to_its_node(ground: KubeflowGr
     assert (ended.state, ended.was_stopped) == ("SUCCEEDED", False)
     assert ended.finished_at is not None
     assert ended.finished_at.microsecond == 0
-    labels = f"{RUN_LABEL}={created.id}"
-    [item] = (await ground.kube.list(WORKFLOWS, namespace=ground.pod_namespace, labels=labels)).items
-    workflow = read_workflow(item)
-    pods = [
-        read_pod(one) for one in (await ground.kube.list(PODS, namespace=ground.pod_namespace, labels=labels)).items
-    ]
-    [sight] = [one for one in joined(workflow, pods, ended.finished_at) if one.place == Place("only")]
+    _, sights = await _seen(ground, created)
+    [sight] = [one for one in sights if one.place == Place("only")]
     assert sight.phase == "succeeded"
     assert sight.node is not None
     assert sight.started_at is not None
-    assert "contract" in {pod.labels.get("mlopx.dev/run") for pod in pods}
+    pods = await ground.kube.list(PODS, namespace=ground.pod_namespace, labels=f"{RUN_LABEL}={created.id}")
+    assert "contract" in {read_pod(one).labels.get("mlopx.dev/run") for one in pods.items}
 
 
 async def a_stopped_run_says_that_it_was_stopped(ground: KubeflowGround) -> None:
-    """After terminate the state becomes CANCELED or FAILED, and the history tells of the stop."""
+    """After terminate the state becomes CANCELED or FAILED, and the Workflow tells of the stop (a history may not)."""
     body = await _placed(ground, a_body(_name(), "import time; time.sleep(600)"))
     created = await ground.client.create(body)
     await asyncio.sleep(0.5)
     await ground.client.terminate(created.id)
     ended = await _ended(ground, created)
     assert ended.state in ("FAILED", "CANCELED")
-    assert ended.was_stopped
+    workflow, _ = await _seen(ground, created)
+    assert workflow is not None
+    assert workflow.was_stopped
+
+
+async def what_runs_at_the_end_is_a_hook_and_makes_no_failed_run_succeed(ground: KubeflowGround) -> None:
+    """A task that runs whatever happened is seen at its own place, and the run is what the other task made of it."""
+    body = a_body(_name(), "raise SystemExit(3)")
+    document = body["pipeline_spec"]["pipeline_spec"]
+    executors = document["deploymentSpec"]["executors"]
+    executors["exec-end"] = {"container": {"image": IMAGE, "command": ["python3", "-c", "print('bye')"]}}
+    document["components"]["comp-end"] = {"executorLabel": "exec-end"}
+    document["root"]["dag"]["tasks"]["end"] = {
+        "taskInfo": {"name": "end"},
+        "componentRef": {"name": "comp-end"},
+        "cachingOptions": {},
+        "dependentTasks": ["only"],
+        "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
+    }
+    created = await ground.client.create(await _placed(ground, body))
+    assert (await _ended(ground, created)).state == "FAILED"
+    _, sights = await _seen(ground, created)
+    assert {one.place.path: one.phase for one in sights} == {"only": "failed", "end": "succeeded"}
 
 
 async def lists_come_in_pages(ground: KubeflowGround) -> None:
@@ -153,12 +171,23 @@ PROMISES: tuple[Callable[[KubeflowGround], Awaitable[None]], ...] = (
     an_unknown_run_is_gone,
     a_run_is_found_by_our_name_and_followed_to_its_node,
     a_stopped_run_says_that_it_was_stopped,
+    what_runs_at_the_end_is_a_hook_and_makes_no_failed_run_succeed,
     lists_come_in_pages,
 )
 
 
 async def _placed(ground: KubeflowGround, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "experiment_id": await ground.client.experiment(EXPERIMENT, ground.namespace)}
+
+
+async def _seen(ground: KubeflowGround, run: KfpRun) -> tuple[WorkflowSeen | None, list[TaskSight]]:
+    """What the Workflow and the pods of an ended run say."""
+    labels, ended_at = f"{RUN_LABEL}={run.id}", (await ground.client.get(run.id)).finished_at
+    [item] = (await ground.kube.list(WORKFLOWS, namespace=ground.pod_namespace, labels=labels)).items
+    pods = (await ground.kube.list(PODS, namespace=ground.pod_namespace, labels=labels)).items
+    workflow = read_workflow(item)
+    assert ended_at is not None
+    return workflow, joined(workflow, [read_pod(one) for one in pods], ended_at)
 
 
 async def _named(ground: KubeflowGround, operation: str, name: str) -> list[KfpRun]:

@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 
 from mlopx.spec import Requirement, Toleration
 from server.domain.feasibility import rejection
@@ -38,6 +39,8 @@ from server.placers.interface import PlacerInterface
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, amounts
 
 Promise = Callable[[PlacerInterface, PlacementRequest], None]
+THREAD_TIMES = Path("/proc/thread-self/schedstat")
+"""Where Linux tells nanoseconds that a thread ran, and waited for a processor."""
 
 
 def answers_every_task_once(placer: PlacerInterface, request: PlacementRequest) -> None:
@@ -140,11 +143,11 @@ def uses_what_is_free(placer: PlacerInterface, request: PlacementRequest) -> Non
 
 
 def answers_within_its_limit(placer: PlacerInterface, request: PlacementRequest) -> None:
-    """Once it is warm, the answer takes no longer than the request allows."""
+    """Once it is warm, the answer takes no longer than the request allows, but for waiting for a busy processor."""
     placer.warm()
-    began = time.monotonic()
+    began, waited = time.monotonic(), _waited_seconds()
     placer.place(request)
-    assert time.monotonic() - began <= request.time_limit_seconds
+    assert time.monotonic() - began - (_waited_seconds() - waited) <= request.time_limit_seconds
 
 
 def travels_between_processes(placer: PlacerInterface, request: PlacementRequest) -> None:
@@ -286,6 +289,14 @@ def _chain(run_id: str, number: int) -> WaitingRun:
         a_task(run_id, "test", waits_for=["prepare", "train"], workload=hints[2]),
         submitted_seconds_ago=1000 - number,
     )
+
+
+def _waited_seconds() -> float:
+    """How long this thread waited for a processor in all its life, where the system tells."""
+    try:
+        return int(THREAD_TIMES.read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _tasks(request: PlacementRequest) -> Mapping[TaskRef, WaitingTask]:

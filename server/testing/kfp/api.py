@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from server.testing.kfp.compiling import NotCompiledError
 from server.testing.kfp.filters import BadRequestError, page_of
 from server.testing.kfp.records import RunRecord, without_zeros
 from server.testing.kfp.tasks import tasks_of
@@ -40,6 +41,24 @@ class MissingError(Exception):
 
 class DuplicateError(Exception):
     """There is one of that name (409)."""
+
+
+STATUSES: dict[type[Exception], int] = {
+    LostAnswerError: 504,
+    DeniedError: 403,
+    MissingError: 404,
+    DuplicateError: 409,
+    NotCompiledError: 500,
+    BadRequestError: 400,
+    ValueError: 400,
+    json.JSONDecodeError: 400,
+}
+PREFIXES = {
+    LostAnswerError: "upstream request timeout",
+    NotCompiledError: "Failed to create a new run: Failed to generate the ExecutionSpec: Failed to compile job: ",
+    BadRequestError: "InvalidInputError: ",
+    ValueError: "InvalidInputError: ",
+}
 
 
 def application(double: KubeflowDouble) -> Starlette:
@@ -116,16 +135,8 @@ def _guarded(double: KubeflowDouble, handler: Handler) -> Callable[[Request], Aw
             return _error(401, "Request header error: there is no user identity header.")
         try:
             return JSONResponse(await handler(double, request))
-        except LostAnswerError:
-            return _error(504, "upstream request timeout")
-        except DeniedError as error:
-            return _error(403, str(error))
-        except MissingError as error:
-            return _error(404, str(error))
-        except DuplicateError as error:
-            return _error(409, str(error))
-        except (BadRequestError, ValueError) as error:
-            return _error(400, f"InvalidInputError: {error}")
+        except tuple(STATUSES) as error:
+            return _error(STATUSES[type(error)], PREFIXES.get(type(error), "") + str(error))
 
     return answer
 

@@ -1,13 +1,13 @@
 """Executes one run: drivers, graphs, loops and conditions as KFP's backend has Argo do them, tasks by `launcher`.
 
 Names of nodes are Argo's: `root.TASK-driver`, `root.TASK.executor`, `root.LOOP.iteration-iterations(0:0).
-iteration-item.TASK.executor`, and `executor(1)` for a retry.
+iteration-item.TASK.executor`, and `executor(1)` for a retry. A task that runs whatever happened is a hook of what it
+waits for (`hooks`): `root.BEFORE.onExit.TASK.executor`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,10 +18,12 @@ from server.domain.resources import Resources
 from server.testing.kfp.claims import is_operation, operate
 from server.testing.kfp.conditions import holds
 from server.testing.kfp.configs import passed_on, resolved
+from server.testing.kfp.hooks import FINISHED, Order, order_of, phase_of
 from server.testing.kfp.launcher import Job, Result, launch
 from server.testing.kfp.nodes import requests_of
-from server.testing.kfp.pods import Pod, claim_of
+from server.testing.kfp.pods import Pod
 from server.testing.kfp.records import RunRecord
+from server.testing.kfp.surroundings import environment_of, fingerprint_of, mounts_of
 from server.testing.kfp.values import (
     FAILED,
     OMITTED,
@@ -39,7 +41,7 @@ from server.testing.kfp.values import (
 from server.testing.kfp.workflow import Workflow, node_id_of
 from server.testing.kfp.world import World
 
-FINISHED = "ALL_UPSTREAM_TASKS_COMPLETED"
+HOOK, GONE, STOPPED = ".onExit.", "pod deleted", "Step exceeded its deadline"
 
 
 class Execution:
@@ -50,7 +52,7 @@ class Execution:
         self._spec, self._platform = record.pipeline, record.platform
         executors = ((self._platform.get("platforms") or {}).get("kubernetes") or {}).get("deploymentSpec") or {}
         self._configs: Mapping[str, Any] = executors.get("executors") or {}
-        self._pods = 0
+        self._stopped = asyncio.Event()
 
     async def run(self) -> Ended:
         """From the root's driver to the last task."""
@@ -61,11 +63,9 @@ class Execution:
         await self._driver("root-driver")
         return await self._graph(root, "root", Values(parameters))
 
-    def abandon(self) -> None:
-        """The run is stopped: its pods end."""
-        for pod in self.pods():
-            if pod.finished_at is None:
-                self._world.pods.end(pod, 143, "Error")
+    def stop(self) -> None:
+        """Stop the run, as a deadline that is over does: what waits or runs of it fails, and hooks run all the same."""
+        self._stopped.set()
 
     def pods(self) -> list[Pod]:
         """The run's pods."""
@@ -74,30 +74,46 @@ class Execution:
 
     async def _graph(self, component: Document, path: str, inputs: Values) -> Ended:
         tasks = component["dag"]["tasks"]
+        order = order_of(tasks, has_hooks=self._world.has_exit_hooks)
         done: dict[str, Ended] = {}
         loop = asyncio.get_running_loop()
-        futures: dict[str, asyncio.Future[Ended]] = {name: loop.create_future() for name in tasks}
+        futures: dict[str, asyncio.Future[Ended]] = {name: loop.create_future() for name in order.before}
         self._say(path, "DAG", "Running")
 
         async def one(name: str) -> None:
-            for before in tasks[name].get("dependentTasks") or []:
+            for before in order.before[name]:
                 await futures[before]
-            done[name] = await self._task(name, tasks[name], path, inputs, done)
+            done[name] = await self._task(name, tasks[name], path, inputs, done, order)
+            await self._hook(name, tasks, path, inputs, done, order)
             futures[name].set_result(done[name])
 
         async with asyncio.TaskGroup() as group:
-            for name in tasks:
+            for name in order.before:
                 group.create_task(one(name))
-        failures = [ended for ended in done.values() if ended.state == FAILED]
-        state = FAILED if failures else SUCCEEDED
+        state = phase_of(order, done)
         self._say(path, "DAG", state)
-        return Ended(state, graph_outputs(component["dag"], done), failures[0].error if failures else "")
+        failed = next((ended.error for ended in done.values() if ended.state == FAILED), "")
+        return Ended(state, graph_outputs(component["dag"], done), failed if state == FAILED else "")
 
-    async def _task(self, name: str, task: Document, above: str, own: Values, done: Mapping[str, Ended]) -> Ended:
+    async def _hook(
+        self, name: str, tasks: Document, path: str, inputs: Values, done: dict[str, Ended], order: Order
+    ) -> None:
+        """Run what runs when a task has ended, however; of one that was skipped or omitted nothing runs."""
+        hook = order.hooks.get(name)
+        if hook is None or done[name].state not in (SUCCEEDED, FAILED) or "parameterIterator" in tasks[name]:
+            return
+        around = f"{path}.{name}.onExit"
+        self._say(around, "DAG", "Running")
+        done[hook] = await self._task(hook, tasks[hook], around, inputs, done, order)
+        self._say(around, "DAG", done[hook].state)
+
+    async def _task(
+        self, name: str, task: Document, above: str, own: Values, done: Mapping[str, Ended], order: Order
+    ) -> Ended:
         path = f"{above}.{name}"
         trigger = task.get("triggerPolicy") or {}
-        before = [done[one].state for one in task.get("dependentTasks") or []]
-        if trigger.get("strategy") != FINISHED and any(state in (FAILED, OMITTED) for state in before):
+        before = [done[one].state for one in order.before.get(name, ())]
+        if trigger.get("strategy") != FINISHED and any(state != SUCCEEDED for state in before):
             self._say(path, "Skipped", OMITTED, message="omitted: depends condition not met")
             return Ended(OMITTED)
         component = self._spec["components"][task["componentRef"]["name"]]
@@ -112,7 +128,8 @@ class Execution:
                 self._say(path, "Skipped", SKIPPED, message="when condition evaluated false")
                 return Ended(SKIPPED)
         except (MissingInputError, ValueError) as error:
-            self._say(f"{path}-driver", "Pod", FAILED, message=f"driver: failed to resolve inputs: {error}")
+            driver = f"{path}.iteration-driver" if "parameterIterator" in task else f"{path}-driver"
+            self._say(driver, "Pod", FAILED, message=f"driver: failed to resolve inputs: {error}")
             return Ended(FAILED, error=str(error))
         if "dag" in component:
             return await self._graph(component, path, inputs)
@@ -121,13 +138,15 @@ class Execution:
     async def _loop(self, task: Document, component: Document, path: str, inputs: Values) -> Ended:
         iterator = task["parameterIterator"]
         source = iterator["items"]
-        items = json.loads(source["raw"]) if "raw" in source else inputs.parameters[source["inputParameter"]]
+        items = json.loads(source["raw"]) if "raw" in source else inputs.parameters.get(source["inputParameter"])
         items = json.loads(items) if isinstance(items, str) else items
+        if not isinstance(items, list):
+            raise ValueError(f"the loop's items are no list, but {json.dumps(items)[:100]}")
         trigger = (task.get("triggerPolicy") or {}).get("condition")
-        await self._driver(f"{path}-driver")
+        await self._driver(f"{path}.iteration-driver")
         if trigger and not holds(trigger, inputs.parameters):
-            self._say(path, "Skipped", SKIPPED)
-            return Ended(SKIPPED)
+            self._say(f"{path}.iteration-iterations", "Skipped", SKIPPED)
+            items = []
         self._say(path, "DAG", "Running")
         width = asyncio.Semaphore(int((task.get("iteratorPolicy") or {}).get("parallelismLimit") or len(items) or 1))
 
@@ -135,7 +154,7 @@ class Execution:
             async with width:
                 values = replace(inputs, parameters={**inputs.parameters, iterator["itemInput"]: item})
                 around = f"{path}.iteration-iterations({index}:{index})"
-                await self._driver(f"{around}.iteration-driver")
+                await self._driver(f"{around}.iteration-item-driver")
                 return await self._graph(component, f"{around}.iteration-item", values)
 
         found = await asyncio.gather(*(one(index, item) for index, item in enumerate(items)))
@@ -164,7 +183,7 @@ class Execution:
         if is_operation(executor):
             return self._claim(executor, name, path, inputs)
         container = executor["container"]
-        fingerprint = _fingerprint(component, container, inputs) if _caches(task) else None
+        fingerprint = fingerprint_of(component, container, inputs) if _caches(task) else None
         if fingerprint in self._world.cache:
             self._say(path, "DAG", SUCCEEDED)
             self._say(f"{path}.executor", "Skipped", SKIPPED)
@@ -185,7 +204,7 @@ class Execution:
         for number in range(tries):
             where = f"{path}.executor({number})" if tries > 1 else f"{path}.executor"
             ended = await self._attempt(name, component, container, asked, config, where, inputs)
-            if ended.state == SUCCEEDED:
+            if ended.state == SUCCEEDED or ended.error == STOPPED:
                 break
         if tries > 1:
             self._say(f"{path}.executor", "Retry", ended.state)
@@ -206,31 +225,47 @@ class Execution:
         path: str,
         inputs: Values,
     ) -> Ended:
-        await self._world.quota(lambda why: self._say(path, "Pod", "Pending", message=why))
         pod = self._pod(path, "system-container-impl", asked, config, container["image"])
         pod.command = ["/kfp-launcher/launch", "--executor_input", self._promised(path, component)]
         self._say(path, "Pod", "Pending", templateName="system-container-impl")
-        lost = asyncio.create_task(pod.lost.wait())
         work = asyncio.create_task(self._work(name, pod, path, component, container, inputs))
-        try:
-            await asyncio.wait({lost, work}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                self._say(path, "Pod", "Error", message="pod deleted")
-                return Ended(FAILED, error="pod deleted")
-            result = work.result()
-        finally:
-            work.cancel()
-            lost.cancel()
-            await asyncio.gather(work, lost, return_exceptions=True)
+        why = await self._or_ended(work, pod, path)
+        if why:
+            return Ended(FAILED, error=why)
+        result = work.result()
         phase = SUCCEEDED if result.exit_code == 0 else FAILED
         message = "" if phase == SUCCEEDED else f"Error (exit code {result.exit_code})"
         self._world.pods.end(pod, result.exit_code, result.reason, result.message, result.log)
         self._say(path, "Pod", phase, message=message or None)
         return Ended(phase, result.outputs, message)
 
+    async def _or_ended(self, work: asyncio.Task[Any], pod: Pod, path: str) -> str:
+        """Wait for what a pod does; why it came to nothing, if its pod was deleted or the run was stopped before."""
+        lost = asyncio.create_task(pod.lost.wait())
+        stopped = asyncio.create_task(self._stopped.wait())
+        try:
+            can_end = {work, lost} if HOOK in path else {work, lost, stopped}
+            await asyncio.wait(can_end, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return ""
+            why = GONE if lost.done() else STOPPED
+            self._say(path, "Pod", "Error" if why == GONE else FAILED, message=why)  # before the pod itself ends
+            if why == GONE:
+                return why
+            if pod.started_at is None:
+                self._world.pods.remove(pod)
+            else:
+                self._world.pods.end(pod, 143, "Error")
+            return why
+        finally:
+            for one in (work, lost, stopped):
+                one.cancel()
+            await asyncio.gather(work, lost, stopped, return_exceptions=True)
+
     async def _work(
         self, name: str, pod: Pod, path: str, component: Document, container: Document, inputs: Values
     ) -> Result:
+        await self._world.quota(lambda why: self._say(path, "Pod", "Pending", message=why))
         await self._world.pods.start(pod)
         assert pod.node is not None
         self._say(path, "Pod", "Running", hostNodeName=pod.node.name)
@@ -243,8 +278,8 @@ class Execution:
             container=container,
             inputs=inputs,
             folder=self._folder(path),
-            environment=self._environment(pod, container),
-            mounts=self._mounts(pod.config),
+            environment=environment_of(self._world, pod, container),
+            mounts=mounts_of(self._world, pod.config),
             facts=self._facts(name),
             timeout_seconds=float(pod.config.get("activeDeadlineSeconds") or 0) or None,
         )
@@ -262,28 +297,6 @@ class Execution:
             outputs[name] = {"artifacts": [{"name": name, "uri": uri, "type": port.get("artifactType") or {}}]}
         return json.dumps({"outputs": {"artifacts": outputs}})
 
-    def _environment(self, pod: Pod, container: Document) -> dict[str, str]:
-        assert pod.node is not None
-        found = {str(one["name"]): str(one.get("value", "")) for one in container.get("env") or []}
-        for secret in pod.config.get("secretAsEnv") or []:
-            constant = ((secret.get("secretNameParameter") or {}).get("runtimeValue") or {}).get("constant")
-            values = self._world.secrets.get(str(secret.get("secretName") or constant), {})
-            for one in secret.get("keyToEnv") or []:
-                if one["secretKey"] in values:
-                    found[one["envVar"]] = values[one["secretKey"]]
-        known = {"spec.nodeName": pod.node.name, "metadata.name": pod.name, "metadata.namespace": pod.namespace}
-        for one in pod.config.get("fieldPathAsEnv") or []:
-            found[one["name"]] = known.get(one["fieldPath"], "")
-        return found
-
-    def _mounts(self, config: Mapping[str, Any]) -> dict[str, Path]:
-        found = {}
-        for mount in config.get("pvcMount") or []:
-            folder = self._world.volumes.get(claim_of(mount))
-            if folder is not None:
-                found[str(mount["mountPath"])] = folder / str(mount.get("subPath", ""))
-        return found
-
     async def _driver(self, path: str) -> None:
         """A driver pod: it asks for little and may go anywhere; here it takes no time."""
         if not self._world.has_driver_pods:
@@ -291,7 +304,9 @@ class Execution:
         is_root = path == "root-driver"
         template = "system-dag-driver" if is_root else "system-container-driver"
         pod = self._pod(path, template, Resources(cpu_millicores=100, memory_bytes=64 * 2**20, pods=1), {}, "driver")
-        await self._world.pods.start(pod)
+        why = await self._or_ended(asyncio.create_task(self._world.pods.start(pod)), pod, path)
+        if why:
+            raise ValueError(why)
         self._world.pods.end(pod, 0, "Completed")
         node = pod.node.name if pod.node else None
         self._say(path, "Pod", SUCCEEDED, templateName=template, hostNodeName=node)
@@ -361,14 +376,3 @@ def path_of_task(path: str) -> str:
 
 def _caches(task: Document) -> bool:
     return bool((task.get("cachingOptions") or {}).get("enableCache"))
-
-
-def _fingerprint(component: Document, container: Document, inputs: Values) -> str:
-    """What equal work is recognised by; where it runs does not matter."""
-    work = {
-        "component": component,
-        "command": [container.get("command"), container.get("args"), container.get("image")],
-        "parameters": inputs.parameters,
-        "artifacts": {name: [one["uri"] for one in found] for name, found in inputs.artifacts.items()},
-    }
-    return hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()

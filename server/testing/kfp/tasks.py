@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from server.testing.kfp.double import KubeflowDouble
 
 _ITERATION = re.compile(r"iteration-iterations\((\d+):\d+\)")
+_HOOK = re.compile(r"\.[^.]+\.onExit\.")
 _STATES = {"Succeeded": "SUCCEEDED", "Failed": "FAILED", "Error": "FAILED", "Skipped": "CACHED"}
 
 
@@ -23,8 +24,9 @@ def tasks_of(double: KubeflowDouble, record: RunRecord) -> list[dict[str, Any]]:
     workflow = double.workflows.get(record.id)
     found: dict[str, dict[str, Any]] = {}
     for node in list(workflow.nodes.values()) if workflow is not None else ():
-        path = str(node["name"]).split(".", 1)[1] if "." in node["name"] else ""
-        if not path.startswith("root."):
+        whole = str(node["name"]).split(".", 1)[1] if "." in node["name"] else ""
+        path = _HOOK.sub(".", whole)
+        if not path.startswith("root.") or path.endswith(".onExit"):
             continue
         head, _, last = path.rpartition(".")
         if last.startswith("executor"):
@@ -35,7 +37,7 @@ def tasks_of(double: KubeflowDouble, record: RunRecord) -> list[dict[str, Any]]:
                 task["pods"] = [{"name": node["id"], "type": "DRIVER"}, {"name": node["id"], "type": "EXECUTOR"}]
             if node["phase"] in ("Failed", "Error"):
                 task["status_metadata"] = {"message": node.get("message") or "the launcher failed"}
-            task["outputs"] = _outputs(double, record, head)
+            task["outputs"] = _outputs(double, record, whole.rpartition(".")[0])
         elif node["phase"] == "Skipped":
             _task(found, path).update(state="SKIPPED", end_time=node.get("finishedAt"))
     return [without_zeros(task) for task in found.values()]

@@ -35,6 +35,9 @@ class Ended:
     error: str = ""
 
 
+NOTHING = Ended(OMITTED)
+
+
 class MissingInputError(Exception):
     """An input that nobody produced; the driver of the real thing fails with this."""
 
@@ -78,13 +81,13 @@ def graph_outputs(dag: Document, done: Mapping[str, Ended]) -> Values:
         selectors = [source["valueFromParameter"]] if "valueFromParameter" in source else []
         selectors += (source.get("valueFromOneof") or {}).get("parameterSelectors", [])
         for one in selectors:
-            outputs = done[one["producerSubtask"]].outputs.parameters
+            outputs = done.get(one["producerSubtask"], NOTHING).outputs.parameters
             if one["outputParameterKey"] in outputs:
                 found.parameters[name] = outputs[one["outputParameterKey"]]
                 break
     for name, source in (wanted.get("artifacts") or {}).items():
         for one in source.get("artifactSelectors") or []:
-            artifacts = done[one["producerSubtask"]].outputs.artifacts
+            artifacts = done.get(one["producerSubtask"], NOTHING).outputs.artifacts
             if one["outputArtifactKey"] in artifacts:
                 found.artifacts[name] = artifacts[one["outputArtifactKey"]]
                 break
@@ -143,7 +146,10 @@ def _parameter(source: Document, own: Values, done: Mapping[str, Ended], facts: 
             raise ValueError(f"selector {selector!r} is not understood")
         value = json.loads(value) if isinstance(value, str) else value
         for step in re.findall(r"\[([^\]]+)\]", match.group(1)):
-            value = value[json.loads(step.replace("'", '"'))]
+            try:
+                value = value[json.loads(step.replace("'", '"'))]
+            except (TypeError, LookupError) as error:
+                raise ValueError(f"selector {selector!r} finds nothing in {json.dumps(value)[:100]}") from error
     return value
 
 
@@ -156,7 +162,7 @@ def _plain(source: Document, own: Values, done: Mapping[str, Ended], facts: Docu
         producer = source["taskFinalStatus"]["producerTask"]
         return _final_status(producer, done.get(producer), facts)
     wanted = source["taskOutputParameter"]
-    producer = done[wanted["producerTask"]]
+    producer = _finished(done, wanted["producerTask"])
     return _there(producer.outputs.parameters, wanted["outputParameterKey"], wanted["producerTask"])
 
 
@@ -164,7 +170,7 @@ def _artifacts(source: Document, own: Values, done: Mapping[str, Ended]) -> list
     if "componentInputArtifact" in source:
         return list(_there(own.artifacts, source["componentInputArtifact"], "the pipeline's own input"))
     wanted = source["taskOutputArtifact"]
-    producer = done[wanted["producerTask"]]
+    producer = _finished(done, wanted["producerTask"])
     return list(_there(producer.outputs.artifacts, wanted["outputArtifactKey"], wanted["producerTask"]))
 
 
@@ -186,6 +192,13 @@ def _final_status(task: str, ended: Ended | None, facts: Document) -> dict[str, 
     error = {"error": {"code": 9, "message": ended.error or "a task failed"}} if ended and state == "FAILED" else {}
     name = str(facts.get("pipeline_job_resource_name", ""))
     return {"state": state, "pipelineTaskName": task, "pipelineJobResourceName": name, **error}
+
+
+def _finished(done: Mapping[str, Ended], task: str) -> Ended:
+    """A task whose output is read; who does not wait for it may come too early."""
+    if task not in done:
+        raise MissingInputError(f"producer task {task} has not ended")
+    return done[task]
 
 
 def _there(where: Mapping[str, Any], name: str, whose: str) -> Any:

@@ -23,7 +23,7 @@ class Workflow:
         self._objects, self.name, self.namespace = objects, name, namespace
         self.nodes: dict[str, dict[str, Any]] = {}
         self.phase, self.message = "Running", ""
-        self.is_compressed = self.is_offloaded = self.is_gone = False
+        self.is_compressed = self.is_offloaded = self.is_gone = self.is_stopped = False
         self._created_at = created_at
         self._finished_at: datetime | None = None
         self.labels = {"pipeline/runid": run_id}
@@ -48,6 +48,11 @@ class Workflow:
         for node in self.nodes.values():
             if node["phase"] in ("Running", "Pending"):
                 node.update(phase="Failed" if phase != "Succeeded" else phase, finishedAt=_at(at), message=message)
+        self.write()
+
+    def stop(self) -> None:
+        """KFP stops a run by giving its Workflow no time; Argo says nothing of it but at the pods that it ends."""
+        self.is_stopped = True
         self.write()
 
     def write(self) -> None:
@@ -78,6 +83,7 @@ class Workflow:
             "kind": "Workflow",
             "apiVersion": "argoproj.io/v1alpha1",
             "metadata": {**about, "creationTimestamp": _at(self._created_at)},
+            "spec": {"activeDeadlineSeconds": 0} if self.is_stopped else {},
             "status": status,
         }
 

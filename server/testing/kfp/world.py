@@ -18,7 +18,7 @@ class World:
 
     `holding` names tasks that start and do not end while they are in it; `quota_message` keeps pods from being made
     while it is set; `fetch_seconds` is how long the launcher fetches inputs. `outputs` and `started` are what really
-    happened, for tests to compare.
+    happened, for tests to compare. `has_exit_hooks`: as servers since 2.5 run what runs whatever happened.
     """
 
     pods: Pods
@@ -33,6 +33,7 @@ class World:
     quota_message: str = ""
     fetch_seconds: float = 0.0
     has_driver_pods: bool = True
+    has_exit_hooks: bool = True
 
     async def quota(self, waits: Callable[[str], None]) -> None:
         """Wait while the namespace may have no more pods; says so each time it looks."""

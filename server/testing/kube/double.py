@@ -3,6 +3,7 @@
 Faults: `denied` holds pairs of verb and plural that are forbidden everywhere, and triples with the namespace where they
 are forbidden ("" for the whole cluster at once); `failing` answers that many next calls with a
 status; `is_down` breaks every connection; `objects.compact()` makes watches expire; `token` is required when set.
+`device_version` is the version in which it has `resource.k8s.io`, None where it has it in none.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class KubeDouble:
 
     def __init__(self) -> None:
         self.objects = Objects()
+        self.device_version: str | None = None
         self.calls: list[Call] = []
         self.denied: set[tuple[str, ...]] = set()
         self.failing: list[int] = []
@@ -88,6 +90,9 @@ class KubeDouble:
             return _status(401, "Unauthorized")
         if call.plural == "selfsubjectaccessreviews":
             return await self._review(request)
+        path = request.path_params
+        if path.get("group") == "resource.k8s.io" and path["version"] != self.device_version:
+            return _status(404, "the server could not find the requested resource")
         if self._is_denied(call.verb, call.sub or call.plural, call.namespace):
             return _status(403, f'{call.plural} is forbidden: cannot {call.verb} resource "{call.plural}"')
         if call.verb == "watch":

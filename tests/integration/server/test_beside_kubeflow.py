@@ -101,7 +101,7 @@ async def beside(
 
 
 async def until(services: Services, run_id: str, holds: Callable[[Run], bool]) -> Run:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds(run := await services.journal.run(run_id)):
             await asyncio.sleep(0.01)
     return run
@@ -187,11 +187,13 @@ async def test_an_observer_notes_what_would_have_been_done_also_where_it_sees_it
     no_pods = {("list", "pods", ""), ("watch", "pods", "")}
     async with beside(tmp_path, nodes, denied=no_pods, kfp_mode="observe") as (services, double):
         double.world.holding = {"load"}
-        record = double.create({"display_name": "theirs", "pipeline_spec": document})
-        await asyncio.sleep(0.5)
+        record, asked = double.create({"display_name": "theirs", "pipeline_spec": document}), len(double.calls)
+        async with asyncio.timeout(60):
+            while len(double.calls) < asked + 12:  # a look takes four calls at most: it was seen while it ran
+                await asyncio.sleep(0.02)
         double.world.holding = set()
         await double.ended(record.id)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (lines := read_observed(tmp_path / "state" / "kubeflow" / "observed.jsonl")):
                 await asyncio.sleep(0.02)
         written, problems = double.kube.written, services.node_manager.problems()

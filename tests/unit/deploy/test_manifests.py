@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from server.cli.app import app
 from server.settings import Settings
 
 API = {
@@ -101,6 +103,28 @@ def test_it_is_told_only_what_it_knows_and_runs_alone_and_without_rights(deploym
     assert {variable["name"] for variable in variables(deployment)} <= known
     assert (deployment["replicas"], deployment["strategy"]["type"]) == (1, "Recreate"), "one server, one state folder"
     assert deployment["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_job_that_profiles_a_node_runs_a_command_that_there_is_on_that_node_and_ends(
+    manifests: dict[str, list[dict[str, Any]]],
+) -> None:
+    ((job,),) = [manifests["profile-node.yaml"]]
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    program, *words = container["command"]
+    assert program == "mlopx-server"
+    given = typer.main.get_command(app).make_context(program, list(words), resilient_parsing=True)
+    name, command, options = typer.main.get_group(app).resolve_command(given, list(words))
+    assert name == "profile-node"
+    assert command is not None
+    assert command.make_context(name, options).params["gpu"] is False, "accelerators are measured on demand only"
+    assert pod["nodeName"] == "NODE_TO_MEASURE"
+    (variable,) = container["env"]
+    assert (variable["name"], variable["valueFrom"]["fieldRef"]["fieldPath"]) == ("NODE_NAME", "spec.nodeName")
+    assert (pod["restartPolicy"], job["spec"]["backoffLimit"]) == ("Never", 0)
+    assert job["spec"]["activeDeadlineSeconds"] <= 120
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
 
 
 def variables(deployment: dict[str, Any]) -> Iterator[dict[str, Any]]:

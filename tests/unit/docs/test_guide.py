@@ -28,7 +28,7 @@ def test_the_error_it_shows_is_the_one_that_comes(guide: ModuleType, project_roo
     )
     (tmp_path / "train.py").write_text(wrong)
     ended = subprocess.run(
-        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180
     )
     assert ended.returncode == 2
     shown = (project_root / "client" / "README.md").read_text(encoding="utf-8").split("```text\nerror: ")[1]

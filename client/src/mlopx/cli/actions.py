@@ -9,7 +9,7 @@ from typing import Any
 from mlopx.cli.finding import find_run
 from mlopx.cli.following import follow
 from mlopx.cli.loading import load_pipeline, load_spec
-from mlopx.cli.output import show
+from mlopx.cli.output import say, show
 from mlopx.cli.parameters import read_parameters, read_texts
 from mlopx.errors import UsageError
 from mlopx.remote import Client, ForeignPipeline, RunHandle, submit
@@ -110,8 +110,10 @@ def _announce(text: str, run: RunHandle, *, wait: bool, as_json: bool) -> None:
         detail = run.wait() if wait else {"run_id": run.id, "link": run.link}
         show(detail)
         return
-    notes = "".join(f"\n  note: {note}" for note in run.notes)
-    sys.stdout.write(f"{text}{notes}\n  {run.link}\n")
+    sys.stdout.write(f"{text}\n")
+    for note in run.notes:
+        say(f"note: {note}", "  ", further="    ")
+    sys.stdout.write(f"  {run.link}\n")
     sys.stdout.flush()
     if wait:
         follow(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlopx.cli.finding import find_run
@@ -95,18 +95,33 @@ def _digests(run: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _code(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Unified differences of the components' sources, by component."""
-    found = {}
-    for name in dict.fromkeys([*first["components"], *second["components"]]):
-        before, after = (_source(spec, name) for spec in (first, second))
-        if before != after:
-            found[name] = list(difflib.unified_diff(before, after, "first", "second", lineterm="", n=2))
-    return found
+    """Unified differences of what the components run, by component; of a foreign pipeline, of its document."""
+    before, after = _sources(first), _sources(second)
+    return {
+        name: list(difflib.unified_diff(before.get(name, []), after.get(name, []), "first", "second", lineterm="", n=2))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name, []) != after.get(name, [])
+    }
 
 
-def _source(spec: Mapping[str, Any], name: str) -> list[str]:
-    component = spec["components"].get(name)
-    return str(component["code"].get("source") or "").splitlines() if component else []
+def _sources(spec: Mapping[str, Any]) -> dict[str, list[str]]:
+    foreign = spec.get("foreign")
+    if foreign:
+        return {"the pipeline's document": str(foreign["text"]).splitlines()}
+    return {name: list(_source(component)) for name, component in spec["components"].items()}
+
+
+def _source(component: Mapping[str, Any]) -> Iterator[str]:
+    """A component's image, packages and command, one a line, and its source."""
+    code = component["code"]
+    if component.get("image"):
+        yield f"image {component['image']}"
+    if component.get("packages"):
+        yield f"packages {' '.join(component['packages'])}"
+    for name in ("command", "args"):
+        if code.get(name):
+            yield f"{name} {' '.join(part if isinstance(part, str) else json.dumps(part) for part in code[name])}"
+    yield from str(code.get("source") or "").splitlines()
 
 
 def _text(value: Any) -> str:

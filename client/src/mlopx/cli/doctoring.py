@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 import mlopx
-from mlopx.cli.output import show
-from mlopx.errors import MlopxError
+from mlopx.cli.output import say, show
+from mlopx.errors import MlopxError, ServerError
 from mlopx.remote import Client
 
 LARGEST_SKEW_SECONDS = 5.0
+MARGIN = " " * 7
+IN_PIPES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,13 @@ def doctor(client: Client, *, as_json: bool) -> None:
         show([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            sys.stdout.write(f"{'ok  ' if finding.ok else 'BAD '} {finding.what}: {finding.detail}\n")
+            say(
+                f"{'ok  ' if finding.ok else 'BAD '} {finding.what}: {finding.detail}",
+                further=f"{MARGIN}  ",
+                widest=IN_PIPES,
+            )
             if finding.advice and not finding.ok:
-                sys.stdout.write(f"       {finding.advice}\n")
+                say(finding.advice, MARGIN, widest=IN_PIPES)
     if not all(finding.ok for finding in findings):
         raise SystemExit(1)
 
@@ -65,32 +72,62 @@ def _packages() -> list[Finding]:
 
 def _server(client: Client) -> list[Finding]:
     try:
-        version = client.get("/version")
+        version = client.get("/version")["version"]
         date = client.server_date()
-        ready = client.get("/readyz")
-        nodes = client.get("/api/v1/nodes")["nodes"]
-        preparing = client.get("/").get("preparing")
+        preparing, nodes = _cluster(client)
+        ready = client.readiness()
+        checks = _checks(ready["status"], ready["checks"], preparing)
     except MlopxError as error:
         return [Finding("server", False, error.message, error.hint or "")]
-    is_same = version["version"] == mlopx.__version__
+    except (AttributeError, KeyError, TypeError):
+        what = f"what answers at {client.url} is no MLOpX server"
+        return [Finding("server", False, what, "set MLOPX_URL to where yours is")]
+    is_same = version == mlopx.__version__
     advice = "install library and server of the same version"
-    names = ", ".join(node["name"] for node in nodes)
-    found = [
-        Finding("server", True, f"{client.url}, version {version['version']}"),
-        Finding("versions", is_same, f"library {mlopx.__version__}, server {version['version']}", advice),
-        Finding("nodes", bool(nodes), f"{len(nodes)}: {names}", "the server's platform has no nodes"),
+    return [
+        Finding("server", True, f"{client.url}, version {version}"),
+        Finding("versions", is_same, f"library {mlopx.__version__}, server {version}", advice),
+        nodes,
+        *checks,
+        *_clocks(date),
     ]
-    found.extend(
+
+
+def _cluster(client: Client) -> tuple[str, Finding]:
+    """What the server says while its strategy is prepared, and its nodes."""
+    try:
+        preparing = client.get("/").get("preparing") or ""
+        names = [node["name"] for node in client.get("/api/v1/nodes")["nodes"]]
+    except ServerError as error:
+        if error.status in (401, 403):
+            raise
+        return "", Finding("nodes", False, error.message, error.hint or "see what is said of the server's parts")
+    detail = f"{len(names)}: {', '.join(names)}" if names else "none"
+    return preparing, Finding("nodes", bool(names), detail, "the server's platform has no nodes")
+
+
+def _checks(status: str, checks: dict[str, dict[str, Any]], preparing: str) -> list[Finding]:
+    if status == "not-ready" and not checks:
+        return [Finding("server's start", False, "it has not started yet", "try again in a moment")]
+    return [
         Finding(
             f"server's {name}",
             check["ok"],
             check["detail"] or "works",
             "that ends by itself" if preparing and check["detail"] == preparing else "see the server's log",
         )
-        for name, check in ready["checks"].items()
-    )
-    if date is not None:
-        skew = abs((datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds())  # noqa: TID251 - compares clocks
-        is_close = skew < LARGEST_SKEW_SECONDS
-        found.append(Finding("clocks", is_close, f"{skew:.1f} s apart", "set the clock of one of the machines"))
-    return found
+        for name, check in checks.items()
+    ]
+
+
+def _clocks(date: str | None) -> list[Finding]:
+    """How far the server's clock is from ours; nothing where it does not tell the time."""
+    try:
+        theirs = parsedate_to_datetime(date or "")
+    except ValueError:
+        return []
+    if theirs.tzinfo is None:
+        theirs = theirs.replace(tzinfo=UTC)
+    skew = abs((datetime.now(UTC) - theirs).total_seconds())  # noqa: TID251 - compares clocks
+    is_close = skew < LARGEST_SKEW_SECONDS
+    return [Finding("clocks", is_close, f"{skew:.1f} s apart", "set the clock of one of the machines")]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from mlopx.cli.finding import find_run
-from mlopx.cli.output import between, console, show, span, state, table
+from mlopx.cli.output import between, console, say, show, span, state, table
 from mlopx.remote import Client
 
 MOST_ROWS = 40
 MOST_WARNINGS = 3
 MOST_LETTERS = 240
+EVIDENCE = "one task with all evidence"
 SMALLEST_REGRET_SECONDS = 0.05
 MARKS = {"free": "free now", "busy": "busy", "not-there-yet": "can be added", "never": "cannot"}
 
@@ -37,27 +37,31 @@ def explain(client: Client, run_text: str, task: str | None, *, as_json: bool) -
 
 
 def ends_in(band: Mapping[str, str] | None) -> str:
-    """A band of instants as spans from now: `5.0 to 12.0 s`, or `-`."""
+    """A band of instants as spans from now: `5.0 to 12.0 s`, `up to 12.0 s`, `any moment`, or `-`."""
     if band is None:
         return "-"
     now = datetime.now(UTC)  # noqa: TID251 - told to somebody who reads it now
     low, high = (max((datetime.fromisoformat(band[name]) - now).total_seconds(), 0.0) for name in ("p10", "p90"))
-    return between(low, high) if high >= 1 else "any moment"
+    if high < 1:
+        return "any moment"
+    return f"up to {span(high)}" if low < 1 else between(low, high)
 
 
 def comes(band: Mapping[str, str]) -> str:
-    """The same after a verb: `in 5.0 to 12.0 s`, `any moment`."""
+    """The same after a verb: `in 5.0 to 12.0 s`, `within 12.0 s`, `any moment`."""
     found = ends_in(band)
+    if found.startswith("up to "):
+        return found.replace("up to", "within")
     return found if found.startswith("any") else f"in {found}"
 
 
 def _run(found: Mapping[str, Any]) -> None:
     out = console()
-    _say(found["sentence"])
+    say(found["sentence"])
     if found.get("preparing"):
-        _say(f"note: {found['preparing']}", indent="  ")
+        say(f"note: {found['preparing']}", indent="  ")
     if found["why_no_eta"]:
-        _say(found["why_no_eta"], indent="  ")
+        say(found["why_no_eta"], indent="  ")
     tasks = sorted(found["tasks"], key=lambda one: one["state"] not in ("running", "ready", "placed", "queued"))
     rows = [(one["task"], state(one["state"]), one["node"] or "-", short(one)) for one in tasks[:MOST_ROWS]]
     out.print()
@@ -67,15 +71,19 @@ def _run(found: Mapping[str, Any]) -> None:
     if found["warnings"]:
         sys.stdout.write("\n")
     _warn(found)
-    sys.stdout.write(f"\none task with all evidence: mlopx explain {found['run_id']} TASK\n")
+    _actions(found)
+    if found["tasks"]:
+        command = f"mlopx explain {found['run_id']} TASK"
+        is_short = len(f"{EVIDENCE}: {command}") <= out.width
+        sys.stdout.write(f"\n{EVIDENCE}: {command}\n" if is_short else f"\n{EVIDENCE}:\n  {command}\n")
 
 
 def _warn(found: Mapping[str, Any]) -> None:
     warnings = found.get("warnings", ())
     for warning in warnings[:MOST_WARNINGS]:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     if len(warnings) > MOST_WARNINGS:
-        _say(f"... and {len(warnings) - MOST_WARNINGS} more warnings, with --json")
+        say(f"... and {len(warnings) - MOST_WARNINGS} more warnings, with --json")
 
 
 def short(task: Mapping[str, Any]) -> str:
@@ -92,12 +100,14 @@ def short(task: Mapping[str, Any]) -> str:
 
 
 def _task(found: Mapping[str, Any]) -> None:
-    _say(found["sentence"])
+    say(found["sentence"])
     if found["position"]:
         sys.stdout.write(f"  position in the queue: {found['position']}\n")
     for name, text, said in (("starts", "start", "expected free"), ("ends", "end", "should end")):
         if found[name] and said not in found["sentence"]:
             sys.stdout.write(f"  expected to {text} {comes(found[name])}\n")
+    if found.get("start"):
+        say(found["start"]["text"], indent="  ")
     _warn(found)
     if found["nodes"]:
         _nodes(found["nodes"])
@@ -105,12 +115,16 @@ def _task(found: Mapping[str, Any]) -> None:
         _decision(found["decision"])
     if found["hindsight"]:
         _hindsight(found["hindsight"])
-    if found["actions"]:
+    _actions(found)
+
+
+def _actions(found: Mapping[str, Any]) -> None:
+    if found.get("actions"):
         sys.stdout.write("\nwhat you can do\n")
-        for action in found["actions"]:
-            _say(action["text"], indent="  ")
-            if action["command"]:
-                sys.stdout.write(f"    {action['command']}\n")
+    for action in found.get("actions", ()):
+        say(action["text"], indent="  ")
+        if action["command"]:
+            sys.stdout.write(f"    {action['command']}\n")
 
 
 def _nodes(nodes: Sequence[Mapping[str, Any]]) -> None:
@@ -125,12 +139,14 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> None:
 def _decision(decision: Mapping[str, Any]) -> None:
     version = f" (version {decision['strategy_version']})" if decision["strategy_version"] else ""
     sys.stdout.write(f"\nthe decision: {decision['strategy']}{version}, cycle {decision['cycle']}\n")
-    _say(f"its reason: {decision['reason']}", indent="  ")
+    say(f"its reason: {decision['reason']}", indent="  ")
     if decision["fallback_from"]:
-        _say(f"it stood in for {decision['fallback_from']}, which gave no answer", indent="  ")
+        say(f"it stood in for {decision['fallback_from']}, which gave no answer", indent="  ")
     sys.stdout.write(f"  the picture of the nodes was {span(decision['snapshot_age_seconds'])} old\n")
     if decision["estimate"]:
-        sys.stdout.write(f"  the run time is predicted {decision['estimate']['source']}\n")
+        source = decision["estimate"]["source"]
+        predicted = source if source.startswith("a guess") else f"predicted {source}"
+        sys.stdout.write(f"  the run time is {predicted}\n")
     rows = [
         (
             one["node"] + ("/" + one["option"] if one["option"] != "default" else ""),
@@ -147,7 +163,7 @@ def _decision(decision: Mapping[str, Any]) -> None:
         console().print(table(("node", "", *right), rows, right=right))
     for one in decision["rejected"]:
         nodes = ", ".join(one["nodes"]) + (" ..." if len(one["nodes"]) < one["count"] else "")
-        _say(f"{one['count']} ruled out: {one['reason']}" + (f" ({nodes})" if nodes.strip(" .") else ""), indent="  ")
+        say(f"{one['count']} ruled out: {one['reason']}" + (f" ({nodes})" if nodes.strip(" .") else ""), indent="  ")
 
 
 def _later(seconds: float) -> str:
@@ -165,8 +181,3 @@ def _hindsight(found: Mapping[str, Any]) -> None:
         sys.stdout.write(
             f"by what is known now, {found['best_node']} would have saved {span(found['regret_seconds'])}\n"
         )
-
-
-def _say(text: str, indent: str = "") -> None:
-    width = min(console().width, 100)
-    sys.stdout.write(textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent) + "\n")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from mlopx.errors import ServerError, UsageError
 from mlopx.remote import Client
 
 
 def find_run(client: Client, text: str) -> str:
     """The id of the run that is meant. Raises UsageError where that is not clear."""
-    if text != "latest":
+    if text not in ("latest", ""):
         try:
-            return str(client.get(f"/api/v1/runs/{text}")["id"])
+            return str(client.get(f"/api/v1/runs/{quote(text, safe='')}")["id"])
         except ServerError as error:
             if error.status != 404:
                 raise
@@ -19,7 +21,7 @@ def find_run(client: Client, text: str) -> str:
         if not ids:
             raise UsageError("there are no runs yet", hint="submit one: `mlopx submit FILE`")
         return ids[0]
-    found = [one for one in ids if one.startswith(text)]
+    found = [one for one in ids if text and one.startswith(text)]
     if len(found) == 1:
         return found[0]
     if not found:

@@ -25,8 +25,7 @@ def follow(run: RunHandle, *, as_json: bool = False) -> None:
     after = 0
     while True:
         detail = run.detail()
-        page = run.client.get(f"/api/v1/runs/{run.id}/events", after=after)
-        for event in page["events"]:
+        for event in run.events(after=after):
             after = event["id"]
             line = json.dumps(event, ensure_ascii=False) if as_json else _line(event)
             if line:

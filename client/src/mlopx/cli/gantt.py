@@ -41,6 +41,8 @@ class Summary:
 
 def bars_of(runs: Sequence[Mapping[str, Any]]) -> list[Bar]:
     """Every attempt of every run that ran, in order of start."""
+    if not runs:
+        return []
     origin = origin_of(runs)
     found = []
     for run in runs:

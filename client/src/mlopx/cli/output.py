@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mlopx.errors import MlopxError
+
+WIDEST = 100
+"""Longer lines of prose are hard to read."""
 
 IN_MINUTES = 100.0
 """So many seconds and more are said in minutes."""
@@ -33,12 +37,41 @@ COLOURS = {
 def console() -> Console:
     """Where tables go; no colours in a pipe or with NO_COLOR. A pipe is as wide as `COLUMNS` says, else 200."""
     is_bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, soft_wrap=not is_bounded, width=None if is_bounded else 200)
+    return Console(
+        highlight=False, markup=False, emoji=False, soft_wrap=not is_bounded, width=None if is_bounded else 200
+    )
 
 
 def show(document: Any) -> None:
     """Print a JSON document."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def say(text: str, indent: str = "", *, further: str | None = None, widest: int = WIDEST) -> None:
+    """Print a sentence in lines no wider than the terminal, or than `widest`; those after the first with `further` as
+    their margin."""
+    margin = indent if further is None else further
+    lines = textwrap.wrap(
+        text,
+        min(console().width, widest),
+        initial_indent=indent,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def say_facts(facts: Sequence[str]) -> None:
+    """Print facts side by side, in as many lines as it takes; none is broken."""
+    lines = [""]
+    for fact in facts:
+        joined = f"{lines[-1]}  {fact}" if lines[-1] else fact
+        if lines[-1] and len(joined) > console().width:
+            lines.append(fact)
+        else:
+            lines[-1] = joined
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:

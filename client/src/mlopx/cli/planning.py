@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlopx.cli.actions import arguments_for
 from mlopx.cli.gantt import LETTERS
 from mlopx.cli.loading import load_pipeline
-from mlopx.cli.output import console, show, size, span, table
+from mlopx.cli.output import WIDEST, console, say, show, size, span, table
 from mlopx.errors import UsageError
 from mlopx.remote import Client
 from mlopx.remote.runs import pipeline_body
 
 MOST_LANES = 6
 MOST_TASKS = 25
-WIDEST = 100
+MOST_STEPS = 12
+_say = partial(say, further="  ")
 
 
 def plan(
@@ -71,29 +72,31 @@ def _priorities(given: Sequence[str], *, has_file: bool) -> tuple[int | None, di
 def _draw(found: Mapping[str, Any]) -> None:
     out = console()
     width = min(out.width, WIDEST)
-    _say(found["sentence"], width)
+    _say(found["sentence"])
     if found["bars"]:
         sys.stdout.write("\n" + chart(found, width) + "\n")
     _tasks(found)
     if found["bottleneck"]:
-        _say(f"bottleneck  {found['bottleneck']}", width)
+        _say(f"bottleneck  {found['bottleneck']}")
     if found["critical_path"]:
-        steps = [f"{step['task']}@{step['node']}" for step in found["critical_path"]]
-        _say("critical path  " + " -> ".join(steps), width)
+        steps = [_step(step, found["subject"]) for step in found["critical_path"]]
+        hidden = len(steps) - MOST_STEPS
+        before = [f"{hidden} others"] if hidden > 0 else []
+        _say("critical path  " + " -> ".join([*before, *steps[-MOST_STEPS:]]))
     facts = []
     if found["bytes_moved"] is not None:
         facts.append(f"{size(found['bytes_moved'])} move between nodes")
     if found["cost"] is not None:
         facts.append(f"costs {found['cost']:.4f} at the nodes' rates")
     if facts:
-        _say("  ".join(facts), width)
+        _say("  ".join(facts))
     late = [one for one in found["runs"] if one["delay_seconds"] is not None]
     if late:
         rows = [(one["run_id"], one["name"], f"{one['delay_seconds']:+.1f} s") for one in late[:10]]
         sys.stdout.write("\nwhat it does to other runs\n")
         out.print(table(("run", "pipeline", "ends"), rows, right=("ends",)))
     for text in found["assumptions"]:
-        _say(f"assumed: {text}", width)
+        _say(f"assumed: {text}")
 
 
 def _tasks(found: Mapping[str, Any]) -> None:
@@ -109,12 +112,18 @@ def _tasks(found: Mapping[str, Any]) -> None:
         sys.stdout.write("\nfrom now, in eight cases of ten (~ where run times are guessed)\n")
         console().print(table(("task", "node", "starts", "done"), rows, right=("starts", "done")))
     if len(bars) > MOST_TASKS:
-        _say(f"... and {len(bars) - MOST_TASKS} more tasks, with --json", WIDEST)
+        _say(f"... and {len(bars) - MOST_TASKS} more tasks, with --json")
     for one in found["unplaced"][:MOST_TASKS]:
         whose = "" if one["run_id"] == found["subject"] else f" of {one['run_id']}"
-        _say(f"not placed: {one['task']}{whose}: {one['reason']}", min(console().width, WIDEST))
+        _say(f"not placed: {one['task']}{whose}: {one['reason']}")
     if rows or found["unplaced"]:
         sys.stdout.write("\n")
+
+
+def _step(step: Mapping[str, Any], subject: str | None) -> str:
+    """A task of the critical path, with its run where that is not the one that the plan is about."""
+    whose = "" if step["run_id"] == (subject or step["run_id"]) else f" of {step['run_id']}"
+    return f"{step['task']}{whose}@{step['node']}"
 
 
 def _bands(bar: Mapping[str, Any], at: datetime) -> tuple[str, str]:
@@ -173,7 +182,3 @@ def _rows(
 
 def _since(at: datetime, text: str) -> float:
     return (datetime.fromisoformat(text) - at).total_seconds()
-
-
-def _say(text: str, width: int) -> None:
-    sys.stdout.write(textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False) + "\n")

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from mlopx.cli.output import console, show, span, table
+from mlopx.cli.output import console, say, show, span, table
 from mlopx.errors import UsageError
 from mlopx.remote import Client
 
 POLL_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 600.0
 MONTH_DAYS = 30
+_say = partial(say, further="  ", widest=80)
 HOURS = (("node_hours", "node-hours"), ("gpu_hours", "GPU-hours"))
 
 
 def report(client: Client, since: str | None, *, is_month: bool, is_waiting: bool, as_json: bool) -> None:
     """Ask for the report, and wait for its simulation where nothing was measured."""
-    days = _days(since) if since and not is_month else MONTH_DAYS
+    if since and is_month:
+        raise UsageError("how far back: --since or --month?", hint="say --since or --month, not both")
+    days = _days(since) if since else MONTH_DAYS
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     found = client.get("/api/v1/report", days=days)
     while is_waiting and found["status"] == "working" and time.monotonic() < deadline:
@@ -42,7 +45,8 @@ def _days(text: str) -> int:
 def _draw(found: Mapping[str, Any]) -> None:
     _say(found["sentence"])
     totals = found["totals"]
-    _say(f"{totals['runs']} runs succeeded since {found['since'][:10]}: {_used(totals, found['currency'])}")
+    runs = "1 run" if totals["runs"] == 1 else f"{totals['runs']} runs"
+    _say(f"{runs} succeeded since {found['since'][:10]}: {_used(totals, found['currency'])}")
     if totals["others"]:
         _say("not among them: " + ", ".join(f"{count} {why}" for why, count in totals["others"].items()))
     if found["measured"]:
@@ -73,7 +77,7 @@ def _measured(one: Mapping[str, Any], currency: str) -> None:
     sys.stdout.write("\n")
     heads = ("placed", "left out", "turnaround")
     console().print(table(("pipeline", *heads), lines, right=heads))
-    _slower(one, "took longer than their pipeline does when left out")
+    _slower(one, "took longer than runs like them do when left out")
 
 
 def _simulated(one: Mapping[str, Any], currency: str) -> None:
@@ -98,7 +102,7 @@ def _used(found: Mapping[str, Any], currency: str) -> str:
         parts.append(f"{sign}{span(abs(found['turnaround_seconds']))} of turnaround")
     parts += [f"{round(found[name], 2) + 0.0:.2f} {said}" for name, said in HOURS]
     if found["money"] is not None:
-        parts.append(f"{found['money']:.2f} {currency}".strip())
+        parts.append(f"{round(found['money'], 2) + 0.0:.2f} {currency}".strip())
     return ", ".join(parts)
 
 
@@ -111,9 +115,6 @@ def _change(seen: Mapping[str, Any]) -> str:
 
 
 def _interval(seen: Mapping[str, Any], unit: str) -> str:
-    return f"{seen['low']:+.1f} to {seen['high']:+.1f} {unit}".strip()
-
-
-def _say(text: str) -> None:
-    width = min(console().width, 80)
-    sys.stdout.write(textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False) + "\n")
+    if unit == "s":
+        return f"{seen['low']:+.1f} to {seen['high']:+.1f} s"
+    return f"{seen['low']:+.3f} to {seen['high']:+.3f}"

@@ -91,6 +91,9 @@ def schedules(context: typer.Context, json: Json = False) -> None:
         if json:
             show(answer)
             return
+        if not answer["schedules"]:
+            sys.stdout.write('no schedules yet; make one: mlopx schedule FILE --cron "30 6 * * 1-5"\n')
+            return
         rows = [
             (one["name"], one["cron"], one["zone"], one["overlap"], _short(one["next_at"], one), _last(one))
             for one in answer["schedules"]

@@ -53,10 +53,10 @@ def _all(found: Mapping[str, Any]) -> None:
 
 
 def _one(found: Mapping[str, Any]) -> None:
-    sys.stdout.write(
+    out = console()
+    out.print(
         f"{found['name']} beside {found['live']}: the same node for {share(found['agreement'])} "
-        f"of {found['tasks']} tasks, "
-        f"predicted turnaround {share(found['predicted_difference'], '+')}\n"
+        f"of {found['tasks']} tasks, predicted turnaround {share(found['predicted_difference'], '+')}"
     )
     right = ("cycle", "same", "of", "in use", "shadow")
     rows = [
@@ -72,7 +72,7 @@ def _one(found: Mapping[str, Any]) -> None:
         for one in found["newest"]
     ]
     if rows:
-        console().print(table(("at (UTC)", *right, "differs first in"), rows, right=right))
+        out.print(table(("at (UTC)", *right, "differs first in"), rows, right=right))
 
 
 def _difference(one: Mapping[str, Any]) -> str:

@@ -11,13 +11,14 @@ from rich.text import Text
 
 from mlopx.cli.explaining import comes, ends_in
 from mlopx.cli.finding import find_run
-from mlopx.cli.output import console, moment, show, size, span, state, table, zone
+from mlopx.cli.output import console, moment, say, say_facts, show, size, span, state, table, zone
 from mlopx.errors import UsageError
 from mlopx.remote import Client, RunHandle
-from mlopx.remote.runs import describe_failure, next_command
+from mlopx.remote.runs import describe_failure, failed_task, next_command
 
 MOST_NAMED = 8
 WIDE = 120
+MOST_LETTERS = 160
 """From so many columns on, the queue is a table with one line per task."""
 
 
@@ -69,7 +70,7 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
         ("execution", span(detail["execution_seconds"])),
         ("turnaround", span(detail["turnaround_seconds"])),
     ]
-    out.print("  ".join(f"{name} {value}" for name, value in facts))
+    say_facts([f"{name} {value}" for name, value in facts])
     if detail.get("is_holdout"):
         out.print("left to the platform's own scheduler (holdout)")
     if detail["parameters"]:
@@ -77,20 +78,22 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
     out.print()
     out.print(table(("task", "state", "node", "try", "time", "note"), [_task_row(task) for task in detail["tasks"]]))
     for warning in client.get(f"/api/v1/runs/{detail['id']}/explain").get("warnings", ()):
-        out.print(f"\nwarning: {warning}", markup=False)
+        out.print(f"\nwarning: {warning}")
     if detail.get("replaced_by"):
-        out.print(f"\nreplaced by run {detail['replaced_by']}", markup=False)
+        out.print(f"\nreplaced by run {detail['replaced_by']}")
     elif detail.get("offer") and detail["finished_at"] is None:
-        out.print(f"\n{detail['offer']['reason']}", markup=False)
+        out.print(f"\n{detail['offer']['reason']}")
         for doubt in detail["offer"]["doubts"]:
-            out.print(f"  but {doubt}", markup=False)
-        out.print(f"  place it anew: mlopx replace {detail['id']}", markup=False)
+            out.print(f"  but {doubt}")
+        out.print(f"  place it anew: mlopx replace {detail['id']}")
     if detail["state"] == "failed":
         out.print()
-        out.print(describe_failure(handle, detail), markup=False)
-        out.print(f"\n  next: {next_command(detail)}", markup=False)
+        out.print(describe_failure(handle, detail))
+        if failed_task(detail) is not None:
+            out.print(f"\n  next: {next_command(detail)}")
     elif detail["state"] == "cancelled":
-        out.print(f"\ncancelled: {detail['error']}", markup=False)
+        why = detail["error"].removeprefix("cancelled ")
+        out.print("\ncancelled" + (f": {why}" if why else ""))
 
 
 def _task_row(task: dict[str, Any]) -> tuple[Any, ...]:
@@ -128,19 +131,15 @@ def _task_to_read(handle: RunHandle) -> str:
         found = [task["key"] for task in tasks if asked is None or task["state"] in asked]
         if len(found) == 1:
             return str(found[0])
+    if not tasks:
+        raise UsageError(f"run {handle.id} has no tasks: none began before it ended")
     named = ", ".join(task["key"] for task in tasks[:MOST_NAMED]) + (", ..." if len(tasks) > MOST_NAMED else "")
     raise UsageError(f"run {handle.id} has several tasks: {named}", hint=f"say which: `mlopx logs {handle.id} TASK`")
 
 
 def events(client: Client, run_text: str, *, as_json: bool) -> None:
     """Tell a run's story."""
-    name = find_run(client, run_text)
-    found: list[dict[str, Any]] = []
-    after: int | None = 0
-    while after is not None:
-        page = client.get(f"/api/v1/runs/{name}/events", after=after)
-        found.extend(page["events"])
-        after = page["next"]
+    found = list(RunHandle(find_run(client, run_text), client).events())
     if as_json:
         show(found)
         return
@@ -150,7 +149,8 @@ def events(client: Client, run_text: str, *, as_json: bool) -> None:
             key: value for key, value in event["data"].items() if value not in (None, "", {}, []) and key != "outputs"
         }
         text = ", ".join(f"{key}={value}" for key, value in said.items() if not isinstance(value, dict))
-        rows.append((event["id"], event["at"][11:23], event["kind"], event["task"] or "", text[:100]))
+        short = text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+        rows.append((event["id"], event["at"][11:23], event["kind"], event["task"] or "", short))
     console().print(table(("id", "at (UTC)", "event", "task", "what"), rows))
 
 
@@ -162,7 +162,7 @@ def queue(client: Client, *, as_json: bool) -> None:
         show(found)
         return
     if document.get("preparing"):
-        sys.stdout.write(f"note: {document['preparing']}\n")
+        say(f"note: {document['preparing']}", further="  ")
     if not found:
         sys.stdout.write("nothing waits\n")
         return
@@ -188,10 +188,11 @@ def _waits(entry: dict[str, Any]) -> tuple[str, str]:
 
 
 def _queue_in_lines(out: Console, found: list[dict[str, Any]]) -> None:
-    """Two lines for each task that is ready, and one for what else waits of each run."""
+    """Two lines for each task that waits for no other, and one for what else waits of each run."""
     others: dict[str, int] = {}
     for entry in found:
-        if entry["state"] != "ready":
+        kind = (entry.get("waiting") or {}).get("kind", "dependency")
+        if entry["state"] != "ready" and kind == "dependency":
             others[entry["run_id"]] = others.get(entry["run_id"], 0) + 1
             continue
         _, why = _waits(entry)
@@ -223,7 +224,7 @@ def nodes(client: Client, *, as_json: bool) -> None:
                 node["name"],
                 "to be added" if node.get("is_virtual") else condition,
                 f"{free['cpu_millicores'] / 1000:g} of {has['cpu_millicores'] / 1000:g}",
-                f"{size(free['memory_bytes'])} of {size(has['memory_bytes'])}",
+                _of(size(free["memory_bytes"]), size(has["memory_bytes"])),
                 devices or "-",
                 f"{node['speed']:g}",
                 ", ".join(f"{held['run_id']}/{held['task']}" for held in node["running"]) or "-",
@@ -232,6 +233,12 @@ def nodes(client: Client, *, as_json: bool) -> None:
     console().print(table(("node", "state", "free cpus", "free memory", "accelerators", "speed", "runs"), rows))
     for source, problem in document.get("problems", {}).items():
         sys.stdout.write(f"warning: source {source}: {problem}\n")
+
+
+def _of(part: str, whole: str) -> str:
+    """`0.5 of 1.0 GiB`, or with both units where these are not the same."""
+    unit = whole.rpartition(" ")[2]
+    return f"{part.removesuffix(f' {unit}')} of {whole}"
 
 
 def placers(client: Client, *, all_of_them: bool, as_json: bool) -> None:

@@ -67,8 +67,9 @@ def picture(
     if explained and explained["ends"]:
         head.append(f"  done {comes(explained['ends'])}")
     parts: list[Any] = [head, Text(), table(("task", "state", "node", "why"), rows), Text()]
-    coming = _coming(detail, said, nodes)
-    parts.append(Text(gantt_text([so_far(detail)], nodes, min(width, 100), coming)))
+    now = datetime.now(UTC)  # noqa: TID251 - a live view of the present
+    coming = _coming(detail, said, nodes, now)
+    parts.append(Text(gantt_text([so_far(detail, now)], nodes, min(width, 100), coming)))
     if coming:
         parts.append(Text(". = expected"))
     return Group(*parts)
@@ -85,10 +86,12 @@ def _note(task: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     return short(line)
 
 
-def _coming(detail: Mapping[str, Any], said: Mapping[str, Any], nodes: list[dict[str, Any]]) -> list[Bar]:
+def _coming(
+    detail: Mapping[str, Any], said: Mapping[str, Any], nodes: list[dict[str, Any]], now: datetime
+) -> list[Bar]:
     """What is expected: the rest of running tasks, and tasks that have a place in the plan."""
     origin, names = origin_of([detail]), {node["name"] for node in nodes}
-    present = (datetime.now(UTC) - origin).total_seconds()  # noqa: TID251 - a live view of the present
+    present = (now - origin).total_seconds()
     found = []
     for line in said.values():
         node = line["planned_node"] or (line["node"] if line["state"] == "running" else None)
@@ -102,9 +105,9 @@ def _coming(detail: Mapping[str, Any], said: Mapping[str, Any], nodes: list[dict
     return sorted(found, key=lambda bar: bar.start)
 
 
-def so_far(detail: dict[str, Any]) -> dict[str, Any]:
-    """The run with its running attempts ending now, for drawing."""
-    now = datetime.now(UTC).isoformat()  # noqa: TID251 - a live view of the present
+def so_far(detail: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
+    """The run with its running attempts ending now, or then, for drawing."""
+    now = (at or datetime.now(UTC)).isoformat()  # noqa: TID251 - a live view of the present
     tasks = []
     for task in detail["tasks"]:
         attempts = []

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlopx.dsl.where import here
 from mlopx.spec import Clause, Scope, Task
 from mlopx.spec import Component as ComponentSpec
 
@@ -29,7 +30,8 @@ class TaskDraft:
 
 @dataclass
 class Build:
-    """Everything said so far. `branches` remembers the conditions that an `Elif` or `Else` continues, per scope."""
+    """Everything said so far. `branches` remembers the conditions that an `Elif` or `Else` continues, per scope;
+    `not_entered` the name and place of every block that no `with` has entered yet, `places` where each scope begins."""
 
     tasks: dict[str, TaskDraft] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)
@@ -39,6 +41,8 @@ class Build:
     branches: dict[str | None, tuple[tuple[Clause, ...], ...]] = field(default_factory=dict)
     exit_task: str | None = None
     renames: dict[str, str] = field(default_factory=dict)
+    not_entered: list[tuple[str, str | None]] = field(default_factory=list)
+    places: dict[str, str | None] = field(default_factory=dict)
 
     def add_component(self, spec: ComponentSpec) -> ComponentSpec:
         """Register a component; another one of the same name gets a number."""
@@ -67,7 +71,7 @@ class Build:
     @contextmanager
     def inside(self, name: str, scope: Scope) -> Iterator[None]:
         """Describe what lies in a scope."""
-        self.scopes[name] = scope
+        self.scopes[name], self.places[name] = scope, here()
         before, self.scope = self.scope, name
         try:
             yield

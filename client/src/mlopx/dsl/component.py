@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 from mlopx.dsl import types
 from mlopx.dsl.build import current_build
 from mlopx.dsl.handles import json_constant
+from mlopx.dsl.hints import workload
 from mlopx.dsl.needs import resources
-from mlopx.dsl.quantities import seconds
+from mlopx.dsl.quantities import time_limit
 from mlopx.dsl.source import FunctionSource, read_source
 from mlopx.dsl.task import TaskHandle
-from mlopx.dsl.unknown import unknown_attribute
+from mlopx.dsl.unknown import require_known, unknown_attribute
 from mlopx.dsl.where import here
+from mlopx.dsl.wrong import checked
 from mlopx.errors import DefinitionError
 from mlopx.spec import (
     ArtifactInput,
@@ -70,7 +72,9 @@ class Component:
         if build is None:
             if self.function is None:
                 raise DefinitionError(
-                    f"container component {self.spec.name!r} can only be used in a pipeline", where=here()
+                    f"container component {self.spec.name!r} can only be used in a pipeline",
+                    hint="call it in a function with @pipeline",
+                    where=here(),
                 )
             return self.function(*args, **kwargs)
         if len(args) > len(self.order):
@@ -97,6 +101,8 @@ def component(
     cpu: int | float | str | None = None,
     memory: int | str | None = None,
     accelerator: str | None = None,
+    cpu_limit: int | float | str | None = None,
+    memory_limit: int | str | None = None,
     cache: bool = True,
     timeout: float | str | None = None,
     retries: int | None = None,
@@ -113,12 +119,14 @@ def component(function: Callable[..., Any] | None = None, /, **settings: Any) ->
         image: container image, for platforms that use one.
         packages: pip requirements that must be importable where it runs.
         cpu, memory, accelerator: default requests of its tasks: `0.5`, `"512Mi"`, `"nvidia.com/gpu"`.
+        cpu_limit, memory_limit: what its tasks may use at most, by default.
         cache: whether equal work may be reused.
         timeout, retries: default time limit (`"10m"`) and number of retries.
         kind: preprocessing, training, evaluation, inference or other; a hint for run time estimates.
     """
     if function is not None:
         return _make(function)
+    require_known("@component", settings, _make)
     return lambda decorated: _make(decorated, **settings)
 
 
@@ -131,6 +139,8 @@ def _make(
     cpu: Any = None,
     memory: Any = None,
     accelerator: str | None = None,
+    cpu_limit: Any = None,
+    memory_limit: Any = None,
     cache: bool = True,
     timeout: Any = None,
     retries: int | None = None,
@@ -143,20 +153,24 @@ def _make(
         raise DefinitionError(
             "packages must be a list of requirements", hint=f'write packages=["{packages}"]', where=source.where
         )
-    spec = ComponentSpec(
-        name=_component_name(name or function.__name__, source.where),
-        description=(description or inspect.getdoc(function) or "").split("\n\n")[0],
-        code=FunctionCode(source=source.text, entrypoint=function.__name__, file=source.file, line=source.line),
-        image=image,
-        packages=tuple(packages),
-        inputs=inputs,
-        outputs=outputs,
-    )
+    workload(kind=kind)
+    called = _component_name(name or function.__name__, source.where)
+    with checked(f"component {called!r} is wrong", where=source.where):
+        spec = ComponentSpec(
+            name=called,
+            description=(description or inspect.getdoc(function) or "").split("\n\n")[0],
+            code=FunctionCode(source=source.text, entrypoint=function.__name__, file=source.file, line=source.line),
+            image=image,
+            packages=tuple(packages),
+            inputs=inputs,
+            outputs=outputs,
+        )
+        retry = Retry(max_retries=retries) if retries else None
     defaults = Defaults(
-        resources(cpu=cpu, memory=memory, accelerator=accelerator),
+        resources(cpu=cpu, memory=memory, accelerator=accelerator, cpu_limit=cpu_limit, memory_limit=memory_limit),
         cache,
-        seconds(timeout) if timeout is not None else None,
-        Retry(max_retries=retries) if retries else None,
+        time_limit(timeout) if timeout is not None else None,
+        retry,
         kind,
     )
     return Component(spec, defaults, function)
@@ -172,20 +186,21 @@ def _component_name(text: str, where: str | None) -> str:
 
 
 def _ports(function: Callable[..., Any], source: FunctionSource) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        hints = types.hints_of(function)
-    except NameError as error:
-        raise DefinitionError(
-            f"an annotation of {function.__name__} cannot be resolved: {error}",
-            hint="annotate with str, int, float, bool, list, dict, Input[...] or Output[...]",
-            where=source.where,
-        ) from error
+    hints = types.hints_of(function, source.where)
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise DefinitionError(
-                f"{function.__name__} takes *{name}; a component's inputs have names", where=source.where
+                f"{function.__name__} takes *{name}; a component's inputs have names",
+                hint="write each input by name; of many values, take a list",
+                where=source.where,
+            )
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise DefinitionError(
+                f"{function.__name__} takes {name!r} by position only; a component's inputs are given by name",
+                hint="leave out the / in its parameters",
+                where=source.where,
             )
         annotation = hints.get(name)
         if annotation is types.TaskInfo:
@@ -214,6 +229,12 @@ def _port(
     artifact = types.artifact_type(annotation)
     if artifact is not None:
         direction, kind, is_list = artifact
+        if direction == types.OUTPUT and is_list:
+            raise DefinitionError(
+                f"output {name!r} of {function} is a list of artifacts; a task writes a known number of them",
+                hint="write one Output[...] for each, or make them in a Loop and collect them",
+                where=source.where,
+            )
         if direction == types.OUTPUT:
             outputs[name] = ArtifactOutput(type=kind)
         else:
@@ -237,8 +258,7 @@ def _port(
 def _returned(function: str, annotation: Any, source: FunctionSource) -> dict[str, Any]:
     if annotation is None or annotation is type(None):
         return {}
-    fields = getattr(annotation, "__annotations__", None) if hasattr(annotation, "_fields") else None
-    named = fields if fields is not None else {"output": annotation}
+    named = types.hints_of(annotation, source.where) if hasattr(annotation, "_fields") else {"output": annotation}
     found: dict[str, Any] = {}
     for name, kind in named.items():
         kind_name = types.parameter_type(kind)
@@ -268,18 +288,31 @@ def container_component(
     `input_value("x")`, `input_path("data")` and `output_path("model")` where they belong.
     """
     where = here()
+    if not image:
+        raise DefinitionError(
+            f"container component {name!r} has no image", hint='write image="python:3.11"', where=where
+        )
     given = {port: _container_port(port, kind, is_output=False, where=where) for port, kind in (inputs or {}).items()}
     made = {port: _container_port(port, kind, is_output=True, where=where) for port, kind in (outputs or {}).items()}
+    for what, parts in (("command", command), ("args", args)):
+        if isinstance(parts, str):
+            raise DefinitionError(
+                f"{what} must be a list of texts and placeholders",
+                hint=f"write {what}={parts.split()!r}",
+                where=where,
+            )
     for part in (*command, *args):
         _check_part(part, given, made, where)
-    spec = ComponentSpec(
-        name=_component_name(name, where),
-        description=description,
-        code=ContainerCode(command=tuple(command), args=tuple(args)),
-        image=image,
-        inputs=given,
-        outputs=made,
-    )
+    called = _component_name(name, where)
+    with checked(f"container component {called!r} is wrong", where=where):
+        spec = ComponentSpec(
+            name=called,
+            description=description,
+            code=ContainerCode(command=tuple(command), args=tuple(args)),
+            image=image,
+            inputs=given,
+            outputs=made,
+        )
     return Component(spec, Defaults(), None)
 
 
@@ -301,10 +334,21 @@ def output_path(name: str) -> OutputPathPlaceholder:
 def _container_port(name: str, kind: Any, *, is_output: bool, where: str | None) -> Any:
     artifact = types.artifact_type(kind)
     if artifact is not None:
-        return ArtifactOutput(type=artifact[1]) if is_output else ArtifactInput(type=artifact[1])
+        _, artifact_type, is_list = artifact
+        if is_list:
+            raise DefinitionError(
+                f"port {name!r} is a list of artifacts, for which no place in a command can stand",
+                hint="give the command one port for each, or read the list in a Python function",
+                where=where,
+            )
+        return ArtifactOutput(type=artifact_type) if is_output else ArtifactInput(type=artifact_type)
     kind_name = types.parameter_type(kind)
     if kind_name is None:
-        raise DefinitionError(f"port {name!r} has type {kind!r}, which cannot travel between tasks", where=where)
+        raise DefinitionError(
+            f"port {name!r} has type {kind!r}, which cannot travel between tasks",
+            hint="use str, int, float, bool, list, dict, or Dataset, Model, … for anything in a file",
+            where=where,
+        )
     return ParameterOutput(type=kind_name) if is_output else ParameterInput(type=kind_name)
 
 
@@ -316,6 +360,24 @@ def _check_part(part: Any, inputs: dict[str, Any], outputs: dict[str, Any], wher
     elif isinstance(part, str):
         return
     else:
-        raise DefinitionError(f"a command is made of texts and placeholders, not of {part!r}", where=where)
+        hint = (
+            f'write numbers as texts: "{part}"' if isinstance(part, int | float) else "write texts, or input_value(...)"
+        )
+        raise DefinitionError(f"a command is made of texts and placeholders, not of {part!r}", hint=hint, where=where)
     if name not in known:
-        raise DefinitionError(f"the command speaks of {name!r}, which is no port of the component", where=where)
+        kind = "output" if known is outputs else "input"
+        raise DefinitionError(
+            f"the command speaks of {name!r}, which is no {kind} of the component",
+            hint=f"the {kind}s are: {', '.join(known) or 'none'}",
+            where=where,
+        )
+    if isinstance(part, InputValuePlaceholder) and isinstance(known[name], ArtifactInput):
+        raise DefinitionError(
+            f"input {name!r} is an artifact, whose value no command can hold",
+            hint=f'write input_path("{name}")',
+            where=where,
+        )
+    if isinstance(part, InputPathPlaceholder) and isinstance(known[name], ParameterInput):
+        raise DefinitionError(
+            f"input {name!r} is a value, which lies in no file", hint=f'write input_value("{name}")', where=where
+        )

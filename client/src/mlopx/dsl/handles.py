@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlopx.dsl.unknown import unknown_attribute
 from mlopx.dsl.where import here
+from mlopx.dsl.wrong import said
 from mlopx.errors import DefinitionError
 from mlopx.spec import Clause, Collect, Const, Item, OneOf, OutputRef, Param, RunFact, Value, VolumePath
 
@@ -51,6 +52,10 @@ class Handle:
 
     def is_in(self, choices: list[Any]) -> Comparison:
         """A condition: the value is one of `choices`."""
+        if not isinstance(choices, list | tuple | Handle):
+            raise DefinitionError(
+                f"is_in takes a list of choices, not {said(choices)}", hint="write is_in([1, 2])", where=here()
+            )
         return Comparison(self, "in", choices)
 
     __hash__ = object.__hash__
@@ -66,6 +71,42 @@ class Handle:
 
     def __format__(self, spec: str) -> NoReturn:
         raise _not_yet("put into a text", "pass it to a task as an argument and format it there")
+
+
+class StandsForOutput:
+    """What compares as its only output does: a task, or a nested pipeline. Python itself cannot decide by it."""
+
+    @property
+    def output(self) -> Handle:
+        """The only output."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> Any:
+        if other is None or isinstance(other, StandsForOutput):
+            return self is other
+        return self.output == other
+
+    def __ne__(self, other: object) -> Any:
+        if other is None or isinstance(other, StandsForOutput):
+            return self is not other
+        return self.output != other
+
+    def __lt__(self, other: object) -> Comparison:
+        return self.output < other
+
+    def __le__(self, other: object) -> Comparison:
+        return self.output <= other
+
+    def __gt__(self, other: object) -> Comparison:
+        return self.output > other
+
+    def __ge__(self, other: object) -> Comparison:
+        return self.output >= other
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        raise _not_yet("used in a Python `if` or `and`", "use `with If(task.output == ...):`, which the run decides")
 
 
 class ItemHandle(Handle):
@@ -120,21 +161,31 @@ def json_constant(given: Any) -> Any:
         return given
     if isinstance(given, float):
         if given != given or given in (float("inf"), float("-inf")):
-            raise DefinitionError(f"{given!r} cannot be written as JSON", where=here())
+            raise DefinitionError(
+                f"{given!r} cannot be written as JSON",
+                hint="write a number, or None where the input is optional",
+                where=here(),
+            )
         return given
     if isinstance(given, list | tuple):
         return [json_constant(item) for item in given]
     if isinstance(given, dict) and all(isinstance(key, str) for key in given):
         return {key: json_constant(item) for key, item in given.items()}
-    if isinstance(given, Handle):
+    from mlopx.dsl.task import Nested, TaskHandle
+
+    if isinstance(given, Handle | TaskHandle | Nested):
         raise DefinitionError(
             "a value that only the run will know lies inside a list or dict",
             where=here(),
             hint="pass it as an argument of its own",
         )
     raise DefinitionError(
-        f"{given!r} ({type(given).__name__}) is not JSON",
-        hint="arguments are texts, numbers, booleans, lists, dicts, or outputs of other tasks",
+        f"{given!r} ({type(given).__name__}) is not JSON"
+        if said(given) == repr(given)
+        else f"{said(given)} is not JSON",
+        hint=f"call it first: {given.__name__}(...)"
+        if callable(given) and hasattr(given, "__name__")
+        else "arguments are texts, numbers, booleans, lists, dicts, or outputs of other tasks",
         where=here(),
     )
 
@@ -159,7 +210,9 @@ def collect(output: Handle) -> Handle:
 
     given = output.output if isinstance(output, TaskHandle) else output
     if not isinstance(given, Handle) or not isinstance(given.value, OutputRef):
-        raise DefinitionError("collect takes an output of a task inside a loop", where=here())
+        raise DefinitionError(
+            "collect takes an output of a task inside a loop", hint="write collect(task.output)", where=here()
+        )
     value = Collect(task=given.value.task, port=given.value.port)
     return Handle(value, given.type if given.is_artifact else "list", given.is_artifact, is_list=given.is_artifact)
 
@@ -171,7 +224,9 @@ def one_of(*outputs: Handle) -> Handle:
     given = [one.output if isinstance(one, TaskHandle) else one for one in outputs]
     references = [one.value for one in given if isinstance(one, Handle) and isinstance(one.value, OutputRef)]
     if not given or len(references) != len(given):
-        raise DefinitionError("one_of takes outputs of tasks", where=here())
+        raise DefinitionError(
+            "one_of takes outputs of tasks", hint="write one_of(first.output, second.output)", where=here()
+        )
     if len({(one.type, one.is_artifact) for one in given}) > 1:
         kinds = ", ".join(str(one.type) for one in given)
         raise DefinitionError(f"one_of takes outputs of one type, not {kinds}", where=here())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mlopx.dsl.handles import Handle
 from mlopx.dsl.quantities import cpu_millicores, memory_bytes
+from mlopx.dsl.unknown import require_known
 from mlopx.dsl.where import here
+from mlopx.dsl.wrong import checked
 from mlopx.errors import DefinitionError
 from mlopx.spec import (
     Accelerator,
@@ -53,10 +56,8 @@ class NodeLabel:
         return self._make("Lt", (str(number),))
 
     def _make(self, operator: Any, values: tuple[str, ...]) -> Requirement:
-        try:
+        with checked(f"the constraint on label {self.name!r} is wrong"):
             return Requirement(label=self.name, operator=operator, values=values)
-        except ValueError as error:
-            raise DefinitionError(f"the constraint on label {self.name!r} is wrong: {error}", where=here()) from error
 
 
 def node_label(name: str) -> NodeLabel:
@@ -71,24 +72,56 @@ def resources(
     accelerator: str | None = None,
     accelerators: int = 1,
     accelerator_memory: int | str | None = None,
+    cpu_limit: int | float | str | None = None,
+    memory_limit: int | str | None = None,
 ) -> Resources:
-    """Requests as the spec says them. Raises DefinitionError for bad amounts."""
+    """Requests and limits as the spec says them. Raises DefinitionError for bad amounts."""
     device = None
     if accelerator is not None:
-        if accelerators < 1:
-            raise DefinitionError(f"{accelerators} accelerators make no sense", where=here())
+        if not isinstance(accelerators, int) or accelerators < 1:
+            raise DefinitionError(
+                f"{accelerators!r} accelerators make no sense", hint="ask for one or more, or for none", where=here()
+            )
         memory_each = memory_bytes(accelerator_memory) if accelerator_memory is not None else None
-        device = Accelerator(accelerator=accelerator, count=accelerators, memory_bytes=memory_each)
-    return Resources(
-        cpu_millicores=cpu_millicores(cpu) if cpu is not None else None,
-        memory_bytes=memory_bytes(memory) if memory is not None else None,
-        accelerator=device,
-    )
+        with checked("the accelerator is wrong", hint='write accelerator="nvidia.com/gpu", accelerators=1'):
+            device = Accelerator(accelerator=accelerator, count=accelerators, memory_bytes=memory_each)
+    elif accelerators != 1 or accelerator_memory is not None:
+        raise DefinitionError(
+            "accelerators are asked for, but not which", hint='write accelerator="nvidia.com/gpu" as well', where=here()
+        )
+    cpus = (_given(cpu_millicores, cpu), _given(cpu_millicores, cpu_limit))
+    amounts = (_given(memory_bytes, memory), _given(memory_bytes, memory_limit))
+    for what, asked, limit, (request, most) in (
+        ("CPU", cpu, cpu_limit, cpus),
+        ("memory", memory, memory_limit, amounts),
+    ):
+        if request is not None and most is not None and most < request:
+            raise DefinitionError(
+                f"the {what} limit {limit!r} is below the request {asked!r}",
+                hint="raise the limit, or request less",
+                where=here(),
+            )
+    with checked("the requests are wrong"):
+        return Resources(
+            cpu_millicores=cpus[0],
+            memory_bytes=amounts[0],
+            accelerator=device,
+            cpu_limit_millicores=cpus[1],
+            memory_limit_bytes=amounts[1],
+        )
+
+
+def _given(read: Callable[[Any], int], amount: Any) -> int | None:
+    return read(amount) if amount is not None else None
 
 
 def option(name: str, *, image: str | None = None, env: dict[str, str] | None = None, **requests: Any) -> Option:
     """One of several ways in which a task can run, for `.any_of(...)`; requests as in `.request(...)`."""
-    return Option(name=_name(name), image=image, resources=resources(**requests), environment=env or {})
+    require_known("an option", requests, resources)
+    texts = {variable: str(value) for variable, value in (env or {}).items()}
+    asked = resources(**requests)
+    with checked(f"option {name!r} is wrong"):
+        return Option(name=_name(name), image=image, resources=asked, environment=texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +138,9 @@ class Volume:
         cls, claim: str, *, mount_path: str, name: str | None = None, sub_path: str = "", read_only: bool = False
     ) -> Volume:
         """A persistent volume claim."""
-        return cls._of(PvcSource(claim=claim), name or claim, mount_path, sub_path, read_only)
+        with checked(f"the claim {claim!r} is wrong"):
+            source = PvcSource(claim=claim)
+        return cls._of(source, name or claim, mount_path, sub_path, read_only)
 
     @classmethod
     def nfs(
@@ -119,15 +154,27 @@ class Volume:
         read_only: bool = False,
     ) -> Volume:
         """A folder exported by an NFS server."""
-        return cls._of(NfsSource(server=server, path=path), name or path, mount_path, sub_path, read_only)
+        if not path.startswith("/"):
+            raise DefinitionError(
+                f"the exported folder {path!r} must be absolute", hint=f"write {'/' + path!r}", where=here()
+            )
+        with checked("the NFS server is wrong"):
+            source = NfsSource(server=server, path=path)
+        return cls._of(source, name or path, mount_path, sub_path, read_only)
 
     @classmethod
     def _of(cls, source: Any, name: str, mount_path: str, sub_path: str, read_only: bool) -> Volume:
         if not mount_path.startswith("/"):
-            raise DefinitionError(f"mount_path {mount_path!r} must be absolute", where=here())
-        return cls(
-            VolumeSpec(name=_name(name), source=source, mount_path=mount_path, sub_path=sub_path, read_only=read_only)
-        )
+            raise DefinitionError(
+                f"mount_path {mount_path!r} must be absolute",
+                hint=f"write mount_path={'/' + mount_path!r}",
+                where=here(),
+            )
+        named = _name(name)
+        with checked(f"volume {named!r} is wrong"):
+            return cls(
+                VolumeSpec(name=named, source=source, mount_path=mount_path, sub_path=sub_path, read_only=read_only)
+            )
 
     def path(self, inside: str = "") -> VolumeHandle:
         """The real path of a file or folder inside the volume, as an argument; mounts the volume by itself."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from pydantic import ValidationError
-
 from mlopx.dsl import types
+from mlopx.dsl.blocks import without_with
 from mlopx.dsl.build import Build, TaskDraft, building, current_build
 from mlopx.dsl.handles import Handle, json_constant, value_of
 from mlopx.dsl.hints import PipelineHints, read_metadata
-from mlopx.dsl.quantities import seconds
+from mlopx.dsl.quantities import time_limit
+from mlopx.dsl.source import place_of
 from mlopx.dsl.task import Nested, TaskHandle, only_artifact
-from mlopx.dsl.where import here, raised_at, shown
+from mlopx.dsl.unknown import require_known
+from mlopx.dsl.where import here, raised_at
+from mlopx.dsl.wrong import checked, said
 from mlopx.errors import DefinitionError, MlopxError
 from mlopx.spec import (
     SPEC_VERSION,
@@ -34,6 +37,8 @@ from mlopx.spec import Param as ParamValue
 if TYPE_CHECKING:
     from mlopx.remote import RunHandle
 
+_COMPUTES = "what a task made, only the run will know: compute with it in a task, and compare its .output in an If"
+
 
 class Pipeline:
     """A pipeline. Build it, submit it, or call it inside another pipeline to nest it."""
@@ -50,7 +55,7 @@ class Pipeline:
         hints: str | Path | dict[str, Any] | None = None,
     ) -> None:
         self.function = function
-        self.where = f"{shown(function.__code__.co_filename)}:{function.__code__.co_firstlineno}"
+        self.where = place_of(function, "pipeline")
         self.name = slug(name or function.__name__)
         self.description = description if description is not None else (inspect.getdoc(function) or "").split("\n\n")[0]
         self._hints = self._read_hints(hints)
@@ -58,18 +63,13 @@ class Pipeline:
         self.parameters = self._parameters()
         if not self.name or not self.name[0].isalpha():
             raise DefinitionError(
-                f"{name or function.__name__!r} cannot be made into a pipeline name", where=self.where
+                f"{name or function.__name__!r} cannot be made into a pipeline name",
+                hint="begin it with a letter",
+                where=self.where,
             )
-        try:
-            self._run = RunDefaults(
-                priority=priority,
-                project=project,
-                deadline_seconds=seconds(deadline) if deadline is not None else None,
-            )
-        except ValidationError as error:
-            raise DefinitionError(
-                f"the run settings are wrong: {error.errors()[0]['msg']}", where=self.where
-            ) from error
+        within = time_limit(deadline) if deadline is not None else None
+        with checked("the run settings are wrong", where=self.where):
+            self._run = RunDefaults(priority=priority, project=project, deadline_seconds=within)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Nested:
         """Inside another pipeline: nest this one."""
@@ -88,7 +88,9 @@ class Pipeline:
             returned = self.function(**given)
         if build.exit_task != exit_before:
             raise DefinitionError(
-                f"nested pipeline {self.name!r} has an exit task; only the outermost can", where=here()
+                f"nested pipeline {self.name!r} has an exit task; only the outermost can",
+                hint="call on_exit in the outermost pipeline",
+                where=here(),
             )
         return Nested(name, tuple(path for path in build.tasks if path not in before), returned)
 
@@ -104,22 +106,29 @@ class Pipeline:
         handles = {name: Handle(ParamValue(name=name), parameter.type) for name, parameter in self.parameters.items()}
         with building(build):
             self._call(handles)
+        if build.not_entered:
+            raise without_with(*build.not_entered[0])
         if not build.tasks:
-            raise DefinitionError(f"pipeline {self.name!r} has no tasks", where=self.where)
+            raise DefinitionError(
+                f"pipeline {self.name!r} has no tasks", hint="call a component in its function", where=self.where
+            )
+        if self._hints is not None:
+            self._hints.require_tasks(build.tasks, self.where)
         tasks = {path: self._task(path, draft) for path, draft in build.tasks.items()}
         used = {draft.component.name for draft in build.tasks.values()}
-        spec = PipelineSpec(
-            version=SPEC_VERSION,
-            name=self.name,
-            description=self.description,
-            parameters=self.parameters,
-            components={name: component for name, component in build.components.items() if name in used},
-            scopes=_used_scopes(build, tasks),
-            tasks=tasks,
-            exit_task=build.exit_task,
-            run=self._run,
-            hints=self._hints.workload if self._hints else None,
-        )
+        with checked(f"pipeline {self.name!r} is wrong", where=self.where):
+            spec = PipelineSpec(
+                version=SPEC_VERSION,
+                name=self.name,
+                description=self.description,
+                parameters=self.parameters,
+                components={name: component for name, component in build.components.items() if name in used},
+                scopes=_used_scopes(build, tasks),
+                tasks=tasks,
+                exit_task=build.exit_task,
+                run=self._run,
+                hints=self._hints.workload if self._hints else None,
+            )
         found = problems(spec)
         if found:
             raise DefinitionError(found[0] + _others(found), where=_place(found[0], build) or self.where)
@@ -133,7 +142,11 @@ class Pipeline:
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            raise DefinitionError(f"building pipeline {self.name!r} failed: {text}", where=raised_at(error)) from error
+            raise DefinitionError(
+                f"building pipeline {self.name!r} failed: {text}",
+                hint=_COMPUTES if isinstance(error, TypeError) and "Handle'" in text else None,
+                where=raised_at(error) or self.where,
+            ) from error
 
     def submit(self, arguments: Mapping[str, Any] | None = None, /, **options: Any) -> RunHandle:
         """Send a run to the server and return at once. Options as in `mlopx.remote.submit`."""
@@ -155,19 +168,27 @@ class Pipeline:
 
     def _artifacts(self) -> dict[str, tuple[str, bool]]:
         """Type and whether it is a list, of what a nested pipeline takes as `Input[...]`."""
-        found = {name: types.artifact_type(hint) for name, hint in types.hints_of(self.function).items()}
+        found = {name: types.artifact_type(hint) for name, hint in types.hints_of(self.function, self.where).items()}
         return {name: one[1:] for name, one in found.items() if one is not None and one[0] == types.INPUT}
 
     def _parameters(self) -> dict[str, Parameter]:
-        hints = types.hints_of(self.function)
+        hints = types.hints_of(self.function, self.where)
         found = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
             if name in self.artifacts:
                 continue
             kind = types.parameter_type(hints.get(name))
+            if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                raise DefinitionError(
+                    f"pipeline parameter {name!r} has no name to give it by",
+                    hint="leave out the / or * in the function's parameters",
+                    where=self.where,
+                )
             if kind is None:
                 raise DefinitionError(
-                    f"pipeline parameter {name!r} needs a type: str, int, float, bool, list or dict", where=self.where
+                    f"pipeline parameter {name!r} needs a type: str, int, float, bool, list or dict",
+                    hint=f"write {name}: float, or {name}: Input[Dataset] for what another pipeline gives it",
+                    where=self.where,
                 )
             has_default = parameter.default is not inspect.Parameter.empty
             default = json_constant(parameter.default) if has_default else None
@@ -206,7 +227,7 @@ class Pipeline:
         one = one.output if isinstance(one, Nested) else one
         is_one = isinstance(one, Handle) and one.is_artifact and one.is_list == is_list
         if not is_one or (one.type != kind and "Artifact" not in (one.type, kind)):
-            found = f"a {one.type}" if isinstance(one, Handle) else repr(one)
+            found = f"a {one.type}" if isinstance(one, Handle) else said(one)
             wanted = f"a list of {kind} artifacts" if is_list else f"an artifact ({kind})"
             raise DefinitionError(f"{self.name}: {name!r} expects {wanted}, but {found} is given", where=here())
         return one
@@ -219,15 +240,13 @@ class Pipeline:
         return read_metadata(hints)
 
     def _task(self, path: str, draft: TaskDraft) -> Task:
-        kind = self._hints.kinds.get(path, draft.kind) if self._hints else draft.kind
+        kind = self._hints.kind_of(path) or draft.kind if self._hints else draft.kind
         said: WorkloadHints | None = draft.fields.get("hints")
         if kind is not None and (said is None or said.task_kind is None):
-            try:
-                fields = {} if said is None else {name: getattr(said, name) for name in WorkloadHints.model_fields}
-                draft.fields["hints"] = WorkloadHints.model_validate({**fields, "task_kind": kind})
-            except ValidationError as error:
-                raise DefinitionError(f"{kind!r} is not a kind of task", where=draft.where) from error
-        return draft.finish()
+            fields = {} if said is None else {name: getattr(said, name) for name in WorkloadHints.model_fields}
+            draft.fields["hints"] = WorkloadHints.model_validate({**fields, "task_kind": kind})
+        with checked(f"task {path!r} is wrong", where=draft.where):
+            return draft.finish()
 
 
 @overload
@@ -259,6 +278,7 @@ def pipeline(function: Callable[..., Any] | None = None, /, **settings: Any) -> 
     """
     if function is not None:
         return Pipeline(function)
+    require_known("@pipeline", settings, Pipeline)
     return lambda decorated: Pipeline(decorated, **settings)
 
 
@@ -273,9 +293,14 @@ def _used_scopes(build: Build, tasks: dict[str, Task]) -> dict[str, Any]:
 
 
 def _place(problem: str, build: Build) -> str | None:
-    """The user's line that a problem speaks of: the call of the task it names."""
+    """The user's line that a problem speaks of: the condition or loop it names, or the call of the task."""
+    if problem.startswith("exit_task:") and build.exit_task in build.tasks:
+        return build.tasks[build.exit_task].where
     if not problem.startswith("tasks."):
         return None
+    block = re.search(r": its (?:condition|loop) '([^']+)': ", problem)
+    if block is not None:
+        return build.places.get(block[1])
     text = problem.removeprefix("tasks.")
     paths = [path for path in build.tasks if text.startswith((f"{path}.", f"{path}:"))]
     return build.tasks[max(paths, key=len)].where if paths else None

@@ -27,6 +27,14 @@ def seconds(amount: float | str) -> float:
     return _read(parse_seconds, amount)
 
 
+def time_limit(amount: float | str) -> float:
+    """Seconds that something may take at most. Raises DefinitionError where that is no time at all."""
+    found = seconds(amount)
+    if found <= 0:
+        raise DefinitionError(f"a time limit of {amount!r} lets nothing run", hint='write "10m" or "2h"', where=here())
+    return found
+
+
 def _read(parse: Callable[..., N], amount: object) -> N:
     try:
         return parse(amount)

@@ -6,13 +6,12 @@ import ast
 import builtins
 import inspect
 import symtable
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlopx.dsl.where import shown
+from mlopx.dsl.where import here, shown
 from mlopx.errors import DefinitionError
 
 PROVIDED = {
@@ -51,7 +50,7 @@ class FunctionSource:
 
 def read_source(function: Callable[..., Any]) -> FunctionSource:
     """Take the source of a plain function. Raises DefinitionError where it could not run alone."""
-    where = _where(function)
+    where = place_of(function, "component")
     if function.__name__ == "<lambda>":
         raise DefinitionError("a lambda cannot be a component", hint="write it as a function with def", where=where)
     if "." in function.__qualname__.replace("<locals>.", "") and "<locals>" not in function.__qualname__:
@@ -66,7 +65,7 @@ def read_source(function: Callable[..., Any]) -> FunctionSource:
             hint="define components in a file or a notebook cell, not in an interactive prompt",
             where=where,
         ) from error
-    text = textwrap.dedent("".join(lines))
+    text = _without_margin("".join(lines))
     node = ast.parse(text).body[0]
     if not isinstance(node, ast.FunctionDef):
         raise DefinitionError(f"{function.__name__} is no plain function", hint="use def, not async def", where=where)
@@ -76,9 +75,34 @@ def read_source(function: Callable[..., Any]) -> FunctionSource:
     return FunctionSource(body + definition, Path(function.__code__.co_filename).name, start + node.lineno - 1, where)
 
 
-def _where(function: Callable[..., Any]) -> str:
+def place_of(function: Callable[..., Any], decorator: str) -> str:
+    """`file:line` where a decorated function begins. Raises DefinitionError if it is no function."""
+    if not inspect.isfunction(function):
+        is_name = isinstance(function, str)
+        raise DefinitionError(
+            f"@{decorator} takes a function, not {function!r}"
+            if is_name
+            else f"@{decorator} takes a function, not a {type(function).__name__}",
+            hint=f"write @{decorator}(name={function!r})" if is_name else "decorate a function written with def",
+            where=here(),
+        )
     code = function.__code__
     return f"{shown(code.co_filename)}:{code.co_firstlineno}"
+
+
+def _without_margin(text: str) -> str:
+    """The text moved to the left edge; lines that continue a text in quotes stay as they are, being its content."""
+    margin = text[: len(text) - len(text.lstrip())]
+    if not margin:
+        return text
+    quoted = {
+        line
+        for node in ast.walk(ast.parse(f"if True:\n{text}"))
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+        for line in range(node.lineno - 1, (node.end_lineno or node.lineno) - 1)
+    }
+    lines = text.splitlines(keepends=True)
+    return "".join(line if at in quoted else line.removeprefix(margin) for at, line in enumerate(lines))
 
 
 def _returned_tuple(function: Callable[..., Any]) -> tuple[str, str]:

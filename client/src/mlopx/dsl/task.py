@@ -9,12 +9,14 @@ import difflib
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlopx.dsl.build import Build, TaskDraft
-from mlopx.dsl.handles import Handle, value_of
+from mlopx.dsl.handles import Handle, StandsForOutput, value_of
 from mlopx.dsl.hints import workload
 from mlopx.dsl.needs import Volume, VolumeHandle, resources
-from mlopx.dsl.quantities import seconds
-from mlopx.dsl.unknown import unknown_attribute
+from mlopx.dsl.outputs import Outputs
+from mlopx.dsl.quantities import seconds, time_limit
+from mlopx.dsl.unknown import require_known, unknown_attribute
 from mlopx.dsl.where import here
+from mlopx.dsl.wrong import checked, said
 from mlopx.errors import DefinitionError
 from mlopx.spec import (
     ArtifactInput,
@@ -37,30 +39,7 @@ if TYPE_CHECKING:
     from mlopx.dsl.component import Component
 
 
-class Outputs:
-    """A task's outputs by name: `train.outputs["model"]` or `train.outputs.model`."""
-
-    def __init__(self, owner: str, handles: dict[str, Handle]) -> None:
-        self._owner, self._handles = owner, handles
-
-    def __getitem__(self, name: str) -> Handle:
-        if name not in self._handles:
-            close = difflib.get_close_matches(name, self._handles, 1)
-            known = ", ".join(self._handles) or "none"
-            raise DefinitionError(
-                f"{self._owner} has no output {name!r} (it has: {known})",
-                hint=f"did you mean {close[0]!r}?" if close else None,
-                where=here(),
-            )
-        return self._handles[name]
-
-    def __getattr__(self, name: str) -> Handle:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self[name]
-
-
-class TaskHandle:
+class TaskHandle(StandsForOutput):
     """A task of the pipeline under construction."""
 
     def __init__(self, build: Build, draft: TaskDraft) -> None:
@@ -125,13 +104,19 @@ class TaskHandle:
     def named(self, name: str) -> TaskHandle:
         """Call the task by another name. Do this before its outputs are used."""
         if self._is_used():
-            raise DefinitionError(f"task {self.path!r} is used already; name it where it is made", where=here())
+            raise DefinitionError(
+                f"task {self.path!r} is used already; name it where it is made",
+                hint=f"write {self._draft.component.name}(...).named({name!r})",
+                where=here(),
+            )
         del self._build.tasks[self.path]
-        wanted = slug(name)
-        if not wanted or not wanted[0].isalpha() or self._build.prefix + wanted in self._build.tasks:
+        wanted = slug(str(name))
+        path = self._build.prefix + wanted
+        is_taken = path in self._build.tasks or path in self._build.scopes
+        if not wanted or not wanted[0].isalpha() or is_taken:
             self._build.tasks[self.path] = self._draft
             raise DefinitionError(f"{name!r} cannot be the task's name: it is taken, or no name", where=here())
-        self._draft.path = self._build.prefix + wanted
+        self._draft.path = path
         self._build.tasks[self._draft.path] = self._draft
         return self
 
@@ -140,7 +125,10 @@ class TaskHandle:
         paths: list[str] = list(self._draft.fields.get("after", ()))
         for other in others:
             if not isinstance(other, TaskHandle | Nested):
-                raise DefinitionError(f".after takes tasks, not {other!r}", where=here())
+                found = f"a {type(other).__name__}" if isinstance(other, list | tuple) else said(other)
+                raise DefinitionError(
+                    f".after takes tasks, not {found}", hint="write .after(first, second)", where=here()
+                )
             paths.extend(other.paths)
         return self._set(after=tuple(dict.fromkeys(paths)))
 
@@ -161,25 +149,32 @@ class TaskHandle:
         accelerator: str | None = None,
         accelerators: int = 1,
         accelerator_memory: int | str | None = None,
+        cpu_limit: int | float | str | None = None,
+        memory_limit: int | str | None = None,
     ) -> TaskHandle:
-        """Ask for CPUs (`2`, `"500m"`), memory (`"4Gi"`), and accelerators of one kind with memory each."""
+        """Ask for CPUs (`2`, `"500m"`), memory (`"4Gi"`), and accelerators of one kind with memory each.
+
+        A node is chosen by what is asked for; the limits are what the task may use at most where it runs.
+        """
         asked = resources(
             cpu=cpu,
             memory=memory,
             accelerator=accelerator,
             accelerators=accelerators,
             accelerator_memory=accelerator_memory,
+            cpu_limit=cpu_limit,
+            memory_limit=memory_limit,
         )
         before: Resources = self._draft.fields.get("resources", Resources())
-        merged = Resources(
-            cpu_millicores=asked.cpu_millicores or before.cpu_millicores,
-            memory_bytes=asked.memory_bytes or before.memory_bytes,
-            accelerator=asked.accelerator or before.accelerator,
-        )
-        return self._set(resources=merged)
+        return self._set(resources=asked.completed_by(before))
 
     def any_of(self, *options: Option) -> TaskHandle:
         """Run in any one of several ways; the task is told which, as `MLOPX_OPTION` and in its `TaskInfo`."""
+        for choice in options:
+            if not isinstance(choice, Option):
+                raise DefinitionError(
+                    f"any_of takes options, not {choice!r}", hint='write option("gpu", accelerator=...)', where=here()
+                )
         names = [choice.name for choice in options]
         if len(set(names)) != len(names) or len(names) < 2:
             raise DefinitionError(f"any_of takes two or more options of different names, not {names}", where=here())
@@ -191,6 +186,8 @@ class TaskHandle:
 
     def on(self, *requirements: Requirement) -> TaskHandle:
         """Run only on nodes where these hold: `.on(node_label("zone").is_in("a"))`."""
+        for requirement in requirements:
+            _require_requirement(".on", requirement)
         return self._add("requirements", requirements)
 
     def on_node(self, name: str) -> TaskHandle:
@@ -199,26 +196,30 @@ class TaskHandle:
 
     def prefer(self, requirement: Requirement, *, weight: int = 50) -> TaskHandle:
         """Run rather on nodes where this holds; weight 1 to 100."""
-        if not 1 <= weight <= 100:
-            raise DefinitionError(f"a weight of {weight} is not between 1 and 100", where=here())
+        _require_requirement(".prefer", requirement)
+        if not isinstance(weight, int) or not 1 <= weight <= 100:
+            raise DefinitionError(f"a weight of {weight!r} is not a number between 1 and 100", where=here())
         return self._add("preferences", [Preference(weight=weight, requirement=requirement)])
 
     def tolerate(self, key: str, *, value: str | None = None, effect: str = "") -> TaskHandle:
         """Accept nodes with this taint."""
-        try:
+        effects = "NoSchedule, PreferNoSchedule, NoExecute, or left out for all of them"
+        with checked("the toleration is wrong", hint=f"its key and value are texts, its effect {effects}"):
             toleration = Toleration(
                 key=key,
                 operator="Exists" if value is None else "Equal",
                 value=value or "",
                 effect=effect,
             )
-        except ValueError as error:
-            raise DefinitionError(f"{effect!r} is not an effect of a taint", where=here()) from error
         return self._add("tolerations", [toleration])
 
     def mount(self, *volumes: Volume) -> TaskHandle:
         """Mount volumes. Passing `volume.path(...)` as an argument does this by itself."""
         for volume in volumes:
+            if not isinstance(volume, Volume):
+                raise DefinitionError(
+                    f".mount takes volumes, not {volume!r}", hint="write .mount(Volume.pvc(...))", where=here()
+                )
             self._mount(volume.spec)
         return self
 
@@ -226,20 +227,14 @@ class TaskHandle:
         self, times: int, *, backoff: float | str = 0, factor: float = 2.0, at_most: float | str = "1h"
     ) -> TaskHandle:
         """Try again after a failure, waiting `backoff`, then `factor` times as long, at most `at_most`."""
-        try:
-            found = Retry(
-                max_retries=times,
-                backoff_seconds=seconds(backoff),
-                backoff_factor=factor,
-                max_backoff_seconds=seconds(at_most),
-            )
-        except ValueError as error:
-            raise DefinitionError(f"the retry settings are wrong: {error}", where=here()) from error
+        waits = {"backoff_seconds": seconds(backoff), "max_backoff_seconds": seconds(at_most)}
+        with checked("the retry settings are wrong"):
+            found = Retry(max_retries=times, backoff_factor=factor, **waits)
         return self._set(retry=found)
 
     def timeout(self, span: float | str) -> TaskHandle:
         """Stop an attempt that runs longer: `"10m"`."""
-        return self._set(timeout_seconds=seconds(span))
+        return self._set(timeout_seconds=time_limit(span))
 
     def cache(self, is_on: bool) -> TaskHandle:
         """Whether an earlier task's equal work may stand for this one."""
@@ -252,7 +247,9 @@ class TaskHandle:
 
     def secret(self, env: str, *, secret: str, key: str) -> TaskHandle:
         """Set an environment variable from a secret, by reference: the value is never in the pipeline."""
-        return self._add("secrets", [SecretEnv(env=env, secret=secret, key=key)])
+        with checked("the secret is wrong"):
+            found = SecretEnv(env=env, secret=secret, key=key)
+        return self._add("secrets", [found])
 
     def interruptible(self, is_on: bool = True) -> TaskHandle:
         """Whether it may run on nodes that can be taken away."""
@@ -260,6 +257,7 @@ class TaskHandle:
 
     def hints(self, **said: Any) -> TaskHandle:
         """Say what the work is, for run time estimates: `kind=`, `dataset=`, `model=`, `operations=`."""
+        require_known(".hints", said, workload)
         return self._set(hints=workload(**said))
 
     def _is_used(self) -> bool:
@@ -321,13 +319,19 @@ class TaskHandle:
         return value
 
 
+def _require_requirement(method: str, given: object) -> None:
+    if not isinstance(given, Requirement):
+        hint = f'write {method}(node_label("zone").is_in("a")), or .exists() for any value'
+        raise DefinitionError(f"{method} takes what a label must be, not {given!r}", hint=hint, where=here())
+
+
 def only_artifact(task: TaskHandle) -> Handle:
     """The task's artifact, if it makes exactly one; else its only output."""
     names = [name for name, port in task._draft.component.outputs.items() if isinstance(port, ArtifactOutput)]
     return task.outputs[names[0]] if len(names) == 1 else task.output
 
 
-class Nested:
+class Nested(StandsForOutput):
     """A nested pipeline that was called: what it returned, and all its tasks for `.after`."""
 
     def __init__(self, name: str, paths: tuple[str, ...], returned: Any) -> None:
@@ -347,7 +351,7 @@ class Nested:
     @property
     def output(self) -> Handle:
         """What the nested pipeline returned, if that is one value."""
-        if isinstance(self._returned, TaskHandle):
+        if isinstance(self._returned, TaskHandle | Nested):
             return self._returned.output
         if not isinstance(self._returned, Handle):
             raise DefinitionError(
@@ -360,10 +364,12 @@ class Nested:
     @property
     def outputs(self) -> Outputs:
         """What the nested pipeline returned, if that is a dict of outputs."""
+        if isinstance(self._returned, Nested):
+            return self._returned.outputs
         returned = self._returned if isinstance(self._returned, dict) else {"output": self._returned}
         handles = {
-            name: one.output if isinstance(one, TaskHandle) else one
+            name: one.output if isinstance(one, TaskHandle | Nested) else one
             for name, one in returned.items()
-            if isinstance(one, Handle | TaskHandle)
+            if isinstance(one, Handle | TaskHandle | Nested)
         }
         return Outputs(f"nested pipeline {self.name!r}", handles)

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
+from mlopx.errors import DefinitionError
 from mlopx.runtime.task import (
     HTML,
     Artifact,
@@ -45,10 +46,11 @@ def artifact_type(annotation: Any) -> tuple[str, str, bool] | None:
             return None
         if get_origin(inner) is list:
             (inner,) = get_args(inner)
-            return direction, inner.type, True
+            return (direction, inner.type, True) if inner in ARTIFACTS else None
         return (direction, inner.type, False) if inner in ARTIFACTS else None
     if origin is list:
-        found = artifact_type(get_args(annotation)[0])
+        arguments = get_args(annotation)
+        found = artifact_type(arguments[0]) if arguments else None
         return (found[0], found[1], True) if found else None
     return (INPUT, annotation.type, False) if annotation in ARTIFACTS else None
 
@@ -66,9 +68,16 @@ def parameter_type(annotation: Any) -> str | None:
     return PARAMETERS.get(annotation) if isinstance(annotation, type) else None
 
 
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The resolved annotations of a function, markers kept."""
-    return typing.get_type_hints(function, include_extras=True)
+def hints_of(function: Callable[..., Any], where: str) -> dict[str, Any]:
+    """The resolved annotations of a function or NamedTuple, markers kept. Raises DefinitionError at `where`."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception as error:  # an annotation is code, and may raise anything
+        raise DefinitionError(
+            f"an annotation of {function.__name__} cannot be resolved: {error}",
+            hint="annotate with str, int, float, bool, list, dict, Input[...] or Output[...]",
+            where=where,
+        ) from error
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Where in the user's file we are: the first frame that is not the library's own."""
+"""Where in the user's file we are: the first frame that is neither the library's own nor one of Python's library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 import traceback
 from pathlib import Path
 
-_OURS = str(Path(__file__).resolve().parent.parent)
+_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+_PYTHONS = os.path.dirname(os.__file__) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 def here() -> str | None:
@@ -22,13 +24,20 @@ def here() -> str | None:
 
 
 def raised_at(error: BaseException) -> str | None:
-    """`file:line` of the innermost frame of the user's code that an error came through."""
-    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    return next((f"{shown(name)}:{line}" for name, line in reversed(places) if _is_users(name)), None)
+    """`file:line` of the innermost frame of the user's code (else of an installed package) an error came through."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    places = [(name, line) for name, line in reversed(frames) if _is_users(name)]
+    written = [(name, line) for name, line in places if not _is_installed(name)]
+    return next((f"{shown(name)}:{line}" for name, line in [*written, *places]), None)
 
 
 def _is_users(name: str) -> bool:
-    return not name.startswith((_OURS, "<frozen"))
+    is_pythons = name.startswith(_PYTHONS) and not _is_installed(name)
+    return not is_pythons and not name.startswith((_OURS, "<frozen"))
+
+
+def _is_installed(name: str) -> bool:
+    return any(folder in name for folder in _INSTALLED)
 
 
 def shown(name: str) -> str:

@@ -20,6 +20,7 @@ FOR_KUBEFLOW = {"Kubeflow-Authorization": "MLOPX_KFP_TOKEN", "Cookie": "MLOPX_KF
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 TRIES = 5
+_IS_IT_OURS = "is this really the address of an MLOpX server?"
 FIRST_PAUSE_SECONDS = 0.2
 
 
@@ -132,15 +133,38 @@ class Client:
         found: str | None = self._send("GET", "/healthz").headers.get("date")
         return found
 
-    def _call(self, method: str, path: str, *, is_safe: bool = True, **more: Any) -> Any:
-        return self._send(method, path, is_safe=is_safe, **more).json()
+    def readiness(self) -> dict[str, Any]:
+        """Whether the server and its parts can work, as `/readyz` tells: also when it says that they cannot."""
+        found: dict[str, Any] = self._call("GET", "/readyz", accepted=(503,))
+        return found
 
-    def _send(self, method: str, path: str, *, is_safe: bool = True, **more: Any) -> httpx.Response:
-        """Send, again after broken connections and 503, where a repetition does no harm."""
+    def _call(self, method: str, path: str, *, is_safe: bool = True, **more: Any) -> Any:
+        answer = self._send(method, path, is_safe=is_safe, **more)
+        try:
+            return answer.json()
+        except (ValueError, RecursionError) as error:
+            raise _foreign_answer(answer, "what is no JSON: ") from error
+
+    def _send(
+        self, method: str, path: str, *, is_safe: bool = True, accepted: tuple[int, ...] = (), **more: Any
+    ) -> httpx.Response:
+        """Send, again after broken connections and 503, where a repetition does no harm.
+
+        A failure whose status is `accepted` is an answer like any other.
+        """
         for attempt in range(TRIES):
             is_last = attempt == TRIES - 1
             try:
                 answer = self._http.request(method, path, **more)
+            except httpx.UnsupportedProtocol as error:
+                raise ConnectionFailedError(
+                    f"{self.url!r} is not an address of a server",
+                    hint="set MLOPX_URL to one that begins with http:// or https://",
+                ) from error
+            except httpx.DecodingError as error:
+                raise ServerError(
+                    f"the server at {self.url} answered what cannot be unpacked: {error}", status=502, hint=_IS_IT_OURS
+                ) from error
             except httpx.ConnectError as error:
                 if is_last or attempt >= 1:
                     raise self._unreachable(error) from error
@@ -148,6 +172,8 @@ class Client:
                 if is_last or not is_safe:
                     raise self._unreachable(error) from error
             else:
+                if answer.status_code in accepted:
+                    return answer
                 if answer.status_code != 503 or is_last or not is_safe:
                     if answer.status_code >= 400:
                         raise _server_error(answer)
@@ -157,7 +183,7 @@ class Client:
 
     def _unreachable(self, error: Exception) -> ConnectionFailedError:
         return ConnectionFailedError(
-            f"no MLOpX server answers at {self.url} ({error or type(error).__name__})",
+            f"no MLOpX server answers at {self.url} ({str(error) or type(error).__name__})",
             hint="start one with `uvicorn server.main:app --port 8000`, or set MLOPX_URL to where yours is",
         )
 
@@ -179,12 +205,16 @@ def _server_error(answer: httpx.Response) -> ServerError:
         document = answer.json()
         detail, hint = document["detail"], document.get("hint")
         lines = [detail, *(f"  {line}" for line in document.get("details") or () if line != detail)]
+        said = "\n".join(lines)
         problem = str(document.get("type", "")).rsplit("/", 1)[-1]
-    except (ValueError, KeyError, TypeError):
-        text = answer.text[:300]
-        return ServerError(
-            f"the server answered {answer.status_code}: {text}",
-            status=answer.status_code,
-            hint="is this really the address of an MLOpX server?",
-        )
-    return ServerError("\n".join(lines), status=answer.status_code, problem=problem, hint=hint)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _foreign_answer(answer)
+    return ServerError(said, status=answer.status_code, problem=problem, hint=hint)
+
+
+def _foreign_answer(answer: httpx.Response, what: str = "") -> ServerError:
+    """What is said of an answer that no server of ours gives."""
+    beginning = " ".join(answer.text[:300].split()) or "nothing"
+    return ServerError(
+        f"the server answered {answer.status_code}: {what}{beginning}", status=answer.status_code, hint=_IS_IT_OURS
+    )

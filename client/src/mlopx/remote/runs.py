@@ -67,6 +67,14 @@ class RunHandle:
             if not has_more:
                 time.sleep(POLL_SECONDS)
 
+    def events(self, *, after: int = 0) -> Iterator[dict[str, Any]]:
+        """What happened to the run until now, later than the event of this id."""
+        position: int | None = after
+        while position is not None:
+            page = self.client.get(f"/api/v1/runs/{self.id}/events", after=position)
+            yield from page["events"]
+            position = page["next"]
+
     def cancel(self, reason: str = "") -> dict[str, Any]:
         """Ask for the run to be stopped."""
         found: dict[str, Any] = self.client.post(f"/api/v1/runs/{self.id}/cancel", {"reason": reason})
@@ -173,7 +181,7 @@ def describe_failure(handle: RunHandle, detail: Mapping[str, Any]) -> str:
         return f"run {detail['id']} failed: {detail['error']}"
     attempt = task["attempts"][-1]
     error = attempt["error"] or {"message": "no reason given", "traceback": "", "hint": ""}
-    where = attempt["actual_node"] or attempt["node"]
+    where = task["node"]
     lines = [f"run {detail['id']} failed: task {task['key']}" + (f" on node {where}" if where else "")]
     lines.append(f"  cause: {error['message']}")
     if error["hint"]:
@@ -191,7 +199,9 @@ def next_command(detail: Mapping[str, Any]) -> str:
     task = failed_task(detail)
     if task is None:
         return f"mlopx show {detail['id']}"
-    return f"mlopx retry {detail['id']} --from {task['key']}   or   mlopx rerun {detail['id']} {task['key']} --local"
+    again = f"mlopx retry {detail['id']} --from {task['key']}"
+    is_function = detail["graph"]["tasks"][task["path"]].get("code", "function") == "function"
+    return f"{again}   or   mlopx rerun {detail['id']} {task['key']} --local" if is_function else again
 
 
 def _last_lines(handle: RunHandle, task: str, *, skip: str, count: int = 8) -> list[str]:

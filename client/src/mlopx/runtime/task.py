@@ -2,7 +2,7 @@
 
 This file travels: inside a container's command, or executed in a forked child of a node's agent. So it is one file,
 imports the standard library only, runs on Python 3.8 and later, and needs nothing writable but the output folders.
-`run(manifest)` is the face; the manifest's shape is described in `docs/manifest.md`.
+`run(manifest)` is the face; who starts a task writes the manifest.
 """
 
 import __future__
@@ -268,10 +268,13 @@ def _describe(error, manifest):
     if isinstance(error, ImportError) and getattr(error, "name", None):
         kind = "import"
         package = error.name.split(".")[0]
-        hint = "%r is not installed here: add packages=[%r] to the component, or use an image that has it" % (
-            package,
-            package,
-        )
+        if isinstance(error, ModuleNotFoundError):
+            hint = "%r is not installed here: add packages=[%r] to the component, or use an image that has it" % (
+                package,
+                package,
+            )
+        else:
+            hint = "%r is here, but in a version that does not have this: name the one you need in packages" % package
     elif isinstance(error, MemoryError):
         kind = "oom"
     elif isinstance(error, SystemExit):

@@ -9,7 +9,7 @@ from typing import Any
 from mlopx.spec.base import PORT_PATTERN
 from mlopx.spec.component import ArtifactInput, ArtifactOutput, Component, ParameterInput
 from mlopx.spec.pipeline import LoopScope, PipelineScope, PipelineSpec, Task
-from mlopx.spec.structure import loops_around, referenced_tasks, scope_values, topological_order
+from mlopx.spec.structure import loops_around, referenced_tasks, scope_chain, scope_values, topological_order
 from mlopx.spec.values import Collect, Const, Item, OneOf, OutputRef, Param, RunFact, Value, VolumePath
 
 JSON_TYPES: dict[str, tuple[type, ...]] = {
@@ -43,6 +43,7 @@ def problems(spec: PipelineSpec) -> list[str]:
         found.extend(_component_problems(name, component, is_foreign=spec.foreign is not None))
     for path, task in spec.tasks.items():
         found.extend(f"tasks.{path}{problem}" for problem in _task_problems(spec, path, task))
+    found.extend(_block_problems(spec))
     found.extend(_exit_problems(spec))
     if not found:
         try:
@@ -122,11 +123,30 @@ def _setting_problems(spec: PipelineSpec, task: Task) -> Iterator[str]:
     ):
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f".{kind}: {name!r} is there twice"
-    if task.scope is not None:
-        scope = spec.scopes[task.scope]
-        for value in scope_values(scope):
-            for problem in _value_problems(spec, scope.parent, value, task):
-                yield f": its {scope.kind} {task.scope!r}: {problem}"
+
+
+def _block_problems(spec: PipelineSpec) -> Iterator[str]:
+    """Of the conditions and loops around tasks, each told once, at the first task in it."""
+    seen: set[str] = set()
+    for path, task in spec.tasks.items():
+        for name, scope in scope_chain(spec, task.scope):
+            if name in seen:
+                continue
+            seen.add(name)
+            for value in scope_values(scope):
+                for problem in (*_value_problems(spec, scope.parent, value, task), *_operand_problems(spec, value)):
+                    yield f"tasks.{path}: its {scope.kind} {name!r}: {problem}"
+
+
+def _operand_problems(spec: PipelineSpec, value: Value) -> Iterator[str]:
+    """Of what a condition compares, or a loop runs over: the server reads it, and knows neither the content of files
+    nor how the run will end."""
+    if isinstance(value, RunFact) and value.fact not in ("id", "name"):
+        yield f"only an exit task may read the run's {value.fact}"
+    for one in value.candidates if isinstance(value, OneOf) else (value,):
+        given = _type_given(spec, one)
+        if given is not None and given[0] == "artifact":
+            yield f"reads an artifact ({given[1]}), which only a task can look into: have that task return a value"
 
 
 def _value_problems(spec: PipelineSpec, scope: str | None, value: Value, task: Task) -> Iterator[str]:

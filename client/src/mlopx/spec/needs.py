@@ -5,6 +5,7 @@ Quantities are plain numbers in one unit each: CPU in millicores, memory in byte
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal, Union
 
@@ -24,11 +25,37 @@ class Accelerator(SpecModel):
 
 
 class Resources(SpecModel):
-    """What the task requests. None means: not said (one CPU on the local platform, nothing on Kubernetes)."""
+    """What the task requests. None means: not said (one CPU on the local platform, nothing on Kubernetes).
+
+    Limits are what it may use at most; one without a request is the request too, as in Kubernetes.
+    """
 
     cpu_millicores: int | None = Field(default=None, ge=1, le=10_000_000)
     memory_bytes: int | None = Field(default=None, ge=1)
     accelerator: Accelerator | None = None
+    cpu_limit_millicores: int | None = Field(default=None, ge=1, le=10_000_000)
+    memory_limit_bytes: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _limits_leave_room(self) -> Resources:
+        if (self.cpu_limit_millicores or math.inf) < (self.cpu_millicores or 0):
+            raise ValueError(f"the CPU limit {self.cpu_limit_millicores}m is below the request {self.cpu_millicores}m")
+        if (self.memory_limit_bytes or math.inf) < (self.memory_bytes or 0):
+            raise ValueError(f"the memory limit {self.memory_limit_bytes} is below the request {self.memory_bytes}")
+        return self
+
+    def completed_by(self, base: Resources) -> Resources:
+        """These, with what they leave open taken from others; a limit of those that is too low becomes the request."""
+        cpu, memory = self.cpu_millicores or base.cpu_millicores, self.memory_bytes or base.memory_bytes
+        cpu_limit = self.cpu_limit_millicores or base.cpu_limit_millicores
+        memory_limit = self.memory_limit_bytes or base.memory_limit_bytes
+        return Resources(
+            cpu_millicores=cpu,
+            memory_bytes=memory,
+            accelerator=self.accelerator or base.accelerator,
+            cpu_limit_millicores=max(cpu_limit, cpu or 0) if cpu_limit else None,
+            memory_limit_bytes=max(memory_limit, memory or 0) if memory_limit else None,
+        )
 
 
 class Option(SpecModel):

@@ -21,6 +21,7 @@ from mlopx.spec import (
 from server.domain.errors import InvalidSubmissionError
 from server.platforms.kubeflow.compile.conditions import expression
 from server.platforms.kubeflow.compile.dags import Binding, Dag, Tree, build_tree
+from server.platforms.kubeflow.compile.ends import ON_COMPLETION, inexpressible_ends
 from server.platforms.kubeflow.compile.executors import config_of, container_of, retry_policy
 from server.platforms.kubeflow.compile.kinds import FINAL_STATUS_INPUT, PARAMETER_TYPES, component_ports, without_empty
 from server.platforms.kubeflow.compile.sizes import SDK_VERSION, size_problems
@@ -28,8 +29,6 @@ from server.platforms.kubeflow.compile.values import Binder, InexpressibleError,
 from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading.documents import SCHEMA_VERSION
 from server.platforms.kubeflow.writing import dump_all
-
-ON_COMPLETION = "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +182,7 @@ class _Compiler:
             else:
                 tasks[key] = self._leaf_task(dag, key, child, bindings[child])
         self._require_no_circle(dag, tasks)
+        self.refused += inexpressible_ends(tasks)
         inputs = without_empty({"artifacts": dag.artifact_inputs, "parameters": dag.inputs})
         if dag.is_root:
             inputs = without_empty({"parameters": _parameters(self.spec)})

@@ -21,7 +21,7 @@ from server.domain.node import HOSTNAME_LABEL
 from server.domain.request import kubernetes_defaults
 from server.platforms.kubeflow.compile.carried import command_of
 from server.platforms.kubeflow.compile.values import InexpressibleError
-from server.platforms.kubeflow.placing.containers import set_requests
+from server.platforms.kubeflow.placing.containers import set_limits, set_requests
 
 DEFAULT_IMAGE = "python:3.11-slim"
 
@@ -41,20 +41,15 @@ def container_of(task: Task, component: Component, option: Option | None, facts:
     environment = environment_of(task, option)
     if environment:
         found["env"] = [{"name": name, "value": value} for name, value in environment.items()]
-    set_requests(found, kubernetes_defaults(requests_of(task, option)), is_option=option is not None)
+    asked = requests_of(task, option)
+    set_limits(found, asked.cpu_limit_millicores, asked.memory_limit_bytes)
+    set_requests(found, kubernetes_defaults(asked), is_option=option is not None)
     return {key: value for key, value in found.items() if value != []}
 
 
 def requests_of(task: Task, option: Option | None) -> Resources:
     """What the task requests with an option; what the option leaves open is taken from the task."""
-    if option is None:
-        return task.resources
-    own, base = option.resources, task.resources
-    return Resources(
-        cpu_millicores=own.cpu_millicores or base.cpu_millicores,
-        memory_bytes=own.memory_bytes or base.memory_bytes,
-        accelerator=own.accelerator or base.accelerator,
-    )
+    return task.resources if option is None else option.resources.completed_by(task.resources)
 
 
 def environment_of(task: Task, option: Option | None) -> dict[str, str]:

@@ -91,8 +91,12 @@ def workflow_bytes(pipeline: Mapping[str, Any], platform: Mapping[str, Any] | No
     size, seen, kinds = _FIXED_BYTES, set[str](), set[tuple[int, int]]()
     own, used = dict[str, int](), list[object]()
     components = {"root": pipeline.get("root"), **section(pipeline, "components")}
-    for name, component in components.items():
-        label = text(component, "executorLabel")
+    for name, whole in components.items():
+        component = whole
+        label, tasks = text(component, "executorLabel"), section(component, "dag", "tasks")
+        if tasks:
+            size += _PER_DAG_BYTES + 2 * _quoted_bytes(_text(tasks))
+            component = {**section(whole), "dag": {**section(whole, "dag"), "tasks": None}}  # those are counted
         container = _text(executors.get(label)) if label else ""
         if container not in seen or not label:
             size += _quoted_bytes(_text(component)) + _quoted_bytes(container) + _PER_ARGUMENT_BYTES
@@ -104,9 +108,7 @@ def workflow_bytes(pipeline: Mapping[str, Any], platform: Mapping[str, Any] | No
             used.append(configs[label])
     size += _quoted_bytes(_text(used))
     for component in components.values():
-        tasks = section(component, "dag", "tasks")
-        size += _PER_DAG_BYTES + _quoted_bytes(_text(tasks)) if tasks else 0
-        for name, task in tasks.items():
+        for name, task in section(component, "dag", "tasks").items():
             waiting = sum(len(str(one)) + _PER_UPSTREAM_BYTES for one in items(task, "dependentTasks"))
             called = _PER_TASK_BYTES + _TIMES_NAMED * len(name) + waiting
             size += called + own.get(text(task, "componentRef", "name"), 0)
@@ -131,7 +133,7 @@ def _size(executor: object, *, is_own: bool) -> int:
     if is_own:
         return carried_bytes(dict(container))
     parts = (*items(container, "command"), *items(container, "args"))
-    return max((len(str(part).encode()) for part in parts), default=0)
+    return max((_bytes(str(part)) for part in parts), default=0)
 
 
 def _too_large(total: int, limit: int, sizes: Mapping[str, int], named: Mapping[str, list[str]]) -> str:
@@ -162,7 +164,12 @@ def _said(named: Mapping[str, list[str]], label: str) -> str:
 
 def _quoted_bytes(text: str) -> int:
     """How long JSON becomes inside a text of JSON, as the Workflow has it: its quotes and backslashes are escaped."""
-    return len(text.encode()) + text.count('"') + text.count("\\") + 2
+    return _bytes(text) + text.count('"') + text.count("\\") + 2
+
+
+def _bytes(text: str) -> int:
+    """How long it is as UTF-8; most texts are plain ASCII, and need not be encoded to know."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 __all__ = [

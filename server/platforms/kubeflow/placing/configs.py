@@ -98,10 +98,11 @@ def stable_labels(has_accelerator: bool) -> tuple[str, ...]:
 
 def prefer_nodes(config: dict[str, Any], nodes: Sequence[Node], change: Change) -> None:
     """Wish for nodes in this order."""
+    entries = listed(config, "nodeAffinity") if nodes else []
     for weight, node in zip(WEIGHTS, nodes, strict=False):
         host = node.labels.get(HOSTNAME_LABEL)
         rule = Rule(HOSTNAME_LABEL, (host,)) if host else Rule(NODE_NAME_FIELD, (node.name,), is_field=True)
-        _wish(config, rule, weight)
+        _wish(entries, rule, weight)
         change.preferred.append(f"{node.name} ({weight})")
 
 
@@ -139,7 +140,7 @@ def _require_by_affinity(config: dict[str, Any], rule: Rule, change: Change) -> 
         change.notes.append(
             f"{rule} cannot be required: an affinity that the run makes may widen it; it is wished for instead"
         )
-        _wish(config, rule, WEIGHTS[0])
+        _wish(listed(config, "nodeAffinity"), rule, WEIGHTS[0])
         return
     hard = [entry for entry in entries if isinstance(entry, dict) and get(entry, "weight") is None]
     for entry in hard:
@@ -151,11 +152,11 @@ def _require_by_affinity(config: dict[str, Any], rule: Rule, change: Change) -> 
     change.required.append(str(rule))
 
 
-def _wish(config: dict[str, Any], rule: Rule, weight: int) -> None:
+def _wish(entries: list[Any], rule: Rule, weight: int) -> None:
     """Add a wish, unless it is there already: placing a placed file again must not pile them up."""
     entry = {_expressions(rule): [rule.expression()], "weight": weight}
-    if entry not in items(config, "nodeAffinity"):
-        listed(config, "nodeAffinity").append(entry)
+    if entry not in entries:
+        entries.append(entry)
 
 
 def _expressions(rule: Rule) -> str:

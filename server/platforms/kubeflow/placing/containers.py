@@ -50,6 +50,14 @@ def set_requests(container: dict[str, Any], requests: Resources | None, *, is_op
         drop(container, "resources")
 
 
+def set_limits(container: dict[str, Any], cpu_millicores: int | None, memory_bytes: int | None) -> None:
+    """Set what it may use at most, where that is said."""
+    if cpu_millicores:
+        _put(enter(container, "resources"), "Cpu", "Limit", f"{cpu_millicores}m", Decimal(cpu_millicores) / 1000)
+    if memory_bytes:
+        _put(enter(container, "resources"), "Memory", "Limit", memory_text(memory_bytes), Decimal(memory_bytes) / 10**9)
+
+
 def accelerator(kind: str, count: int) -> dict[str, str]:
     """An accelerator's entry, for servers that read the new fields and those that read the old."""
     return {"count": str(count), "resourceCount": str(count), "resourceType": kind, "type": kind}

@@ -131,6 +131,7 @@ class _Writer:
         self.is_changed = self.is_shared or any(_has_option(one) for one in placements.values())
         self.pipeline = copied(documents.pipeline) if self.is_changed else documents.pipeline
         self.platform = copied(documents.platform) if documents.platform is not None else {}
+        self.configs: dict[str, Any] | None = None
         self.labels = {task.path: task.executor for task in pipeline.tasks.values()}
         if self.is_shared:
             self.labels.update(split(self.pipeline, self.platform))  # type: ignore[arg-type]  # the copy made above
@@ -170,7 +171,9 @@ class _Writer:
         is_bound = task.path in self.bound
         if not (placement.nodes or placement.labels or placement.annotations or is_bound):
             return Effect(label)
-        config = enter(self.platform, "platforms", "kubernetes", "deploymentSpec", "executors", label)
+        if self.configs is None:
+            self.configs = enter(self.platform, "platforms", "kubernetes", "deploymentSpec", "executors")
+        config = enter(self.configs, label)
         change = Change()
         if is_bound:
             self._bind(config, task, change)

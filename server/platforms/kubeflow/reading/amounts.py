@@ -15,6 +15,7 @@ from server.platforms.kubeflow.reading.fields import get, section
 
 _UNITS = {"": 0, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_NOTHING = Resources.of(pods=1)
 _QUANTITY = re.compile(r"([+-]?[0-9.]+)(?:([eE][+-]?[0-9]+)|([KMGTPE]i|[numkMGTPE]?))")
 
 
@@ -34,6 +35,8 @@ def quantity(text: str) -> Decimal | None:
 def requests_of(container: object) -> tuple[Resources, tuple[str, ...]]:
     """What the container requests (a limit stands in for a missing request), and the names of amounts not known yet."""
     resources = section(container, "resources")
+    if not resources:
+        return _NOTHING, ()
     unknown: list[str] = []
 
     def first(what: str, *names: str) -> Decimal | None:

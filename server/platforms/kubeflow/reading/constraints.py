@@ -51,6 +51,8 @@ class Constraints:
     @property
     def unknown(self) -> tuple[str, ...]:
         """What is read from an input when the run gets there."""
+        if self is NO_CONSTRAINTS:
+            return ()
         flags = {
             "node selector": self.has_dynamic_selector,
             "node affinity": self.has_dynamic_affinity,

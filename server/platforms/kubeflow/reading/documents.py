@@ -82,9 +82,14 @@ def _pipeline_text(text: str, loaded: Loaded) -> str | None:
     while start >= 0:
         head = text[: start + 1]
         if head.count("\n") == loaded.starts[1]:
-            return None if head.rstrip().endswith("...") or _OTHER_BREAKS.search(head) else head
+            return None if head.rstrip().endswith("...") or _has_other_breaks(head) else head
         start = text.find("\n---\n", start + 1)
     return None
+
+
+def _has_other_breaks(text: str) -> bool:
+    """Whether lines end otherwise than with a plain newline; most files are plain ASCII, where that is quick."""
+    return "\r" in text if text.isascii() else _OTHER_BREAKS.search(text) is not None
 
 
 def _decoded(text: str | bytes, name: str) -> str:

@@ -165,37 +165,48 @@ def camel(name: str) -> str:
     return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
-_SNAKE = {name: snake(name) for fields in FIELDS.values() for name in fields}
-_SNAKE.update({name: snake(name) for name in (*EXECUTOR_KINDS, *KUBERNETES_FIELDS)})
+class _Others(dict[str, str]):
+    """Each field's name with underscores, remembered: fields are looked up some ten thousand times in a large file."""
+
+    def __missing__(self, name: str) -> str:
+        found = self[name] = snake(name)
+        return found
+
+
+_OTHERS = _Others()
 
 
 def get(message: object, name: str, default: object = None) -> object:
     """A field of a message under either of its names; `default` where it is missing or null."""
-    if not isinstance(message, dict):
+    if not message or not isinstance(message, dict):
         return default
     found = message.get(name)
     if found is None:
-        other = _SNAKE.get(name) or snake(name)
-        if other == name:
-            return default
-        found = message.get(other)
+        found = message.get(_OTHERS[name])
     return default if found is None else found
 
 
 def section(message: object, *names: str) -> dict[str, object]:
     """A message inside a message; an empty one where it is missing."""
     for name in names:
-        message = get(message, name) if message else None
+        if not message or not isinstance(message, dict):
+            return {}
+        found = message.get(name)
+        message = message.get(_OTHERS[name]) if found is None else found
     return message if isinstance(message, dict) else {}
 
 
 def text(message: object, *names: str) -> str:
     """A text inside a message; empty where it is missing."""
-    found = get(section(message, *names[:-1]), names[-1])
+    if len(names) > 1:
+        message = section(message, *names[:-1])
+    found = get(message, names[-1])
     return found if isinstance(found, str) else ""
 
 
 def items(message: object, *names: str) -> list[object]:
     """A list inside a message; empty where it is missing."""
-    found = get(section(message, *names[:-1]), names[-1])
+    if len(names) > 1:
+        message = section(message, *names[:-1])
+    found = get(message, names[-1])
     return found if isinstance(found, list) else []

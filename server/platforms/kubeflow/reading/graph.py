@@ -7,13 +7,14 @@ tasks with a container of their own are placeable; importers, volume operations 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.domain.resources import Resources
 from server.platforms.kubeflow.reading.amounts import requests_of
 from server.platforms.kubeflow.reading.constraints import NO_CONSTRAINTS, Constraints, read_claims, read_constraints
 from server.platforms.kubeflow.reading.documents import Documents, read_documents, refused
+from server.platforms.kubeflow.reading.doubts import FINISHED, doubts_of_ends, doubts_of_task
 from server.platforms.kubeflow.reading.fields import EXECUTOR_KINDS, KUBERNETES_FIELDS, camel, get, items, section, text
 
 MAX_TASKS = 10_000
@@ -154,11 +155,14 @@ class _Walk:
             raise refused(self.name, f"components.{within[-1]}: pipelines are nested deeper than {MAX_DEPTH}")
         tasks = section(component, "dag", "tasks")
         declared = section(component, "inputDefinitions", "parameters")
+        before = {key: _dependencies(task) for key, task in tasks.items()}
+        self.notes += doubts_of_ends("/".join(prefix), tasks, before, self.kind_of)
         leaves: dict[str, list[str]] = {}
-        for key in _ordered(tasks):
-            self._look_for_gaps("/".join((*prefix, key)), tasks[key], declared)
-            upstreams = [path for name in _dependencies(tasks[key]) for path in leaves.get(name, ())]
-            inner = _inside(around, "/".join((*prefix, key)), tasks[key], upstreams)
+        for key in _ordered(before):
+            path = "/".join((*prefix, key))
+            self.notes += doubts_of_task(path, tasks[key], declared, tasks)
+            upstreams = [path for name in before[key] for path in leaves.get(name, ())]
+            inner = _inside(around, path, tasks[key], upstreams)
             leaves[key] = self._task(key, tasks[key], prefix, inner, within)
         return [path for key in tasks for path in leaves[key]]
 
@@ -184,14 +188,15 @@ class _Walk:
         self.tasks[path] = self._leaf(path, name, component, task, around)
         return [path]
 
-    def _look_for_gaps(self, path: str, task: object, declared: Mapping[str, object]) -> None:
-        """Note what Kubeflow's drivers fail at; SDKs up to 2.17 write such inputs for texts made of a loop's item."""
-        for one in section(task, "inputs", "parameters").values():
-            name = text(one, "componentInputParameter")
-            if name and name not in declared:
-                self.notes.append(f"task {path}: reads the input {name!r}, which nothing around it has; it will fail")
-        if section(task, "artifactIterator"):
-            self.notes.append(f"loop {path}: runs over artifacts; open-source Kubeflow up to 2.17 does not run it")
+    def kind_of(self, task: object) -> str:
+        """What Kubeflow makes of a task: `loop`, `dag`, or its executor's kind."""
+        if section(task, "parameterIterator") or section(task, "artifactIterator"):
+            return "loop"
+        component = self.components.get(text(task, "componentRef", "name"))
+        if section(component, "dag"):
+            return "dag"
+        executor = self.executors.get(text(component, "executorLabel"))
+        return _kind(executor, section(executor, "container"))
 
     def _leaf(self, path: str, name: str, component: object, task: object, around: _Around) -> KubeflowTask:
         label = text(component, "executorLabel")
@@ -221,7 +226,7 @@ class _Walk:
 def _inside(around: _Around, path: str, task: object, upstreams: list[str]) -> _Around:
     is_loop = bool(section(task, "parameterIterator") or section(task, "artifactIterator"))
     is_conditional = bool(text(task, "triggerPolicy", "condition"))
-    is_exit = text(task, "triggerPolicy", "strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+    is_exit = text(task, "triggerPolicy", "strategy") == FINISHED
     is_within_exit = around.is_exit and bool(upstreams) and not is_exit
     waits_for = upstreams if is_within_exit else (*around.waits_for, *upstreams)
     return _Around(
@@ -244,9 +249,9 @@ def _producer(given: object) -> str:
     return text(given, "taskOutputParameter", "producerTask") or text(given, "taskFinalStatus", "producerTask")
 
 
-def _ordered(tasks: Mapping[str, object]) -> list[str]:
+def _ordered(before: Mapping[str, Sequence[str]]) -> list[str]:
     """Task names, each after what it waits for where that is possible, else in the document's order."""
-    waiting = {key: [name for name in _dependencies(task) if name in tasks] for key, task in tasks.items()}
+    waiting = {key: [name for name in names if name in before] for key, names in before.items()}
     order: dict[str, None] = {}
     for start, first in waiting.items():
         stack = [(start, first)]
@@ -264,9 +269,9 @@ def _ordered(tasks: Mapping[str, object]) -> list[str]:
 
 
 def _kind(executor: object, container: Mapping[str, object]) -> str:
-    kinds = [kind for kind in EXECUTOR_KINDS if get(executor, kind) is not None]
-    if kinds[:1] != ["container"]:
-        return kinds[0] if kinds else "none"
+    kind = "container" if container else next((one for one in EXECUTOR_KINDS if get(executor, one) is not None), "none")
+    if kind != "container":
+        return kind
     return "pvc" if text(container, "image") in PVC_IMAGES else "container"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from server.platforms.kubeflow.reading.documents import Documents
+from server.platforms.kubeflow.reading.doubts import FINISHED
 from server.platforms.kubeflow.reading.fields import get, section, text
 
 SHOWN_USERS = 3
@@ -58,7 +59,7 @@ def _read(root: Mapping[str, object], declared: Mapping[str, object]) -> dict[st
     readers: dict[str, list[str]] = {}
     hinders = {name: "a parameter has the same name" for name in declared if name in parameters}
     for task, definition in section(root, "dag", "tasks").items():
-        is_exit = text(definition, "triggerPolicy", "strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+        is_exit = text(definition, "triggerPolicy", "strategy") == FINISHED
         for given in section(definition, "inputs", "artifacts").values():
             name = text(given, "componentInputArtifact")
             readers.setdefault(name, []).append(task)

@@ -11,7 +11,8 @@ import math
 import re
 from collections.abc import Iterator
 
-from server.platforms.kubeflow.reading.fields import FIELDS, snake
+from server.platforms.kubeflow.reading.fields import FIELDS, camel, snake
+from server.platforms.kubeflow.reading.quick_shape import is_of
 
 _KNOWN = {
     message: {**{snake(name): kind for name, kind in fields.items()}, **fields} for message, fields in FIELDS.items()
@@ -20,21 +21,24 @@ _DURATION = re.compile(r"-?[0-9]+(\.[0-9]{1,9})?s")
 _INTEGER = re.compile(r"\s*-?[0-9]+(\.0*)?([eE]\+?[0-9]+)?\s*")
 
 
-def problems(document: object, message: str, place: str = "") -> Iterator[str]:
+def problems(document: object, message: str) -> Iterator[str]:
     """Every place at which a document is not of the message's shape, as a sentence that begins with the place."""
+    return iter(()) if is_of(document, message) else _problems(document, message, "")
+
+
+def _problems(document: object, message: str, place: str) -> Iterator[str]:
     if not isinstance(document, dict):
         yield f"{place or 'the document'}: expects {_article(message)}, not {_said(document)}"
         return
     known = _KNOWN[message]
-    seen: dict[str, str] = {}
     for key, value in document.items():
         here = f"{place}.{key}" if place else str(key)
         kind = known.get(key) if isinstance(key, str) else None
         if kind is None:
             yield f"{here}: {_unknown(key, message)}"
             continue
-        if seen.setdefault(snake(key), key) != key:
-            yield f"{here}: is the same field as {seen[snake(key)]}"
+        if "_" in key and camel(key) in document and camel(key) != key:
+            yield f"{here}: is the same field as {camel(key)}"
         if value is not None:
             yield from _field(value, kind, here)
 
@@ -67,7 +71,7 @@ def _entry(item: object, kind: str, place: str) -> Iterator[str]:
 
 def _one(value: object, kind: str, place: str) -> Iterator[str]:
     if kind in _KNOWN:
-        yield from problems(value, kind, place)
+        yield from _problems(value, kind, place)
     elif kind == "struct" and not isinstance(value, dict):
         yield f"{place}: expects a mapping, not {_said(value)}"
     elif kind in ("any", "struct"):

@@ -20,6 +20,9 @@ MAX_DEPTH = 200
 MAX_VALUES = 5_000_000
 """More values than this, counted with every repetition of an alias, are refused."""
 
+_SCALAR, _SEQUENCE_START = yaml.ScalarEvent, yaml.SequenceStartEvent
+_SEQUENCE_END, _MAPPING_END = yaml.SequenceEndEvent, yaml.MappingEndEvent
+
 
 class UnreadableYamlError(Exception):
     """It is not YAML that can be used; the message says why, `line` where (from 1)."""
@@ -92,41 +95,47 @@ def _documents(text: str) -> Iterator[tuple[int, Any]]:
     """Values of the documents with the lines on which they begin, made while the events pass by."""
     scalars = _Scalars()
     parser = Loader(text)
-    next_event, sequence_end, mapping_end = parser.get_event, yaml.SequenceEndEvent, yaml.MappingEndEvent
+    next_event = parser.get_event
     try:
         while not parser.check_event(yaml.StreamEndEvent):
             event = next_event()
             if not isinstance(event, yaml.DocumentStartEvent):
                 continue
-            yield event.start_mark.line, _value(next_event(), next_event, scalars, 0, sequence_end, mapping_end)
+            yield event.start_mark.line, _value(next_event(), next_event, scalars, 0)
     finally:
         parser.dispose()
 
 
-def _value(event: Any, next_event: Any, scalars: _Scalars, depth: int, sequence_end: Any, mapping_end: Any) -> Any:
-    if isinstance(event, yaml.ScalarEvent):
-        if event.anchor is not None or event.tag is not None:
-            raise _TakePyYamlsWayError
-        return scalars[event.value] if event.implicit[0] else event.value
-    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
+def _value(event: Any, next_event: Any, scalars: _Scalars, depth: int) -> Any:
+    """What an event and those that belong to it say. Most are scalars, so those in mappings are read without a call."""
+    if event.anchor is not None or event.tag is not None:  # an alias has an anchor too
         raise _TakePyYamlsWayError
+    if event.__class__ is _SCALAR:
+        return scalars[event.value] if event.implicit[0] else event.value
     if depth >= MAX_DEPTH:
         raise UnreadableYamlError("it is nested too deeply", event.start_mark.line + 1)
     depth += 1
-    if isinstance(event, yaml.SequenceStartEvent):
+    if event.__class__ is _SEQUENCE_START:
         items = []
-        while not isinstance(event := next_event(), sequence_end):
-            items.append(_value(event, next_event, scalars, depth, sequence_end, mapping_end))
+        while (event := next_event()).__class__ is not _SEQUENCE_END:
+            items.append(_value(event, next_event, scalars, depth))
         return items
     found = {}
-    while not isinstance(event := next_event(), mapping_end):
-        key = _value(event, next_event, scalars, depth, sequence_end, mapping_end)
+    while (event := next_event()).__class__ is not _MAPPING_END:
+        if event.__class__ is _SCALAR and event.anchor is None and event.tag is None:
+            key = scalars[event.value] if event.implicit[0] else event.value
+        else:
+            key = _value(event, next_event, scalars, depth)
         if key.__class__ is not str or key == "<<":
             if isinstance(key, dict | list):
                 raise UnreadableYamlError("a mapping or a list cannot be a key", event.start_mark.line + 1)
             if key == "<<":
                 raise _TakePyYamlsWayError
-        found[key] = _value(next_event(), next_event, scalars, depth, sequence_end, mapping_end)
+        event = next_event()
+        if event.__class__ is _SCALAR and event.anchor is None and event.tag is None:
+            found[key] = scalars[event.value] if event.implicit[0] else event.value
+        else:
+            found[key] = _value(event, next_event, scalars, depth)
     return found
 
 

@@ -39,7 +39,7 @@ export interface TaskLine {
 }
 export interface Explained {
   run_id: string; name: string; state: string; sentence: string; position: number | null; ends: Band | null;
-  why_no_eta: string; strategy: string; snapshot_age_seconds: number; counts: Record<string, number>; tasks: TaskLine[];
+  why_no_eta: string; assumes: string; actions: { text: string; command: string | null }[]; strategy: string; snapshot_age_seconds: number; counts: Record<string, number>; tasks: TaskLine[];
   warnings: string[]; preparing?: string;
 }
 export interface Candidate {

@@ -59,6 +59,7 @@ export function expected(band: Band | null | undefined, now: number): string {
   if (!band) return "–";
   const [low, high] = [band.p10, band.p90].map((text) => Math.max((Date.parse(text) - now) / 1000, 0)) as [number, number];
   if (high < 1) return "any moment";
+  if (low < 1) return `within ${span(high)}`;
   return `in ${between(low, high)}`;
 }
 

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from server.connecting import kfp_client, kube_access
+from server.domain.errors import MlopxError
 from server.kube.access import Access
 from server.kube.client import KubeClient
+from server.kube.resources import WORKFLOWS
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.settings import Settings, load
 from server.testing.contracts.kubeflow import PROMISES, KubeflowGround
@@ -41,13 +43,27 @@ async def the_double(folder: Path) -> AsyncIterator[KubeflowGround]:
             await client.aclose()
 
 
+def stop(why: str, hint: str | None) -> NoReturn:
+    """End all tests with one sentence: without a Kubeflow that answers, each would fail for the same reason."""
+    pytest.exit(f"the Kubeflow to test cannot be reached: {why}" + (f"; {hint}" if hint else ""), returncode=2)
+
+
 @asynccontextmanager
 async def a_real_one() -> AsyncIterator[KubeflowGround]:
     settings: Settings = load(GIVEN, file=Path("none"))[0]
-    access = kube_access(settings)
-    assert access is not None, "give KUBECONFIG too"
+    try:
+        access = kube_access(settings)
+    except MlopxError as error:
+        stop(error.message, error.hint)
+    if access is None:
+        stop("there is no kubeconfig", "give KUBECONFIG=..., the cluster that this Kubeflow runs in")
     client = kfp_client(settings, now)
     async with KubeClient(access) as kube:
+        try:
+            await client.health()
+            await kube.may("list", WORKFLOWS, namespace=settings.kfp_namespace or "kubeflow")
+        except MlopxError as error:
+            stop(error.message, error.hint)
         try:
             yield KubeflowGround(client, kube, settings.kfp_namespace, settings.kfp_namespace or "kubeflow")
         finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
+import io
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -16,7 +18,11 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from mlopx import remote
+from mlopx.cli import main as client_command
+from mlopx.remote import Client
 from server.bootstrap import running
+from server.cli import main as server_command
 from server.main import build_app
 from server.settings import Settings
 
@@ -40,7 +46,7 @@ memory = "8Gi"
 accelerators = [{ kind = "nvidia.com/gpu", count = 1, memory = "16Gi" }]
 """
 FIXED = CLUSTER.split("[[node_group]]", maxsplit=1)[0]
-LONG_SECONDS = 20.0
+LONG_SECONDS = 90.0
 ENDS = ("succeeded", "failed", "cancelled")
 
 Problem = dict[str, Any]
@@ -89,6 +95,52 @@ class Served:
         """The run when its first task has a reason for waiting."""
         return await self.when(run_id, lambda run: bool(run["tasks"][0]["hold"]))
 
+    async def explained(self, run_id: str) -> list[dict[str, Any]]:
+        """The run's tasks in the queue when the picture of the cluster that explains them has them all."""
+        async with asyncio.timeout(LONG_SECONDS):
+            while True:
+                tasks = (await self.get("/api/v1/queue"))["tasks"]
+                found = [task for task in tasks if task["run_id"] == run_id]
+                if found and all(task["waiting"] for task in found):
+                    return found
+                await asyncio.sleep(0.05)
+
+
+class Latch:
+    """Holds tasks until a test has seen what it came for: a file on which they wait, where every user may look."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "open"
+
+    def source(self, seconds: float = 0.0) -> str:
+        """A greeting that takes so long at least, and as long as this is shut."""
+        return (
+            "def greet(name: str) -> str:\n"
+            "    import os, time\n"
+            f"    time.sleep({seconds})\n"
+            f"    while not os.path.exists({str(self._file)!r}):\n"
+            "        time.sleep(0.01)\n"
+            "    return name\n"
+        )
+
+    def open(self) -> None:
+        """Let them go on."""
+        self._file.touch()
+
+    def shut(self) -> None:
+        """Hold those that come from now on."""
+        self._file.unlink()
+
+
+@pytest.fixture
+def latch() -> Iterator[Latch]:
+    """A latch, shut; open at the end."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        found = Latch(Path(folder))
+        yield found
+        found.open()
+
 
 @asynccontextmanager
 async def serving(folder: Path, *, cluster: str = CLUSTER, **settings: Any) -> AsyncIterator[Served]:
@@ -104,6 +156,7 @@ async def serving(folder: Path, *, cluster: str = CLUSTER, **settings: Any) -> A
             "datasets_path": folder / "data",
             "agent_grace_seconds": 0,
             "placer": "fifo_greedy",
+            "placer_time_limit": 60.0,  # a busy machine is no late strategy
             **settings,
         }
     )
@@ -248,18 +301,50 @@ def listening() -> Callable[[Served], AbstractAsyncContextManager[str]]:
     return opened
 
 
+def _called(program: Callable[[], None], arguments: Sequence[str], **environment: str) -> tuple[int, str, str]:
+    """Call a command's entry point here, which spares a process that would load everything anew: its exit code, and
+    what it printed."""
+    out, error, code = io.StringIO(), io.StringIO(), 0
+
+    def client(*given: Any, **more: Any) -> Client:
+        return opened.enter_context(Client(*given, **more))
+
+    with (
+        contextlib.ExitStack() as opened,  # a command leaves its connections to the end of its process
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(error),
+    ):
+        patch.setattr(sys, "argv", ["command", *arguments])
+        patch.setattr(remote, "Client", client)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            program()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return code, out.getvalue(), error.getvalue()
+
+
 @pytest.fixture(scope="session")
 def mlopx() -> Callable[..., Awaitable[str]]:
-    """Runs the command in a terminal of 80 columns: `await mlopx(url, "queue")` is what it prints."""
+    """Runs the command in 80 columns: `await mlopx(url, "queue")` is what it prints."""
 
     async def run(url: str, *arguments: str, code: int = 0) -> str:
-        environment = {**os.environ, "MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mlopx", *arguments, stdout=-1, stderr=-1, env=environment
-        )
-        out, error = await process.communicate()
-        assert process.returncode == code, error.decode()
-        return out.decode() if code == 0 else error.decode()
+        environment = {"MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1"}
+        ended, out, error = await asyncio.to_thread(_called, client_command, arguments, **environment)
+        assert ended == code, error
+        return out if code == 0 else error
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mlopx_server() -> Callable[..., Awaitable[tuple[int, str, str]]]:
+    """Runs the server's command over a state folder: its exit code, and what it prints."""
+
+    async def run(state: Path, *arguments: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(_called, server_command, arguments, STATE_DIR=str(state))
 
     return run
 

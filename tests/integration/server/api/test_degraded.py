@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 MakeSpec = Callable[..., dict[str, Any]]
-LONG_SECONDS = 30.0
+LONG_SECONDS = 90.0
 
 
 class Endpoint:

@@ -37,7 +37,7 @@ async def follow(url: str, *, last: int | None = None, **params: Any) -> AsyncIt
 async def until(events: AsyncIterator[dict[str, Any]], run_id: str) -> list[dict[str, Any]]:
     """All events up to the one that ends a run."""
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for event in events:
             if "data" in event:
                 found.append(event)
@@ -68,7 +68,7 @@ async def test_a_follower_that_comes_back_again_and_again_misses_nothing(
         seen: list[int] = []
         runs = [(await api.run(make_spec("often", task={"cache": False})))["id"] for _ in range(4)]
         open_runs = set(runs)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while open_runs:
                 async with aclosing(follow(url, last=seen[-1] if seen else start)) as events:
                     await anext(events)

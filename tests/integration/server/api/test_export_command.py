@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 import tomllib
 from collections.abc import Callable
 from datetime import datetime
@@ -15,17 +12,6 @@ from typing import Any
 import pytest
 
 MakeSpec = Callable[..., dict[str, Any]]
-COMMAND = "from server.cli import main; main()"
-
-
-async def command(state: Path, *arguments: str) -> tuple[int | None, str, str]:
-    """Exit code and what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", COMMAND, *arguments,
-        stdout=-1, stderr=-1, env={**os.environ, "STATE_DIR": str(state)},
-    )  # fmt: skip
-    out, error = await process.communicate()
-    return process.returncode, out.decode(), error.decode()
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +27,11 @@ async def past(
 
 
 async def test_recorded_runs_become_a_scenario_that_runs_under_any_strategy(
-    past: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+    past: tuple[Path, list[dict[str, Any]]], tmp_path: Path, mlopx_server: Any
 ) -> None:
     state, runs = past
     scenario = tmp_path / "week.toml"
-    code, out, error = await command(state, "export", "--since", "1h", "-o", str(scenario))
+    code, out, error = await mlopx_server(state, "export", "--since", "1h", "-o", str(scenario))
     assert code == 0, error
     assert "3 of " in out
     assert "3 runs on " in out
@@ -63,7 +49,7 @@ async def test_recorded_runs_become_a_scenario_that_runs_under_any_strategy(
         assert option["seconds"][task["node"]] == pytest.approx((finished - started).total_seconds(), abs=1e-5)
         assert set(option["seconds"]) == nodes
 
-    code, out, error = await command(state, "simulate", str(scenario), "--json")
+    code, out, error = await mlopx_server(state, "simulate", str(scenario), "--json")
     assert code == 0, error
     servers = {one["name"]: one["seeds"][0] for one in json.loads(out)["servers"]}
     assert set(servers) == {"fifo_greedy, as it was", "kubernetes", "online"}
@@ -74,8 +60,10 @@ async def test_recorded_runs_become_a_scenario_that_runs_under_any_strategy(
         assert again["finished_at"] - again["started_at"] == pytest.approx(seconds, abs=1e-5)
 
 
-async def test_the_strategies_to_compare_can_be_named(past: tuple[Path, Any], tmp_path: Path) -> None:
-    code, _, error = await command(
+async def test_the_strategies_to_compare_can_be_named(
+    past: tuple[Path, Any], tmp_path: Path, mlopx_server: Any
+) -> None:
+    code, _, error = await mlopx_server(
         past[0], "export", "-o", str(tmp_path / "w.toml"), "--placer", "heft", "--pipelines", str(tmp_path / "p.jsonl")
     )
     assert code == 0, error
@@ -95,8 +83,8 @@ async def test_the_strategies_to_compare_can_be_named(past: tuple[Path, Any], tm
     ],
 )
 async def test_what_cannot_be_exported_is_said(
-    past: tuple[Path, Any], arguments: tuple[str, ...], status: int, says: str
+    past: tuple[Path, Any], arguments: tuple[str, ...], status: int, says: str, mlopx_server: Any
 ) -> None:
-    code, _, error = await command(past[0], "export", *arguments)
+    code, _, error = await mlopx_server(past[0], "export", *arguments)
     assert (code, says in error) == (status, True), error
     assert "Traceback" not in error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from server.components.placer_workers.process import PlacerFailure, PlacerProcess
 
 MakeSpec = Callable[..., dict[str, Any]]
 SLEEP = "def greet(name: str) -> str:\n    import time\n    time.sleep({})\n    return name\n"
@@ -75,8 +74,8 @@ async def test_another_strategy_plans_in_a_worker_of_its_own(fixed: Any, make_sp
 async def test_what_a_new_run_does_to_those_that_are_there_is_said(serve: Any, make_spec: MakeSpec) -> None:
     async with serve() as api:
         big = {"resources": {"cpu_millicores": 2000}, "cache": False}
-        first = await api.run(make_spec("first", source=SLEEP.format(10), task=big))
-        second = await api.run(make_spec("second", source=SLEEP.format(10), task=big))
+        first = await api.run(make_spec("first", source=SLEEP.format(300), task=big))
+        second = await api.run(make_spec("second", source=SLEEP.format(300), task=big))
         await api.held(second["id"])
         spec = make_spec("urgent", task=big)
         later = await plan(api, spec=spec, options={"priority": -1})
@@ -100,7 +99,25 @@ async def test_what_is_not_known_before_the_run_is_assumed_and_said(fixed: Any, 
     spec["tasks"]["train"] |= {"scope": "loop-1", "arguments": {"text": {"kind": "item", "loop": "loop-1"}}}
     found = await plan(fixed, spec=spec)
     assert {bar["task"] for bar in found["bars"]} == {"greet", "train.0"}
-    assert found["assumptions"][0].startswith("the items of loop-1 are only known while it runs")
+    one = "the items of loop-1 are only known while it runs: one iteration is counted"
+    assert found["assumptions"][0] == one
+
+
+async def test_a_loop_is_planned_with_as_many_iterations_as_the_last_run_had(
+    serve: Any, two_task_spec: dict[str, Any]
+) -> None:
+    spec = json.loads(json.dumps(two_task_spec))
+    spec["components"]["greet"]["outputs"]["output"]["type"] = "list"
+    spec["components"]["greet"]["code"]["source"] = 'def greet(name):\n    return ["a", "b", "c"]\n'
+    spec["scopes"] = {"loop-1": {"kind": "loop", "items": {"kind": "output", "task": "greet", "port": "output"}}}
+    spec["tasks"]["train"] |= {"scope": "loop-1", "arguments": {"text": {"kind": "item", "loop": "loop-1"}}}
+    async with serve() as api:
+        ran = await api.ended((await api.run(spec))["id"])
+        assert ran["state"] == "succeeded"
+        found = await plan(api, spec=spec)
+    assert {bar["task"] for bar in found["bars"]} == {"greet", "train.0", "train.1", "train.2"}
+    three = f"the items of loop-1 are only known while it runs: 3 iterations are counted, as in {ran['id']}"
+    assert found["assumptions"][0] == three
 
 
 @pytest.mark.parametrize(
@@ -119,25 +136,29 @@ async def test_a_question_that_makes_no_sense_is_refused(
     read_problem(await fixed.http.post("/api/v1/plan", json=body), 422, says)
 
 
+async def test_a_strategy_that_is_being_compiled_is_said_to_be(
+    fixed: Any, make_spec: MakeSpec, read_problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def place(process: PlacerProcess, request: Any, limit_seconds: float) -> None:
+        raise PlacerFailure("cold", f"its worker was not ready within {process.cold_patience_seconds:g} s")
+
+    monkeypatch.setattr(PlacerProcess, "place", place)
+    said = "the strategy heft is being prepared for plans (once on a new installation)"
+    read_problem(await fixed.http.post("/api/v1/plan", json={"spec": make_spec(), "strategy": "heft"}), 503, said)
+
+
 async def test_what_could_not_be_submitted_cannot_be_planned(
     fixed: Any, make_spec: MakeSpec, read_problem: Any
 ) -> None:
     read_problem(await fixed.http.post("/api/v1/plan", json={"spec": make_spec(gpu=True)}), 422, "no node")
 
 
-async def test_the_command_draws_the_plan(fixed: Any, listening: Any, make_spec: MakeSpec, tmp_path: Path) -> None:
+async def test_the_command_draws_the_plan(
+    fixed: Any, listening: Any, mlopx: Any, make_spec: MakeSpec, tmp_path: Path
+) -> None:
     (tmp_path / "hello.json").write_text(json.dumps(make_spec()))
     async with listening(fixed) as url:
-        environment = {**os.environ, "MLOPX_URL": url, "COLUMNS": "80", "NO_COLOR": "1"}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mlopx", "plan", str(tmp_path / "hello.json"), "--add-node", "quick"),
-            stdout=-1,
-            stderr=-1,
-            env=environment,
-        )
-        out, error = await process.communicate()
-    assert process.returncode == 0, error.decode()
-    text = out.decode()
+        text = await mlopx(url, "plan", str(tmp_path / "hello.json"), "--add-node", "quick")
     assert text.startswith("hello would be done in ")
     assert "A = this plan" in text
     assert "critical path  greet@" in text

@@ -28,8 +28,10 @@ async def test_a_holdout_is_measured(
     chosen = {"holdout": "50%", "rates": tmp_path / "rates.toml", "placer": "fifo_round_robin"}
     async with serve(**chosen) as served:
         runs = await ended(served, make_spec(task={"cache": False}), 24)
+        while not 5 <= sum(run["is_holdout"] for run in runs) <= len(runs) - 5:  # chance: once in 650 times
+            runs += await ended(served, make_spec(task={"cache": False}), 1)
+            assert len(runs) < 60, "half of the runs are left out"
         left_out = [run for run in runs if run["is_holdout"]]
-        assert 5 <= len(left_out) <= 19
         for run in runs:
             found = await served.get(f"/api/v1/runs/{run['id']}/explain/task", task="greet")
             assert found["decision"]["strategy"] == ("fifo_greedy" if run["is_holdout"] else "fifo_round_robin")
@@ -46,7 +48,7 @@ async def test_a_holdout_is_measured(
     assert measured["saved"]["money"] == pytest.approx(
         -measured["money"]["difference"] * measured["placed_runs"], abs=0.01
     )
-    assert report["totals"]["runs"] == 24
+    assert report["totals"]["runs"] == len(runs)
     assert report["sentence"].startswith("measured: mean turnaround ")
     assert text.startswith("measured: mean turnaround ")
     assert "EUR" in text

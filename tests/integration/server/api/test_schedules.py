@@ -65,7 +65,7 @@ async def test_the_server_submits_it_when_it_is_due(api: Any, make_spec: Callabl
     kept = services.store.schedules.get("soon")
     services.store.schedules.save(_due_a_moment_ago(kept))
     services.schedules._recurrence.wake()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await api.get(f"{BASE}/soon"))["last_run_id"]:
             await asyncio.sleep(0.02)
     await api.http.post(f"{BASE}/soon/pause")

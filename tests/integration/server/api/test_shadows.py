@@ -20,7 +20,7 @@ async def test_a_shadow_is_compared_with_the_live_strategy(
     async with serve(shadow="fifo_round_robin, fifo_random") as served:
         run = await served.ended((await served.run(make_spec(task={"cache": False})))["id"])
         assert run["state"] == "succeeded"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 found = await served.get("/api/v1/strategies/shadows")
                 if all(one["comparisons"] for one in found["shadows"]):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 MakeSpec = Callable[..., dict[str, Any]]
-SLEEP = "def greet(name: str) -> str:\n    import time\n    time.sleep(30)\n    return name\n"
+SLEEP = "def greet(name: str) -> str:\n    import time\n    time.sleep(300)\n    return name\n"
 
 
 async def test_what_ended_and_what_runs_is_told_also_after_a_restart(

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import re
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.components.chronicle import Chronicle
 from server.logs import JsonLines
+from server.testing.processes import free_port
 
 DASHBOARD = Path(__file__).parents[4] / "deploy" / "grafana-dashboard.json"
 TELLING = "def greet(name: str) -> str:\n    import os\n    return os.environ.get('TRACEPARENT', 'none')\n"
@@ -56,7 +56,7 @@ async def test_waits_decisions_predictions_and_outcomes_are_counted(api: Any, ma
 
 
 async def test_every_figure_of_the_grafana_dashboard_is_on_the_metrics_page(api: Any, make_spec: MakeSpec) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "mlopx_estimate_coverage" not in (text := (await api.http.get("/metrics")).text):
             await api.ended((await api.run(make_spec(task={"cache": False})))["id"])
     known = {one.name for family in text_string_to_metric_families(text) for one in family.samples}
@@ -110,8 +110,7 @@ def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> 
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[str]:
     """A Prometheus that scrapes a target twice a second: its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
         f"scrape_configs: [{{job_name: mlopx, static_configs: [{{targets: ['{target}']}}]}}]\n"
@@ -127,7 +126,7 @@ def prometheus(folder: Path, target: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.mark.needs("prometheus")
@@ -150,7 +149,7 @@ async def test_after_a_few_runs_a_real_prometheus_has_data_for_every_query(
 
     async with serve() as served, listening(served) as url:
         with prometheus(tmp_path, url.removeprefix("http://")) as address:
-            async with httpx.AsyncClient(base_url=address) as asked, asyncio.timeout(60):
+            async with httpx.AsyncClient(base_url=address) as asked, asyncio.timeout(180):
                 missing = ["all"]
                 while missing:
                     await served.ended((await served.run(make_spec(task={"cache": False})))["id"])

@@ -18,12 +18,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
 
+from server.api.node_metrics import NodeUsages
 from server.cli.app import app
 from server.cluster.prometheus import PrometheusLoads, prometheus_client
 from server.cluster.promql import queries
 from server.domain.errors import UnavailableError
+from server.domain.node import Usage
 from server.testing.processes import free_port
 
 pytestmark = pytest.mark.needs("prometheus", "prometheus-node-exporter")
@@ -52,6 +55,22 @@ class Endpoint:
         assert self.server is not None
         return int(self.server.server_address[1])
 
+    def embedded(self) -> bytes:
+        """What a server tells of an embedded node with four CPUs, three of them busy, and half of its memory used."""
+        passed = time.monotonic() - self.began
+        usage = Usage(
+            cpus=4,
+            user_seconds=2.5 * passed,
+            system_seconds=0.5 * passed,
+            idle_seconds=passed,
+            memory_total_bytes=8 << 30,
+            memory_used_bytes=4 << 30,
+            pressure_seconds={"cpu": 0.25 * passed},
+        )
+        registry = CollectorRegistry()
+        registry.register(NodeUsages({"embedded": usage}))
+        return generate_latest(registry)
+
     def page(self) -> bytes:
         passed = time.monotonic() - self.began
         lines = [
@@ -74,7 +93,7 @@ def serve(endpoint: Endpoint) -> ThreadingHTTPServer:
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(endpoint.page())
+            self.wfile.write(endpoint.embedded() if self.path == "/embedded" else endpoint.page())
 
         def log_message(self, *arguments: object) -> None:
             """Quiet."""
@@ -86,7 +105,7 @@ def serve(endpoint: Endpoint) -> ThreadingHTTPServer:
 
 def started(stack: ExitStack, *command: str) -> None:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    stack.callback(process.wait, 10)
+    stack.callback(process.wait, 60)
     stack.callback(process.terminate)
 
 
@@ -97,6 +116,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     endpoint.server = serve(endpoint)
     targets = [
         {"targets": [f"127.0.0.1:{endpoint.port}"], "labels": {"node": "virtual"}},
+        {"targets": [f"127.0.0.1:{endpoint.port}"], "labels": {"__metrics_path__": "/embedded"}},
         {"targets": [f"127.0.0.1:{exporter}"]},
     ]
     (folder / "targets.json").write_text(json.dumps(targets))
@@ -121,17 +141,17 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 def wait_for_rates(url: str) -> None:
-    end = time.monotonic() + 40
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         try:
-            query = {"query": 'count(count by (instance) (rate(node_cpu_seconds_total{mode="idle"}[1m])))'}
+            query = {"query": 'count(count by (instance, node) (rate(node_cpu_seconds_total{mode="idle"}[1m])))'}
             found = httpx.get(f"{url}/api/v1/query", params=query).json()["data"]["result"]
-            if found and found[0]["value"][1] == "2":
+            if found and found[0]["value"][1] == "3":
                 return
         except (httpx.HTTPError, KeyError, ValueError):
             pass
         time.sleep(0.2)
-    raise TimeoutError("Prometheus has no rates of both targets")
+    raise TimeoutError("Prometheus has no rates of all three targets")
 
 
 @pytest.fixture
@@ -164,6 +184,23 @@ async def test_a_real_node_exporter_is_found_by_its_host_name(client: httpx.Asyn
     assert 0 <= (load.cpu_fraction or 0) <= 1
     assert 0 < (load.memory_fraction or 0) < 1
     assert load.figures["disk_available_bytes"] > 0
+
+
+async def test_the_usage_of_embedded_nodes_is_read_from_a_servers_own_figures(client: httpx.AsyncClient) -> None:
+    asked = loads(client, ["virtual", "embedded", socket.gethostname()])
+    async with asyncio.timeout(60):
+        while True:  # rates over a few scrapes, some of them late, are rough
+            seen = await asked.look()
+            load = seen.loads["embedded"]
+            if 0 < load.figures["cpu_pressure"] < 0.3:  # of a node that was seen for less than the window it is less
+                break
+            await asyncio.sleep(0.2)
+    assert load.source == "prometheus, by label node"
+    assert load.cpu_fraction == pytest.approx(0.75, abs=0.1)
+    assert load.memory_fraction == pytest.approx(0.5)
+    assert set(load.figures) == {"memory_available_bytes", "cpu_pressure"}
+    assert load.figures["memory_available_bytes"] == 4 << 30
+    assert not seen.problems
 
 
 async def test_what_the_endpoint_says_next_is_seen_next(ground: Ground, client: httpx.AsyncClient) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 
 from mlopx import component, pipeline
 from server.components.clock import SteadyClock
+from server.components.scheduler import OpenGate
 from server.domain.errors import MlopxError
+from server.domain.placement import WaitingRun
 from server.domain.states import TaskState
 from server.stores.interface import RunStoreInterface
 from server.stores.memory import MemoryRunStore
@@ -57,6 +59,31 @@ async def test_a_run_walks_to_its_end(kind: Any, make: Any, clock: SteadyClock, 
         ("top", "left", "right", "bottom"), "succeeded"
     )
     assert {task.current.actual_node for task in run.tasks.values()} <= {"one", "two"}
+
+
+class LateGate(OpenGate):
+    """What runs wait for becomes known while the strategy answers for the first time."""
+
+    def __init__(self) -> None:
+        self.answers: Callable[[], int] = lambda: 0  # how many tasks a strategy placed
+        self.barred = 0
+
+    def waits(self, runs: Sequence[WaitingRun]) -> Mapping[str, str]:
+        if self.answers():
+            return {}
+        self.barred += len(runs)
+        return {run.run_id: "waits until it is known for which processors its image is made" for run in runs}
+
+
+async def test_an_answer_that_knew_less_than_is_known_now_hands_nothing_over(
+    make: Any, clock: SteadyClock, tmp_path: Path
+) -> None:
+    gate = LateGate()
+    async with open_house(make(FakeGraphPlatform), MemoryRunStore(), tmp_path, clock, gate=gate) as house:
+        gate.answers = lambda: len(house.scheduler.plan)
+        run = await house.ended((await house.submit(diamond)).id)
+    assert str(run.state) == "succeeded"
+    assert gate.barred == 1, "the first answer is not used"
 
 
 async def test_a_platform_with_a_graph_gets_the_whole_run_at_once(

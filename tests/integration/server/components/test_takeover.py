@@ -108,7 +108,7 @@ async def test_what_happened_waits_while_the_store_fails_and_nothing_overtakes_i
     store.left = 3
     tracker = Tracker(journal=journal, platform=platform, clock=patient)
     parts = [asyncio.create_task(journal.write_forever()), asyncio.create_task(tracker.run_forever())]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not store.load_run(run.id).state.is_end:
             await asyncio.sleep(0.01)
     for part in parts:

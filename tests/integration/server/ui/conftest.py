@@ -49,7 +49,7 @@ class Real(ServerProcess):
     """A server process, and how to fill it with runs."""
 
     def __init__(self, folder: Path, *, cluster: str = CLUSTER, **settings: str) -> None:
-        super().__init__(folder, cluster, **{"PLACER": "fifo_greedy", **settings})
+        super().__init__(folder, cluster, **{"PLACER": "fifo_greedy", "PLACER_TIME_LIMIT": "60", **settings})
         self.http = httpx.Client(base_url=self.url, timeout=20)
 
     def submit(self, spec: dict[str, Any], **more: Any) -> str:

@@ -29,7 +29,7 @@ def test_the_overview_answers_where_since_when_why_and_when_done(page: Any, runs
     page.goto("#/")
     page.get_by_role("link", name=re.compile(r"nap of sleeper.* on quick: running since")).wait_for()
     running = page.get_by_role("region", name="Running now").get_by_role("listitem").filter(has_text="nap of sleeper")
-    running.get_by_text(re.compile(r"on quick since \d\d:\d\d:\d\d \(.*, done in|not known yet")).wait_for()
+    running.get_by_text(re.compile(r"on quick since \d\d:\d\d:\d\d \(.*, done (in|within)|not known yet")).wait_for()
     running.get_by_text(re.compile("^where it was expected to finish first")).wait_for()
     waiting = page.get_by_role("region", name="Waiting")
     waiting.get_by_text("waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").first.wait_for()

@@ -30,7 +30,7 @@ def command(project_root: Path, tmp_path: Path) -> Command:
             env={**os.environ, "PYTHONPATH": str(project_root), "STATE_DIR": str(tmp_path / "state"), **settings},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr

@@ -160,3 +160,73 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UnreadableSheetError, match="not text in UTF-8"):
         read_sheet(path, (Column("a"),))
+
+
+def test_a_line_of_the_nodes_without_a_name_is_left_out_and_said(ask: Ask) -> None:
+    result = ask(RUNS, NODES + ",4,300,9000\n")
+    assert result.exit_code == 0
+    assert "profiles.csv:4:node: is empty, but must be given; this line is left out" in result.stderr
+
+
+@pytest.mark.parametrize("column", ["speed", "speed_single"])
+def test_a_speed_of_nothing_is_none_and_one_in_other_units_is_named_and_left_out(ask: Ask, column: str) -> None:
+    nodes = f"node,{column}\nlaptop,450\nbig,{{}}\nother,600\n"
+    unknown = predictions(ask(RUNS, nodes.format(0), TASKS, "--json"))
+    slip = ask(RUNS, nodes.format("9e9"), TASKS, "--json")
+    assert f"profiles.csv:3:{column}: '9e9' is more than 10000 times faster or slower than the usual 600" in slip.stderr
+    assert [one["p50"] for one in predictions(slip)] == pytest.approx([one["p50"] for one in unknown], rel=0.2)
+    assert all(20 < one["p50"] < 300 for one in unknown)
+
+
+def test_it_is_said_when_no_run_can_be_learnt_from(ask: Ask) -> None:
+    result = ask("component,node,seconds\nalign,laptop,soon\n")
+    assert result.exit_code == 0
+    assert "no run of" in result.stderr
+    assert "a guess" in result.stdout
+
+
+def test_a_comma_for_a_point_is_told(ask: Ask) -> None:
+    result = ask("component;node;seconds\nalign;laptop;12,5\n")
+    assert "'12,5' is not a number (a point divides: 12.5); this line is left out" in result.stderr
+
+
+def test_seeds_change_nothing(ask: Ask) -> None:
+    runs = "component,node,seconds,parameters\n" + "".join(f"a,laptop,{10 + n},seed={n**9 + 1}\n" for n in range(6))
+    found = predictions(ask(runs, None, "component,node,parameters\na,laptop,seed=3\na,laptop,\n", "--json"))
+    assert found[0]["p50"] == found[1]["p50"] == pytest.approx(12.5, rel=0.05)
+
+
+def test_runs_of_unknown_size_do_not_blur_those_of_known_ones(ask: Ask) -> None:
+    runs = "component,node,seconds,input_bytes\na,n,3,0\na,n,40,1000\na,n,80,2000\n"
+    (found,) = predictions(ask(runs, None, "component,input_bytes\na,1000\n", "--json"))
+    assert found["p50"] == pytest.approx(40, rel=0.05)
+    assert found["p90"] < 60
+
+
+def test_cells_may_hold_line_ends_and_lines_are_counted_as_an_editor_counts_them(ask: Ask) -> None:
+    runs = RUNS + '"two\nlines",laptop,1,5,,succeeded\n"para\u2029graph",laptop,1,x,,succeeded\n'
+    result = ask(runs, NODES, 'task,component,node\na,"two\nlines",laptop\n', "--json")
+    assert [(one["component"], one["source"]) for one in predictions(result)] == [
+        ("two\nlines", "from 1 run on laptop")
+    ]
+    assert "history.csv:7:seconds: 'x' is not a number" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "said"),
+    [
+        ("parameters", '"' + '{""a"":' * 3000 + "1" + "}" * 3000 + '"', "parameters: has too many brackets"),
+        ("accelerators", "nvidia.com/gpu=-1", "accelerators: '-1' is below 0"),
+    ],
+)
+def test_a_cell_that_is_nonsense_is_named_and_its_line_left_out(ask: Ask, column: str, cell: str, said: str) -> None:
+    runs = f"component,node,seconds,{column}\nsort,laptop,3,\nsort,laptop,5,{cell}\n"
+    result = ask(runs, NODES, "component,node\nsort,laptop\n", "--json")
+    assert predictions(result)[0]["source"] == "from 1 run on laptop"
+    assert said in result.stderr
+
+
+def test_runs_that_all_failed_teach_nothing_and_that_is_said(ask: Ask) -> None:
+    result = ask("component,node,seconds,state\nsort,laptop,3,failed\n", NODES, "component,node\nsort,laptop\n")
+    assert result.exit_code == 0
+    assert "no run of" in result.stderr

@@ -10,6 +10,7 @@ from mlopx.cli.explaining import short
 from mlopx.cli.views import _task_to_read
 from mlopx.errors import UsageError
 from mlopx.remote import RunHandle
+from mlopx.remote.runs import describe_failure, next_command
 
 
 def line(state: str, sentence: str, kind: str | None = None) -> dict[str, Any]:
@@ -32,6 +33,10 @@ def test_a_running_task_does_not_repeat_its_node() -> None:
     assert short(line("running", said)).startswith("since 07:41:25 UTC (9.0 s), where")
 
 
+NOBODY: Any = None
+"""No client: these runs are not asked about."""
+
+
 class Told(RunHandle):
     """A run with these tasks and states."""
 
@@ -44,9 +49,35 @@ class Told(RunHandle):
     [(("succeeded", "failed", "skipped"), "b"), (("succeeded", "running"), "b"), (("pending",), "a")],
 )
 def test_the_log_of_the_task_that_failed_or_runs_or_is_alone_is_meant(states: tuple[str, ...], task: str) -> None:
-    assert _task_to_read(Told("r", None, notes=states)) == task  # type: ignore[arg-type]
+    assert _task_to_read(Told("r", NOBODY, notes=states)) == task
 
 
 def test_where_several_could_be_meant_they_are_named() -> None:
     with pytest.raises(UsageError, match="run r has several tasks: a, b"):
-        _task_to_read(Told("r", None, notes=("succeeded", "succeeded")))  # type: ignore[arg-type]
+        _task_to_read(Told("r", NOBODY, notes=("succeeded", "succeeded")))
+
+
+def test_of_a_run_whose_tasks_never_began_that_is_said() -> None:
+    with pytest.raises(UsageError, match="run r has no tasks: none began"):
+        _task_to_read(Told("r", NOBODY, notes=()))
+
+
+def failed(code: str, node: str | None) -> dict[str, Any]:
+    attempt = {"actual_node": None, "node": "planned", "error": {"message": "no input", "traceback": "", "hint": ""}}
+    task = {"key": "loop/fit.1", "path": "loop/fit", "state": "failed", "node": node, "attempts": [attempt]}
+    return {"id": "r", "state": "failed", "tasks": [task], "graph": {"tasks": {"loop/fit": {"code": code}}}}
+
+
+@pytest.mark.parametrize(("code", "is_offered"), [("function", True), ("container", False), ("foreign", False)])
+def test_only_functions_are_offered_to_be_run_here(code: str, is_offered: bool) -> None:
+    said = next_command(failed(code, None))
+    assert said.startswith("mlopx retry r --from loop/fit.1")
+    assert ("mlopx rerun r loop/fit.1 --local" in said) == is_offered
+
+
+@pytest.mark.parametrize(("node", "where"), [("one", "task loop/fit.1 on node one"), (None, "task loop/fit.1\n")])
+def test_a_task_that_failed_before_it_began_failed_on_no_node(
+    node: str | None, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlopx.remote.runs._last_lines", lambda *given, **more: [])
+    assert f"run r failed: {where}" in describe_failure(Told("r", NOBODY), failed("foreign", node))

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from server.components import decision_unit
 from server.components.decision_unit import NO_PLACEMENT, DecisionUnit, foreign_placers, load_placer, placers
 from server.components.decisions.records import LARGEST_RECORD_BYTES, MOST_CANDIDATES, record_bytes
+from server.components.placer_registry import takes_turns
 from server.domain.errors import ConfigurationError
 from server.domain.node import Snapshot
 from server.domain.placement import Decision, Placement, PlacementPlan, PlacementRequest
@@ -266,6 +267,12 @@ def entry(name: str, value: str) -> importlib.metadata.EntryPoint:
 
 def install(monkeypatch: pytest.MonkeyPatch, *entries: importlib.metadata.EntryPoint) -> None:
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [e for e in entries if e.group == group])
+
+
+def test_strategies_say_whether_they_take_ready_tasks_in_turn() -> None:
+    turns = {name for name in placers if takes_turns(name)}
+    assert turns == {"fifo_greedy", "fifo_random", "fifo_round_robin", "kubernetes"}
+    assert not takes_turns("nobody.knows:It")
 
 
 def test_an_installed_placer_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:

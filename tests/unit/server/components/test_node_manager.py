@@ -9,6 +9,7 @@ from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.cluster.profiles import Profiles
 from server.components.clock import Clock
 from server.components.node_manager import NodeManager
+from server.components.reporting.rates import Rates
 from server.domain.errors import UnavailableError
 from server.domain.node import Load
 from server.domain.request import one_cpu_defaults
@@ -51,9 +52,17 @@ class Loads(NodeSourceInterface):
         return NodesSeen(now, self.name, loads={"a": Load(now, 0.5)}, problems=self.problems)
 
 
-def manager(clock: Clock, *sources: NodeSourceInterface, profiles: Profiles | None = None) -> NodeManager:
+def manager(
+    clock: Clock, *sources: NodeSourceInterface, profiles: Profiles | None = None, rates: Rates | None = None
+) -> NodeManager:
     return NodeManager(
-        sources=sources, live=list, defaults=one_cpu_defaults, clock=clock, refresh_seconds=5, profiles=profiles
+        sources=sources,
+        live=list,
+        defaults=one_cpu_defaults,
+        clock=clock,
+        refresh_seconds=5,
+        profiles=profiles,
+        rates=rates,
     )
 
 
@@ -118,3 +127,9 @@ async def test_nodes_get_their_profiles() -> None:
     a, b = (await manages.snapshot()).nodes
     assert (a.speed, b.speed) == (3.0, 1.0)
     assert manages.current().nodes[0] is manages.current().nodes[0]
+
+
+async def test_nodes_carry_the_price_that_the_rates_name() -> None:
+    clock = StoppedClock()
+    found = await manager(clock, Nodes(clock), rates=Rates(node_hour={"a": 3.0})).snapshot()
+    assert {node.name: node.price_per_hour for node in found.nodes} == {"a": 3.0, "b": None}

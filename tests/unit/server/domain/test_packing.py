@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.packing import PackedTable, packed, unpacked
+from server.domain.packing import PackedTable, estimates_from, packed, unpacked
 from server.domain.placement import Estimate, Estimates
 from server.domain.run import TaskKey
 
@@ -53,3 +53,12 @@ def test_rows_are_those_of_a_tuple() -> None:
 
 def test_an_empty_table_is_empty() -> None:
     assert list(PackedTable(*packed(Estimates({}, {}, ())))) == []
+
+
+def test_estimates_from_columns_are_as_of_the_constructor() -> None:
+    one, other = Estimate(2.0, 1.0, 3.0, "from 1 run", 5.0, 6.0), Estimate(4.0, 2.0, 9.0)
+    columns = ([2.0, 4.0], [1.0, 2.0], [3.0, 9.0], ["from 1 run", ""], [5.0, None], [6.0, None])
+    assert estimates_from(*columns) == [one, other]
+    assert {hash(found) for found in estimates_from(*columns)} == {hash(one), hash(other)}
+    with pytest.raises(ValueError, match="argument"):
+        estimates_from(*columns[:-1])

@@ -11,9 +11,11 @@ import pytest
 from server.domain.node import Node
 from server.estimators.chain import ChainEstimator
 from server.estimators.classes import node_class
+from server.estimators.covariance import GRID_PRIOR
 from server.estimators.history import HistoryEstimator
 from server.estimators.holding_out import (
     ELSEWHERE,
+    KINDS,
     KNOWN,
     LARGER,
     UNLIKE,
@@ -25,7 +27,10 @@ from server.estimators.holding_out import (
     kinds_of,
 )
 from server.estimators.interface import Observation, Profile
-from server.estimators.points import Points
+from server.estimators.machines import Evidence, MachineSpeeds, MachineTable
+from server.estimators.points import Points, Terms
+from server.estimators.regression import fit
+from server.estimators.sizes import PRIOR
 from server.testing.contracts.estimator import an_observation
 from server.testing.contracts.placement_requests import a_node
 
@@ -122,7 +127,13 @@ def test_only_what_is_known_gets_narrower_bands(kind: str) -> None:
 def test_every_question_is_of_one_kind() -> None:
     known = points([0, 0, 1], [0, 1, 0], [10.0, 12.0, 10.0])
     asked = points([0, 1, 2, 1, 0], [0, 0, 0, 2, 0], [12.1, 12.1, 11.0, 10.0, float("nan")])
-    assert kinds_of(known, asked, np.asarray) == [KNOWN, LARGER, ELSEWHERE, UNLIKE, UNSIZED]
+    fitted = fit(known, Terms.none(3), GRID_PRIOR, PRIOR)
+    assert [KINDS[kind] for kind in kinds_of(fitted, asked, asked.machine)] == [
+        KNOWN, LARGER, ELSEWHERE, UNLIKE, UNSIZED,
+    ]  # fmt: skip
+    everywhere = kinds_of(fitted, asked, np.array([[0, 1, 2]]))
+    assert [KINDS[kind] for kind in everywhere[0]] == [KNOWN, LARGER, ELSEWHERE]
+    assert [KINDS[kind] for kind in everywhere[:, 2]] == [ELSEWHERE, ELSEWHERE, ELSEWHERE, UNLIKE, UNSIZED]
 
 
 def test_the_fewer_kinds_of_accelerators_ran_the_wider_the_bands_on_another() -> None:
@@ -142,7 +153,7 @@ def test_bands_are_wider_where_work_never_ran_on_an_accelerator_and_only_there(m
         return [math.log(one.p90 / one.p10) for one in history.estimate([GPU_WORK], nodes)[0] if one is not None]
 
     known, elsewhere = bands()
-    monkeypatch.setattr("server.estimators.history.few_accelerators", lambda count: 1.0)
+    monkeypatch.setattr("server.estimators.answering.few_accelerators", lambda count: 1.0)
     known_before, elsewhere_before = bands()
     assert known == pytest.approx(known_before)
     assert elsewhere == pytest.approx(1.47 * elsewhere_before)
@@ -181,3 +192,69 @@ def test_the_factor_of_an_accelerator_counts_where_work_never_ran_on_it(monkeypa
     assert bands() == pytest.approx([without[0], without[1], 1.5 * without[2]])
     assert learned[0] == pytest.approx(without[0])
     assert learned[2] != pytest.approx(without[2], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("off", "least", "most"),
+    [(0.0, 0.0, 0.2), (0.1, 0.4, 3.0), (0.4, 4.0, 13.0)],
+    ids=["right", "as expected", "wrong"],
+)
+def test_profiles_that_were_right_are_trusted_more_and_wrong_ones_less(off: float, least: float, most: float) -> None:
+    table = MachineTable()
+    speeds = MachineSpeeds.from_figures(dict.fromkeys(("single", "gemm", "memory", "disk"), 1.0), 1.0, 4.0, False)
+    machines = [(f"m{number}", False) for number in range(6)]
+    for machine in machines:
+        table.see(machine, speeds)
+    rng = np.random.default_rng(5)
+    told = off * rng.permutation([-1.2, -0.7, -0.2, 0.2, 0.7, 1.2])
+    precision = np.eye(6) * 5_000 - 5_000 / 6  # differences are known to a hundredth or two, the level is not
+    found = table.corrections([Evidence(tuple(machines), precision, precision @ told)])
+    assert least <= found.scale <= most
+    assert table.corrections([Evidence(tuple(machines[:1]), np.zeros((1, 1)), np.zeros(1))]).scale == 1.0
+    ((_, variance, _),) = [found.of([(("new", False), speeds)])]
+    assert variance[0] == pytest.approx(found.scale * speeds.spread**2)
+    np.testing.assert_allclose(found.means - found.means.mean(), told, atol=0.02)
+
+
+def test_a_new_machine_has_narrow_bands_where_profiles_proved_right_and_wide_ones_where_not() -> None:
+    def width(off: float) -> float:
+        chance = random.Random(7)
+        nodes = []
+        for number in range(6):
+            true = chance.lognormvariate(0, 0.4)
+            stated = true * math.exp(off * (-1) ** number)
+            nodes.append(
+                (true, a_node(f"m{number}", speeds=dict.fromkeys(("single", "gemm", "memory", "disk"), stated)))
+            )
+        history = HistoryEstimator()
+        for component in range(6):
+            for true, node in nodes[:5]:
+                for _ in range(3):
+                    seconds = 10 * (component + 1) / true * chance.lognormvariate(0, 0.03)
+                    history.observe([an_observation(Profile(f"c{component}", "1", "default", 1000), node, seconds)])
+        ((found,),) = history.estimate([Profile("c0", "1", "default", 1000)], [nodes[5][1]])
+        assert found is not None
+        return math.log(found.p90 / found.p10)
+
+    right, wrong = width(0.0), width(0.25)
+    assert right < 0.3
+    assert wrong > 2 * right
+
+
+def test_bands_hold_runs_of_two_kinds_whose_middle_is_one_of_them() -> None:
+    inside = []
+    for seed in range(4):
+        chance, chain = random.Random(seed), ChainEstimator()
+        works = [(Profile(f"c{c}", "1", "default", 1000), node) for c in range(8) for node in MACHINES[:2]]
+
+        def seconds(chance: random.Random = chance) -> float:
+            return chance.choice((10.0, 20.0)) * chance.lognormvariate(0, 0.05)
+
+        for profile, node in works:
+            chain.teach([an_observation(profile, node, seconds()) for _ in range(chance.randint(4, 10))])
+        chain.settle()
+        for profile, node in works:
+            ((found,),) = chain.estimate([profile], [node])
+            assert found is not None
+            inside += [found.p10 <= seconds() <= found.p90 for _ in range(10)]
+    assert 0.66 < sum(inside) / len(inside) < 0.92  # with medians held against each other only: 0.57

@@ -112,7 +112,7 @@ class Watched:
     async def until(self, is_so: Callable[[], bool]) -> None:
         task = asyncio.create_task(self.mirror.run_forever())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not is_so():
                     assert not task.done(), task
                     await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def a_pod(name: str, namespace: str = "team", **labels: str) -> dict[str, Any]:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.002)
 
@@ -111,11 +111,11 @@ async def test_a_credential_program_is_asked_aside_and_once_for_all_who_wait() -
     class Slow(ExecToken):
         """A credential program that takes its time."""
 
-        asked = 0
+        asked, may_answer = 0, threading.Event()
 
         def _ask(self) -> str:
             self.asked += 1
-            time.sleep(0.2)
+            self.may_answer.wait(10)
             return "token"
 
     program, free = Slow({}), 0
@@ -124,6 +124,8 @@ async def test_a_credential_program_is_asked_aside_and_once_for_all_who_wait() -
         while not calls.done():
             await asyncio.sleep(0.005)
             free += 1
+            if free > 5:
+                program.may_answer.set()
     assert program.asked == 1
     assert free > 5
 

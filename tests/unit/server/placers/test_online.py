@@ -53,6 +53,19 @@ def test_the_shortest_run_goes_first() -> None:
     assert starts(plan) == {("short", "short-0"): 0, ("long", "long-0"): 10}
 
 
+def test_what_is_believed_to_be_shorter_than_it_is_told_still_ends_before_what_waits_for_it() -> None:
+    request = a_queue({"long": [900.0, 10.0], "short": [1.0, 1.0], "other": [2.0, 3.0]})
+    unsure = tuple(tuple(Estimate(one.p50, one.p50 / 5, one.p50 * 5) for one in row) for row in request.estimates.table)
+    placements = Online().place(replace(request, estimates=replace(request.estimates, table=unsure))).placements
+    found = {one.key.path: one for one in placements}
+    first, second = found["long-0"], found["long-1"]
+    assert first.planned_start_at is not None
+    assert first.planned_finish_at is not None
+    assert second.planned_start_at is not None
+    assert first.planned_finish_at <= second.planned_start_at
+    assert (first.planned_finish_at - first.planned_start_at).total_seconds() < 900
+
+
 def test_a_node_is_kept_for_a_short_run_that_is_about_to_need_it() -> None:
     """The short run's second task is ready in two seconds, and only `one` can run it."""
     short = a_run("short", a_task("short", "x", cpus=FULL), a_task("short", "y", cpus=FULL, waits_for=["x"]))

@@ -68,3 +68,16 @@ def test_percentiles_are_in_order_and_the_same_seed_gives_the_same(
         assert 0 <= one.p10 <= one.p50 <= one.p90
     for one in steps:
         assert found.ends[one.key].p50 <= found.group_ends["run"].p90
+
+
+def test_a_task_starts_once_it_could_and_its_image_is_there() -> None:
+    steps = [step("a", 0, 10), step("b", 10, 10, begins_p50=40.0, begins_spread=0.3)]
+    found = forecast(steps, {})
+    assert found.starts[key("b")].p50 == pytest.approx(found.ends[key("a")].p50 + 40, rel=0.15)
+    assert found.ends[key("b")].p50 > found.starts[key("b")].p50
+
+
+def test_a_start_that_is_under_way_takes_longer_than_it_has_taken() -> None:
+    found = forecast([step("a", 0, 10, begins_p50=40.0, begins_spread=0.3, fetches_since=-35.0)], {})
+    assert 0 < found.starts[key("a")].p50 < 20
+    assert found.starts[key("a")].p10 >= 0

@@ -146,7 +146,7 @@ def simgrid(project_root: Path, problem: Problem, schedule: Schedule) -> Floats:
     }
     script = project_root / "benchmarks" / "placement" / "simgrid_referee.py"
     ended = subprocess.run(
-        [SYSTEM_PYTHON, str(script)], input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False
+        [SYSTEM_PYTHON, str(script)], input=json.dumps(asked), capture_output=True, text=True, timeout=180, check=False
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     return np.array(json.loads(ended.stdout)["finish"])

@@ -115,6 +115,16 @@ def test_a_search_improves_on_every_constructor_where_there_is_room() -> None:
     assert gains >= 4
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_where_nodes_are_full_to_the_end_tasks_change_places(seed: int) -> None:
+    """No single task can leave its node without ending much later elsewhere, yet nearly nothing need be lost."""
+    sizes, speeds = np.random.default_rng(seed).uniform(9, 11, (40, 1)), np.array([0.6, 1, 1.5, 2.2])
+    problem = exclusive_problem(sizes / speeds, no_edges(40), Network())
+    found = searched(problem, steps=12_000, seed=seed)
+    assert flaws(problem, found) == []
+    assert found.makespan < 1.01 * sizes.sum() / speeds.sum()
+
+
 def test_searching_for_turnaround_beats_searching_for_the_last_finish_at_it() -> None:
     gains = 0
     for seed in range(8):

@@ -14,6 +14,7 @@ from server.domain.feasibility import rejection
 from server.domain.node import Occupancy
 from server.domain.placement import BoundTask, PlacementRequest, TaskOption
 from server.domain.run import TaskKey
+from server.domain.starting import Starts, Wait
 from server.planning.answering import plan_of
 from server.planning.constructors import heft
 from server.planning.remaining import rest_of
@@ -148,3 +149,14 @@ def test_a_request_without_tasks_or_nodes_is_stated_too() -> None:
     empty = a_request([], [a_run("a", a_task("a"))])
     assert state(empty).problem.seconds.shape == (1, 0)
     assert state(replace(empty, runs=())).problem.task_count == 0
+
+
+def test_what_must_be_pulled_makes_a_task_longer_there() -> None:
+    task = a_task("a")
+    tasks = [
+        replace(task, key=TaskKey(image), options=(replace(task.options[0], image=image),)) for image in ("x", "y")
+    ]
+    asked = a_request([a_node("one"), a_node("two")], [a_run("a", *tasks)], seconds=60)
+    starts = Starts(Wait(2, 1, 3), {"x": {"two": Wait(30, 20, 40)}})
+    problem = state(replace(asked, estimates=replace(asked.estimates, starts=starts))).problem
+    assert problem.seconds[problem.row_of_mode].tolist() == [[62.0, 92.0], [62.0, 62.0]]

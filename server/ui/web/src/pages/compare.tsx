@@ -65,7 +65,7 @@ function TwoStrategies({ route }: { route: Route }): JSX.Element {
     ["everything done in", (plan) => `${span(plan.turnaround_seconds)} (${span(plan.turnaround_p10_seconds)} – ${span(plan.turnaround_p90_seconds)})`],
     ["runs end after, on average", (plan) => span(plan.runs.length ? plan.runs.reduce((sum, run) => sum + Date.parse(run.ends.p50) - Date.parse(plan.at), 0) / plan.runs.length / 1000 : null)],
     ["first task starts in", (plan) => span(plan.waiting_seconds)], ["bytes between nodes", (plan) => size(plan.bytes_moved)],
-    ["cost", (plan) => plan.cost === null ? "no rates set" : plan.cost.toFixed(4)], ["tasks not placed", (plan) => String(plan.unplaced.length)],
+    ["cost", (plan) => plan.cost === null ? "not known: nodes without a rate" : plan.cost.toFixed(4)], ["tasks not placed", (plan) => String(plan.unplaced.length)],
   ];
   return (
     <>
@@ -137,14 +137,23 @@ function Table({ heads, rows, all }: { heads: ComponentChildren[]; rows: Row[]; 
   );
 }
 
-interface Spec { components: Record<string, { code: { source?: string } }> }
+interface Component { image?: string | null; packages?: string[]; code: { source?: string; command?: unknown[]; args?: unknown[] } }
+interface Spec { components: Record<string, Component>; foreign?: { text: string } | null }
+
+/** What each component runs: image, packages and command, one a line, and its source; of a foreign pipeline, its document. */
+function sources(spec: Spec): Record<string, string> {
+  if (spec.foreign) return { "the pipeline's document": spec.foreign.text };
+  const words = (parts: unknown[]): string => parts.map((part) => typeof part === "string" ? part : JSON.stringify(part)).join(" ");
+  return Object.fromEntries(Object.entries(spec.components).map(([name, { image, packages, code }]) => [name, [
+    image ? `image ${image}` : "", packages?.length ? `packages ${packages.join(" ")}` : "", code.command?.length ? `command ${words(code.command)}` : "", code.args?.length ? `args ${words(code.args)}` : "", code.source ?? "",
+  ].filter(Boolean).join("\n")]));
+}
 
 function Code({ a, b }: { a: Spec; b: Spec }): JSX.Element {
-  const names = [...new Set([...Object.keys(a.components), ...Object.keys(b.components)])];
-  const source = (spec: Spec, name: string): string => spec.components[name]?.code.source ?? "";
-  const changed = names.filter((name) => source(a, name) !== source(b, name));
+  const [before, after] = [sources(a), sources(b)];
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => before[name] !== after[name]);
   if (!changed.length) return <Empty>The code of all components is the same.</Empty>;
-  return <>{changed.map((name) => <section key={name}><h3>{name}</h3><pre class="log diff">{diff(source(a, name).split("\n"), source(b, name).split("\n")).map(([sign, line], index) => <span key={index} class={sign === "+" ? "plus" : sign === "-" ? "minus" : ""}>{`${sign} ${line}\n`}</span>)}</pre></section>)}</>;
+  return <>{changed.map((name) => <section key={name}><h3>{name}</h3><pre class="log diff">{diff((before[name] ?? "").split("\n"), (after[name] ?? "").split("\n")).map(([sign, line], index) => <span key={index} class={sign === "+" ? "plus" : sign === "-" ? "minus" : ""}>{`${sign} ${line}\n`}</span>)}</pre></section>)}</>;
 }
 
 /** Lines kept, taken out and put in, by the longest common subsequence; long files are shown whole, one after the other. */

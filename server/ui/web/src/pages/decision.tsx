@@ -74,14 +74,14 @@ function Record({ task }: { task: TaskExplained }): JSX.Element {
           {decision.fallback_from && <Fact name="stood in for">{decision.fallback_from}, which gave no answer</Fact>}
         </dl>
       </Card>
-      {decision.candidates.length > 0 && <Card title="Candidates" wide aside={<span class="quiet">seconds from the decision</span>}><Candidates found={decision.candidates} /></Card>}
+      {decision.candidates.length > 0 && <Card title="Candidates" wide aside={<span class="quiet">seconds from the decision</span>}><Candidates found={decision.candidates} coming={task.nodes.filter((one) => one.verdict === "not-there-yet").map((one) => one.node)} /></Card>}
       {decision.rejected.length > 0 && <Card title="Ruled out" wide><ul class="rows">{decision.rejected.map((one) => <li key={one.reason}><span class="count">{one.count}</span><div class="grow">{one.reason}{one.nodes.length > 0 && <div class="quiet">{one.nodes.join(", ")}{one.nodes.length < one.count ? " …" : ""}</div>}</div></li>)}</ul></Card>}
     </>
   );
 }
 
 /** Wait, then run time with its band, for each candidate on one axis; the same figures as a table beside it. */
-function Candidates({ found }: { found: Candidate[] }): JSX.Element {
+function Candidates({ found, coming }: { found: Candidate[]; coming: string[] }): JSX.Element {
   const [box, width] = useWidth();
   const known = found.filter((one) => one.start_seconds !== null);
   const end = Math.max(...known.map((one) => (one.start_seconds ?? 0) + one.seconds_p90), 0.1);
@@ -109,7 +109,7 @@ function Candidates({ found }: { found: Candidate[] }): JSX.Element {
       <div class="scroll" tabIndex={0} role="region" aria-label="Candidates"><table>
         <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">later by</th><th scope="col" class="num">score</th></tr></thead>
         <tbody>{found.map((one) => (
-          <tr key={one.node + one.option} class={one.is_chosen ? "chosen" : ""}><th scope="row">{one.node}{one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td>{one.is_chosen ? "chosen" : one.is_free ? "" : "busy until then"}</td>
+          <tr key={one.node + one.option} class={one.is_chosen ? "chosen" : ""}><th scope="row">{one.node}{one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td>{one.is_chosen ? "chosen" : one.is_free ? "" : coming.includes(one.node) ? "not there before" : "busy until then"}</td>
             <td class="num">{one.start_seconds === 0 ? "now" : span(one.start_seconds)}</td><td class="num">{span(one.seconds_p50)}</td><td class="num quiet">{between(one.seconds_p10, one.seconds_p90)}</td><td class="num">{span(one.finish_seconds)}</td>
             <td class="num">{one.is_chosen || one.later_by_seconds === null ? "" : `${one.later_by_seconds <= -0.05 ? "−" : ""}${span(Math.abs(one.later_by_seconds))}`}</td><td class="num quiet">{one.score === null ? "" : one.score.toFixed(1)}</td></tr>))}
         </tbody></table></div>
@@ -122,7 +122,7 @@ function Verdicts({ nodes }: { nodes: Verdict[] }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="What each node says"><table>
       <thead><tr><th scope="col">node</th><th scope="col">verdict</th><th scope="col">why</th><th scope="col" class="num">run time there</th></tr></thead>
-      <tbody>{shown.map((one) => <tr key={one.node}><th scope="row">{one.node}</th><td><span class={`verdict v-${one.verdict}`}>{SAID[one.verdict]}</span></td><td>{one.reason}</td><td class="num">{one.seconds_p50 === null ? "–" : <>{span(one.seconds_p50)} <span class="quiet">({between(one.seconds_p10, one.seconds_p90)})</span></>}</td></tr>)}</tbody>
+      <tbody>{shown.map((one) => <tr key={one.node}><th scope="row">{one.node}</th><td><span class={`verdict v-${one.verdict}`}>{SAID[one.verdict]}</span></td><td class="told">{one.reason}</td><td class="num">{one.seconds_p50 === null ? "–" : <>{span(one.seconds_p50)} <span class="quiet">({between(one.seconds_p10, one.seconds_p90)})</span></>}</td></tr>)}</tbody>
     </table>{nodes.length > shown.length && <p class="quiet">and {nodes.length - shown.length} more nodes</p>}</div>
   );
 }

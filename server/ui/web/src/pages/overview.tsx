@@ -169,7 +169,7 @@ function RecentRow({ run, now }: { run: Run; now: number }): JSX.Element {
         {found && <Meter value={done / Math.max(found.tasks.length, 1)} label={`${run.id}: tasks done`} tone="s-running" />}
         {run.error && <div class="reason bad">{run.error}</div>}
       </div>
-      <div class="right quiet">{isOver(run.state) ? <>{span(run.turnaround_seconds)}<br />{ago(run.finished_at, now)}</> : <>{found?.ends ? <strong>done {expected(found.ends, now)}</strong> : <span title={found?.why_no_eta}>end not known yet</span>}<br />{ago(run.submitted_at, now)}</>}</div>
+      <div class="right quiet">{isOver(run.state) ? <>{span(run.turnaround_seconds)}<br />{ago(run.finished_at, now)}</> : <>{found?.ends ? <strong title={found.assumes && `if ${found.assumes}`}>done {expected(found.ends, now)}</strong> : <span title={found?.why_no_eta}>end not known yet</span>}<br />{ago(run.submitted_at, now)}</>}</div>
     </li>
   );
 }

@@ -5,8 +5,9 @@ import { useQuery } from "../live";
 import { Broken, Card, Empty, Fact, Key, Limited, Loading } from "../parts/basics";
 import { type Bar, Gantt } from "../parts/gantt";
 import { link, type Route } from "../route";
-import { between, hue, size, span } from "../words";
+import { between, hue, many, size, span } from "../words";
 
+const MOST_STEPS = 12;
 const OBJECTIVES = ["turnaround", "makespan", "cost", "deadline", "fair"];
 
 export function PlanPage({ route }: { route: Route }): JSX.Element {
@@ -95,7 +96,10 @@ function Answer({ plan }: { plan: Plan }): JSX.Element {
       likely: [Date.parse(bar.ends.p10), Date.parse(bar.ends.p50), Date.parse(bar.ends.p90)],
     },
   }));
-  const to = Math.max(at + 1000, ...bars.map(({ bar }) => bar.likely?.[2] ?? 0));
+  const latest = (all: typeof bars): number => Math.max(at + 1000, ...all.map(({ bar }) => bar.likely?.[2] ?? 0));
+  const whole = latest(bars);
+  const to = plan.subject ? Math.min(whole, at + (latest(bars.filter(({ bar }) => bar.tone === "mine")) - at) * 1.5) : whole;
+  const before = Math.max(plan.critical_path.length - MOST_STEPS, 0);
   const nodes = [...new Set(bars.map((one) => one.node))].sort();
   return (
     <>
@@ -105,13 +109,13 @@ function Answer({ plan }: { plan: Plan }): JSX.Element {
         {plan.bottleneck && <p><strong>Bottleneck:</strong> {plan.bottleneck}.</p>}
       </Card>
       {bars.length === 0 ? <Empty>Nothing to draw: nothing waits and nothing runs. Choose a pipeline above.</Empty> : (
-        <Card title="Predicted, by node" wide aside={<span class="quiet">seconds from now</span>}>
+        <Card title="Predicted, by node" wide aside={<span class="quiet">from now{to < whole ? ", as far as this pipeline needs" : ""}</span>}>
           <Gantt lanes={nodes.map((node) => ({ id: node, label: node, bars: bars.filter((one) => one.node === node).map((one) => one.bar) }))} from={at} to={to} now={null} origin={at} label="Predicted timeline by node" />
           <p class="legend"><Key look="mine">this pipeline</Key><Key look="thin">when it may end</Key><Key look="dashed">its run time is a guess</Key></p>
           <details><summary>when each task starts and ends</summary><Times plan={plan} /></details>
         </Card>)}
       <div class="columns">
-        {plan.critical_path.length > 0 && <Card title="Critical path"><ol class="path">{plan.critical_path.map((step) => <li key={step.run_id + step.task}><strong>{step.task}</strong> on {step.node} <span class="quiet">{span(step.start_seconds)} → {span(step.finish_seconds)}{step.why === "room" ? " · started when room came free" : step.why === "data" ? " · started when its data was there" : ""}</span></li>)}</ol></Card>}
+        {plan.critical_path.length > 0 && <Card title="Critical path">{before > 0 && <p class="quiet">after {many(before, "other task")}:</p>}<ol class="path" start={before + 1}>{plan.critical_path.slice(before).map((step) => <li key={step.run_id + step.task}><strong>{step.task}</strong>{step.run_id !== (plan.subject ?? step.run_id) && <span class="quiet"> of {step.run_id}</span>} on {step.node} <span class="quiet">{span(step.start_seconds)} → {span(step.finish_seconds)}{step.why === "room" ? " · started when room came free" : step.why === "data" ? " · started when its data was there" : ""}</span></li>)}</ol></Card>}
         {plan.runs.length > 0 && <Card title="Other runs"><table><thead><tr><th scope="col">run</th><th scope="col" class="num">ends in</th><th scope="col" class="num">change</th></tr></thead><tbody>{plan.runs.slice(0, 20).map((run) => <tr key={run.run_id}><th scope="row"><a href={link(["runs", run.run_id])}>{run.run_id}</a></th><td class="num">{span((Date.parse(run.ends.p50) - at) / 1000)}</td><td class="num">{run.delay_seconds === null ? "–" : Math.abs(run.delay_seconds) < 0.5 ? "none" : `${run.delay_seconds > 0 ? "+" : "−"}${span(Math.abs(run.delay_seconds))}`}</td></tr>)}</tbody></table></Card>}
         {plan.unplaced.length > 0 && <Card title="Cannot be placed"><ul class="rows">{plan.unplaced.map((one) => <li key={one.run_id + one.task}><div class="grow"><strong>{one.task}</strong><div class="reason">{one.reason}</div></div></li>)}</ul></Card>}
         {plan.assumptions.length > 0 && <Card title="Assumed"><ul>{plan.assumptions.map((text) => <li key={text}>{text}</li>)}</ul></Card>}
@@ -140,7 +144,7 @@ function Compare({ now, before }: { now: PlanOutcome; before: PlanOutcome | null
     ["first task starts in", (one) => span(one.waiting_seconds)],
     ["done in", (one) => one.turnaround_seconds === null ? "–" : `${span(one.turnaround_seconds)} (${between(one.turnaround_p10_seconds, one.turnaround_p90_seconds)})`],
     ["bytes between nodes", (one) => size(one.bytes_moved)],
-    ["cost", (one) => (one.cost === null ? "no rates set" : one.cost.toFixed(4))],
+    ["cost", (one) => (one.cost === null ? "not known: nodes without a rate" : one.cost.toFixed(4))],
   ];
   if (!before) return <dl class="facts">{rows.map(([name, told]) => <Fact key={name} name={name}>{told(now)}</Fact>)}</dl>;
   return <table><thead><tr><th scope="col"></th><th scope="col">with the change</th><th scope="col">as it is</th></tr></thead><tbody>{rows.map(([name, told]) => <tr key={name}><th scope="row">{name}</th><td><strong>{told(now)}</strong></td><td>{told(before)}</td></tr>)}</tbody></table>;

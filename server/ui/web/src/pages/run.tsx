@@ -7,7 +7,7 @@ import { type Bar, Gantt, type Lane } from "../parts/gantt";
 import { Graph, startLayout } from "../parts/graph";
 import { type Column, List } from "../parts/list";
 import { link, replaceQuery, type Route } from "../route";
-import { ago, clock, expected, isOver, ms, shown, size, span } from "../words";
+import { ago, clock, expected, isOver, many, ms, shown, size, span } from "../words";
 
 const TABS: [string, string][] = [["graph", "Graph"], ["gantt", "Timeline"], ["tasks", "Tasks"], ["logs", "Logs"], ["data", "Data"], ["events", "Events"]];
 
@@ -74,14 +74,15 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
       {why?.preparing && !isOver(run.state) && <p class="note-line" role="status">{why.preparing}.</p>}
       {why?.why_no_eta && <p class="quiet">{why.why_no_eta}.</p>}
       <Remarks texts={why?.warnings ?? []} />
+      {(why?.actions.length ?? 0) > 0 && <div class="actions"><strong>What you can do</strong><ul>{why!.actions.map((one) => <li key={one.text}>{one.text} {one.command && <Copy text={one.command} />}</li>)}</ul></div>}
       {run.offer && !over && !run.replaced_by && <Offered offer={run.offer} accept={() => void act("replace")} />}
       {run.problems.map((text) => <p key={text} class="reason bad">{text}</p>)}
       <dl class="facts">
         <Fact name="submitted">{clock(run.submitted_at)} <span class="quiet">({ago(run.submitted_at, now)})</span></Fact>
-        <Fact name={`${run.tasks.length} tasks`}>{counted(run.tasks)}</Fact>
+        <Fact name={many(run.tasks.length, "task")}>{counted(run.tasks)}</Fact>
         <Fact name="waited">{span(run.waiting_seconds ?? (over ? null : (now - Date.parse(run.submitted_at)) / 1000))}</Fact>
         <Fact name={over ? "turnaround" : "so far"}>{span(run.turnaround_seconds ?? (now - Date.parse(run.submitted_at)) / 1000)}</Fact>
-        {!over && <Fact name="done">{why?.ends ? <strong>{expected(why.ends, now)}</strong> : "not known yet"}</Fact>}
+        {!over && <Fact name="done">{why?.ends ? <strong title={why.assumes && `if ${why.assumes}`}>{expected(why.ends, now)}</strong> : "not known yet"}</Fact>}
         {run.priority !== 0 && <Fact name="priority">{run.priority}</Fact>}
         <Fact name="project">{run.project}</Fact>
         {run.replaced_by && <Fact name="replaced by"><a href={link(["runs", run.replaced_by])}>{run.replaced_by}</a></Fact>}
@@ -370,8 +371,8 @@ function Artifacts({ run, items }: { run: Detail; items: { task: Task; port: str
 function Events({ id }: { id: string }): JSX.Element {
   const found = useQuery<{ events: RunEvent[] }>(`${runPath(id)}/events?limit=1000`, (event) => event.run_id === id);
   const told = (event: RunEvent): string => event.kind === "run-state-changed" && !event.data.error ? `${event.data.before} → ${event.data.after}`
-    : Object.entries(event.data).filter(([name, value]) => value !== null && value !== "" && typeof value !== "object" && name !== "decision_id")
-      .map(([name, value]) => name.endsWith("_at") ? `${name.slice(0, -3).replaceAll("_", " ")} at ${clock(String(value))}` : `${name.replaceAll("_", " ")} ${shown(value)}`).join(", ");
+    : Object.entries(event.data).filter(([name, value]) => value !== null && value !== "" && value !== false && typeof value !== "object" && name !== "decision_id")
+      .map(([name, value]) => name.endsWith("_at") ? `${name.slice(0, -3).replaceAll("_", " ")} at ${clock(String(value))}` : name.endsWith("_bytes") ? `${name.slice(0, -6).replaceAll("_", " ")} ${size(Number(value))}` : value === true ? name.replaceAll("_", " ") : `${name.replaceAll("_", " ")} ${shown(value)}`).join(", ");
   const columns: Column<RunEvent>[] = [
     { name: "at", width: "64px", title: (event) => event.at, cell: (event) => clock(event.at) },
     { name: "event", width: "minmax(96px, 150px)", title: (event) => told(event) || event.kind, cell: (event) => event.kind.replaceAll("-", " ") },

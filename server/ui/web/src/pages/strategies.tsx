@@ -7,6 +7,8 @@ import { link } from "../route";
 
 interface Quality { component: string; node_class: string; runs: number; coverage: number; median_error: number; p90_error: number; bias: number }
 interface Reliability { kind: string; strategy: string; asked: number; inside: number; coverage: number | null }
+const isJudged = (one: Reliability): boolean => one.asked > 0;
+
 interface Calibration { runs: number; widening: number; overall: Quality | null; components: Quality[]; forecasts: Reliability[] }
 
 const KINDS: Record<string, string> = { "run-ends": "ends of runs", "task-starts": "starts of tasks", "task-ends": "ends of tasks", "running-ends": "ends of running tasks" };
@@ -100,9 +102,9 @@ function Predictions(): JSX.Element {
                 <tbody>{items.map((one) => <tr key={one.component + one.node_class}><th scope="row">{one.component}</th><td>{one.node_class}</td><td class="num">{one.runs}</td><td class="num">{percent(one.coverage)}</td><td class="num">{percent(one.median_error)}</td></tr>)}</tbody>
               </table></div>)}</Limited></div>
           </div>
-          {forecasts.length > 0 && <div class="scroll" tabIndex={0} role="region" aria-label="Foretold starts and ends"><table>
+          {forecasts.some(isJudged) && <div class="scroll" tabIndex={0} role="region" aria-label="Foretold starts and ends"><table>
             <thead><tr><th scope="col">foretold</th><th scope="col">strategy</th><th scope="col" class="num">judged</th><th scope="col" class="num">in band</th></tr></thead>
-            <tbody>{forecasts.map((one) => <tr key={one.kind + one.strategy}><th scope="row">{KINDS[one.kind] ?? one.kind}</th><td>{one.strategy}</td><td class="num">{one.asked}</td><td class="num">{one.coverage === null ? "–" : percent(one.coverage)}</td></tr>)}</tbody>
+            <tbody>{forecasts.filter(isJudged).map((one) => <tr key={one.kind + one.strategy}><th scope="row">{KINDS[one.kind] ?? one.kind}</th><td>{one.strategy}</td><td class="num">{one.asked}</td><td class="num">{one.coverage === null ? "–" : percent(one.coverage)}</td></tr>)}</tbody>
           </table></div>}
         </>)}
       </Shown>

@@ -118,6 +118,12 @@ export function Graph({ run, selected, onSelect }: { run: Detail; selected: stri
     if (!next.delete(id)) next.add(id);
     fold(next);
   };
+  const frame = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const [telling] = boxes.filter((box) => !["pending", "succeeded", "skipped"].includes(stateOf(box.tasks)));
+    const spot = seen?.nodes[(telling ?? boxes[0])?.id];
+    if (spot) frame.current?.scrollTo(spot.x * zoom - frame.current.clientWidth / 2, spot.y * zoom - frame.current.clientHeight / 2);
+  }, [seen === null, fit]);
   const names = Object.keys(groups);
   return (
     <div class="graph" ref={area}>
@@ -132,7 +138,7 @@ export function Graph({ run, selected, onSelect }: { run: Detail; selected: stri
         </>}
         <span class="quiet">{many(boxes.length, "box", "boxes")}, {many(run.tasks.length, "task")}</span>
       </div>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Graph of the run" onScroll={(event) => scroll(event.currentTarget)}>
+      <div class="scroll" ref={frame} tabIndex={0} role="region" aria-label="Graph of the run" onScroll={(event) => scroll(event.currentTarget)}>
         {!seen ? <div class="loading"><span class="bar" /><span class="bar" /></div> : (
           <svg width={seen.width * zoom} height={seen.height * zoom} viewBox={`0 0 ${seen.width} ${seen.height}`} role="group" aria-label="Tasks and what they wait for">
             <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="tip" d="M0,0 L8,4 L0,8 z" /></marker></defs>

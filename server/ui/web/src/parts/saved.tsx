@@ -9,7 +9,7 @@ import { Card, Fact, Limited } from "./basics";
 interface Slower { run_id: string; pipeline?: string; factor: number }
 interface Found { saved: { turnaround_seconds: number | null; node_hours: number | null; gpu_hours: number | null; money: number | null }; slower_runs: number; slower: Slower[] }
 interface Report {
-  kind: string; status: string; sentence: string; strategy: string; baseline: string; currency: string; problem: string;
+  kind: string; status: string; sentence: string; strategy: string; baseline: string; currency: string; problem: string; holdout: number;
   measured: (Found & { placed_runs: number; left_out_runs: number }) | null;
   simulated: (Found & { runs: number; change: number; simulator_error: number }) | null;
 }
@@ -32,13 +32,13 @@ export function Saved(): JSX.Element | null {
         <Fact name="turnaround, all runs together">{signed(found.saved.turnaround_seconds)}</Fact>
         <Fact name="node-hours">{hours(found.saved.node_hours)}</Fact>
         {Boolean(found.saved.gpu_hours) && <Fact name="GPU-hours">{hours(found.saved.gpu_hours)}</Fact>}
-        {found.saved.money !== null && <Fact name="money">{found.saved.money.toFixed(2)} {data.currency}</Fact>}
+        {found.saved.money !== null && <Fact name="money">{(Math.round(found.saved.money * 100) / 100 + 0).toFixed(2)} {data.currency}</Fact>}
         <Fact name="runs made slower">{found.slower_runs}</Fact>
         {data.simulated && !data.measured && <Fact name="error of the simulator">{(data.simulated.simulator_error * 100).toFixed(1)} %</Fact>}
         <Fact name="against">{data.baseline}</Fact>
       </dl>}
       {found && found.slower.length > 0 && <details><summary>runs made slower</summary><Limited items={found.slower} most={10}>{(items) => <ul class="rows">{items.map((one) => <li key={one.run_id}><div class="grow"><a href={link(["runs", one.run_id])}>{one.run_id}</a></div><span class="quiet">{one.factor.toFixed(2)} times as long</span></li>)}</ul>}</Limited></details>}
-      {!data.measured && <p class="quiet">The setting <code>HOLDOUT=10%</code> leaves that share of runs to the platform, so that this can be measured.</p>}
+      {!data.measured && !data.holdout && <p class="quiet">The setting <code>HOLDOUT=10%</code> leaves that share of runs to the platform, so that this can be measured.</p>}
     </Card>
   );
 }

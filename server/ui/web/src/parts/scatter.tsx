@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import type { Stretch } from "../api";
-import { ms, span } from "../words";
+import { many, ms, span } from "../words";
 import { useWidth } from "./gantt";
 import { Empty } from "./basics";
 
@@ -41,7 +41,7 @@ export function Scatter({ stretches }: { stretches: Stretch[] }): JSX.Element {
         <text class="tick" text-anchor="middle" x={LEFT + room.x / 2} y={TALL - 3}>predicted run time</text>
         <text class="tick" text-anchor="middle" transform={`translate(11 ${8 + room.y / 2}) rotate(-90)`}>actual run time</text>
       </svg>
-      <p class="legend">{points.length} tasks of the last day that this server process predicted; above the line, they took longer than that</p>
+      <p class="legend">{many(points.length, "task")} of the last day that this server process predicted; above the line, they took longer than that</p>
     </div>
   );
 }

@@ -20,6 +20,7 @@ from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.testing.house import House
 from server.testing.kfp import KubeflowDouble
+from server.testing.kfp.api import LostAnswerError
 
 SERVER, ADA, EVE = "mlopx@example.org", "ada@example.org", "eve@example.org"
 RIGHTS = {SERVER: {"team"}, ADA: {"team"}, EVE: {"other"}}
@@ -236,3 +237,29 @@ def test_this_servers_own_token_is_nobodys_credential() -> None:
     assert callers.shown_by(theirs) == {"authorization": "Bearer theirs"}
     assert callers.shown_by({"Authorization": "Bearer other"}) == {"authorization": "Bearer other"}
     assert callers.shown_by({"cookie": "session=1", "authorization": "Bearer ours"}) == {"cookie": "session=1"}
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+async def test_over_a_restart_what_its_caller_made_is_found_and_else_refused(make: Any, is_made: bool) -> None:
+    async with make() as ground:
+        double = ground.double
+        double.is_multi_user, double.rights = True, {**RIGHTS}
+        options: dict[str, Any] = {"namespaces": Namespaces(("team",)), "headers": {"kubeflow-userid": SERVER}}
+        real = double.create
+
+        def create(body: Any, **more: Any) -> Any:
+            if is_made:
+                real(body, **more)
+            raise LostAnswerError
+
+        double.create = create
+        async with ground.house(**options) as house:
+            run = await house.until(
+                (await Team(ground, house).submit()).id,
+                lambda found: any("may have taken it" in task.hold for task in found.tasks.values()),
+            )
+        async with ground.house(**options) as house:
+            run = await house.ended(run.id)
+    assert str(run.state) == ("succeeded" if is_made else "failed")
+    assert ("credential was not kept" in (run.error or "")) is not is_made
+    assert {record.user for record in double.runs.values()} == ({ADA} if is_made else set())

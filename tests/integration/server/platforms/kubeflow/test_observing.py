@@ -111,7 +111,7 @@ async def test_observing_learns_from_everybodys_runs_and_writes_nothing(make: An
         ground.double.world.holding = set()
         second = ground.double.create(somebodys("again"))
         await ground.double.ended(second.id)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(lesson.run_id == second.id for lesson in taught):
                 await look(observer)
                 await asyncio.sleep(0.05)

@@ -47,7 +47,7 @@ async def test_a_volume_that_is_not_mounted_is_the_reason_until_it_is(make: Any)
         node = task.current.actual_node or task.current.node
         assert task.hold.startswith(f"volume: FailedMount on node {node}: MountVolume.SetUp failed"), task.hold
         [pod] = [one for one in ground.double.kube.objects.all("pods") if "mlopx.dev/run" in one["metadata"]["labels"]]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while "mlopx.dev/waiting" not in pod["metadata"]["annotations"]:
                 await asyncio.sleep(0.02)
                 pod = ground.double.kube.objects.find("pods", "kubeflow", pod["metadata"]["name"])
@@ -66,7 +66,7 @@ async def test_events_that_may_not_be_read_are_asked_for_once_and_that_is_said(m
         ground.double.kube.denied = {("list", "events")}
         async with ground.house() as house:
             run = await submitted(ground, house)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while "events (kubeflow)" not in ground.platform.problems():
                     await asyncio.sleep(0.02)
             await asyncio.sleep(0.3)

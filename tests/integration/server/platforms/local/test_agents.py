@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from server.domain import events as happened
@@ -32,7 +35,7 @@ def marked(ground: Ground) -> list[int]:
 
 
 async def gone(pids: list[int]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not all(is_ended(pid) for pid in pids):
         assert time.monotonic() < end, "processes were left behind"
         await asyncio.sleep(0.02)
@@ -114,6 +117,22 @@ async def test_an_agent_that_nobody_comes_back_to_leaves(ground: Opener) -> None
         await it.told_of(await it.start(ENDLESS), (happened.TaskStarted,))
         left = [agent_pid(it), *marked(it)]
     await gone(left)
+
+
+async def test_an_agent_without_a_grace_time_waits_for_who_started_it(ground: Opener) -> None:
+    async with ground() as it:
+        config = json.loads((it.folder / "agents" / "alpha" / "config.json").read_text())
+    config["grace_seconds"] = 0
+    file = it.folder / "again.json"
+    file.write_text(json.dumps(config))
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-m", "server.platforms.local.agent", str(file))
+    while not Path(config["socket"]).exists():
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.4)
+    reader, writer = await asyncio.open_unix_connection(config["socket"])
+    assert json.loads(await reader.readline())["pid"] == agent.pid
+    writer.close()
+    assert await agent.wait() == 0
 
 
 async def test_an_idle_agent_takes_up_new_settings(ground: Opener) -> None:

@@ -291,7 +291,7 @@ async def test_tasks_side_by_side_keep_their_own_files_and_logs(ground: Opener) 
             assert it.log(launch) == f"task-{number}\n".encode()
 
 
-async def until(holds: Any, seconds: float = 10.0) -> None:
+async def until(holds: Any, seconds: float = 60.0) -> None:
     """Wait for a condition."""
     import asyncio
 

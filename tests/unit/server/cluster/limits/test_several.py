@@ -16,6 +16,11 @@ from server.cluster.kubernetes import KubernetesNodes
 from server.cluster.limits.limits import KubernetesLimits
 from server.cluster.limits.several import SeveralLimits
 from server.connecting import connect_kubeflow
+from server.domain.graph import compile_graph
+from server.domain.lifecycle import start_run
+from server.domain.request import waiting_run
+from server.domain.run import Attempt, Run, RunOptions
+from server.domain.states import TaskState
 from server.kube.access import Access
 from server.kube.client import KubeClient
 from server.platforms.kubeflow.namespaces import Namespaces
@@ -97,16 +102,34 @@ def one():
     heavy().named("heavy")
 
 
-async def test_refused_is_what_no_namespace_would_ever_let_run() -> None:
+async def test_refused_is_what_the_namespace_of_the_run_would_never_let_run() -> None:
     double = KubeDouble()
     put_quota(double, "red", "4", "0")
+    said = "task heavy asks for 8 CPUs, and quota compute lets namespace red hold 4 CPUs in all"
     async with two(double) as limits:
-        assert limits.refusals(one.build()) == []
-    put_quota(double, "blue", "2", "0")
-    async with two(double) as limits:
-        assert limits.refusals(one.build()) == [
-            "task heavy asks for 8 CPUs, and quota compute lets namespace red hold 4 CPUs in all"
-        ]
+        found = {project: limits.refusals(one.build(), project) for project in ("red", "blue", "else")}
+    assert found == {"red": [said], "blue": [], "else": [said]}, "what names no namespace goes to the first"
+
+
+@component
+def light() -> int:
+    return 1
+
+
+@pipeline
+def easy():
+    light().named("light")
+
+
+def submitted(project: str) -> Run:
+    options = RunOptions(project=project)
+    return start_run("r", compile_graph(easy.build()), parameters={}, options=options, at=AT).run
+
+
+def begun(run: Run) -> Run:
+    """The run with its only task running."""
+    attempt = Attempt(1, TaskState.RUNNING, node="n", actual_node="n", started_at=AT)
+    return replace(run, tasks={key: replace(task, attempts=(attempt,)) for key, task in run.tasks.items()})
 
 
 async def test_limit_ranges_fill_in_what_a_task_leaves_open_there() -> None:
@@ -114,9 +137,11 @@ async def test_limit_ranges_fill_in_what_a_task_leaves_open_there() -> None:
     limit = {"type": "Container", "defaultRequest": {"cpu": "3"}}
     put(double, "limitranges", "blue", "usual", spec={"limits": [limit]})
     async with two(double) as limits:
-        open_task = a_task("r", cpus=0)
-        filled = [limits.confine(open_task, Task(component="train"), project) for project in ("red", "blue")]
-        assert [one.options[0].requests.cpu_millicores for one in filled] == [0, 3000]
+        runs = [submitted(project) for project in ("red", "blue")]
+        waiting = [waiting_run(run, limits.confining) for run in runs]
+        assert [run.tasks[0].options[0].requests.cpu_millicores for run in waiting] == [0, 3000]
+        bound = [waiting_run(begun(run), limits.confining) for run in runs]
+        assert [run.bound[0].requests.cpu_millicores for run in bound] == [0, 3000], "also once it has its node"
         before = limits.confining.version()
         limits.of("blue").changed()
         assert limits.confining.version() == before + 1

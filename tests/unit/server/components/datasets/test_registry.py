@@ -112,7 +112,7 @@ async def test_a_node_keeps_what_a_task_read_there_where_data_sets_are_kept() ->
     (copy,) = registry.get("photos").copies
     assert (copy.node, copy.seen_at, copy.source) == ("b", BEGIN + timedelta(minutes=5), "a task that read it")
     writing = asyncio.create_task(registry.keep_forever(60))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not again.all() or not again.get("photos").copies:
             await asyncio.sleep(0)
             await again.load()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from server.components.decisions.candidates import TURNS_KEPT, Bands, Candidates, rounded
 from server.domain.placement import Candidate, PlacementRequest, TaskOption, WaitingTask
+from server.domain.run import TaskKey
+from server.domain.starting import Starts, Wait
 from server.placers.halves import Cluster
 from server.placers.halves.cluster import MOST_NODES_COMPARED, NEVER
 from server.testing.contracts.placement_requests import a_node, a_request, a_run, a_task, amounts, requests
@@ -114,3 +116,15 @@ def test_figures_are_rounded_as_one_by_one(values: list[float]) -> None:
 @pytest.mark.parametrize("value", [0.0005, 1.0005, 2.6745, 1e15 + 0.3, 0.1234999999999999])
 def test_halves_are_rounded_as_python_does(value: float) -> None:
     assert rounded(np.array([value])) == [round(value, 3)]
+
+
+def test_what_must_be_pulled_ends_later_there_and_runs_as_long() -> None:
+    task = a_task("a")
+    pulls = replace(task, options=(replace(task.options[0], image="x"),))
+    asked = a_request([a_node("one"), a_node("two")], [a_run("a", pulls, replace(task, key=TaskKey("b")))], seconds=60)
+    starts = Starts(None, {"x": {"one": Wait(30, 20, 40)}})
+    request = replace(asked, estimates=replace(asked.estimates, starts=starts))
+    found, other = (candidates(request).of(one) for one in request.runs[0].tasks)
+    assert [(one.node, one.seconds_p50, one.finish_seconds) for one in found] == [("two", 60, 60), ("one", 60, 90)]
+    assert said(found) == one_by_one(request, request.runs[0].tasks[0])
+    assert [one.finish_seconds for one in other] == [60, 60]

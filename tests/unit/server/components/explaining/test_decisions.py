@@ -14,6 +14,7 @@ from server.domain.feasibility import feasible_options, rejection
 from server.domain.placement import Candidate, Decision, Estimate, PlacementRequest
 from server.domain.run import Attempt, TaskKey
 from server.placers.halves import Cluster
+from server.planning.needs import FAILED_BEFORE
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, requests, some_estimates
 
 
@@ -35,6 +36,10 @@ def test_every_reason_in_a_record_is_true_of_the_nodes_it_names(request: Placeme
             for name in names:
                 node = request.snapshot.node(name)
                 assert node is not None
+                if reason == FAILED_BEFORE:
+                    assert name in task.avoid_nodes
+                    assert feasible_options(task, node)
+                    continue
                 assert rejection(task, task.options[0], node) == reason
                 assert not feasible_options(task, node)
         for candidate in decision.candidates:
@@ -63,7 +68,9 @@ def test_a_task_is_compared_after_those_that_were_placed_before_it_in_the_same_c
     first, second = decide(request)
     assert (first.node, second.node) == ("quick", "slow")
     assert why_there(first) == "where it was expected to finish first, 30 s before slow"
-    assert why_there(second) == "where it was expected to finish as soon as on quick; fifo_greedy chose"
+    as_soon = "where it was expected to finish as soon as on quick; fifo_greedy chose"
+    assert why_there(second) == f"{as_soon} ({second.reason})"
+    assert second.reason
 
 
 def test_a_strategy_that_takes_a_later_node_is_said_to_have_done_so() -> None:
@@ -80,6 +87,24 @@ def test_the_only_node_that_can_run_a_task_is_called_so_with_the_reason_of_the_o
     (decision,) = decide(a_request(nodes, [a_run("r", a_task("r", gpus=1))]))
     assert why_there(decision) == "the only node that can run it (a and b: too little gpu (asks 1, the node has 0))"
     assert decision.filtered == {"too little gpu (asks 1, the node has 0)": ("a", "b")}
+
+
+def test_a_node_on_which_an_attempt_failed_is_ruled_out_for_that() -> None:
+    task = a_task("r", avoid_nodes=("a",))
+    (decision,) = decide(a_request([a_node("a"), a_node("b")], [a_run("r", task)]))
+    assert decision.node == "b"
+    assert (decision.rejected, decision.filtered) == ({FAILED_BEFORE: 1}, {FAILED_BEFORE: ("a",)})
+    assert why_there(decision) == "the only node that can run it (a: an attempt of it failed there before)"
+
+
+def test_a_node_that_failed_the_task_and_can_not_run_it_any_more_is_ruled_out_for_that_alone() -> None:
+    task = a_task("r", gpus=1, avoid_nodes=("a", "gone", "small"))
+    nodes = [a_node("a", gpus=1), a_node("b", gpus=1), a_node("small")]
+    (decision,) = decide(a_request(nodes, [a_run("r", task)]))
+    lacks = "too little gpu (asks 1, the node has 0)"
+    assert decision.node == "b"
+    assert decision.rejected == {FAILED_BEFORE: 1, lacks: 1}
+    assert decision.filtered == {FAILED_BEFORE: ("a",), lacks: ("small",)}
 
 
 def test_the_prediction_is_told_with_its_band_and_where_it_comes_from() -> None:

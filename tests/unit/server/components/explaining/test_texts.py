@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from mlopx.cli.output import between
-from server.components.explaining.texts import span, spans
+from mlopx.cli import output
+from server.components.explaining.texts import between, span, spans
 
 
 @pytest.mark.parametrize(
@@ -38,4 +40,13 @@ def test_a_minute_is_not_passed_by_rounding() -> None:
     ],
 )
 def test_the_command_says_them_alike_too(low: float, high: float, said: str) -> None:
-    assert between(low, high) == said
+    assert output.between(low, high) == said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(5, 12, "in 5.0 to 12 s"), (0.2, 12, "within 12 s"), (-3, 90, "within 90 s"), (-3, 0.5, "any moment now")],
+)
+def test_what_may_come_at_once_is_expected_within_a_span(low: float, high: float, said: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert between(now, now + timedelta(seconds=low), now + timedelta(seconds=high)) == said

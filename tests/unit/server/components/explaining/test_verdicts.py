@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.components.explaining.values import NodeVerdict
 from server.components.explaining.verdicts import amount, node_verdicts
 from server.domain.feasibility import holds, is_tolerated
-from server.domain.node import HOSTNAME_LABEL, Node, Snapshot
+from server.domain.node import HOSTNAME_LABEL, Node, Occupancy, Snapshot
 from server.domain.placement import PlacementRequest, TaskOption, WaitingTask
 from server.domain.resources import Resources
 from server.testing.contracts.placement_requests import (
@@ -152,3 +152,13 @@ def test_too_little_accelerator_memory_is_said_where_it_is_true(needs_gib: int, 
         assert said in verdict.reason
         lowered = replace(request.tasks()[0], options=(replace(option, accelerator_memory_bytes=None),))
         assert node_verdicts(lowered, request.snapshot)[0].verdict == "free"
+
+
+def test_where_an_attempt_failed_before_is_said_with_what_the_node_could_do() -> None:
+    nodes = (a_node("a"), a_node("b", cpus=1))
+    occupied = Occupancy("b", amounts(cpus=1))
+    found = node_verdicts(a_task("r", avoid_nodes=("a", "b")), Snapshot(NOW, nodes, (occupied,)))
+    assert [one.reason for one in found] == [
+        "it has room now; an attempt of it failed there before",
+        "busy: needs 1 CPU, 0 CPUs free; an attempt of it failed there before",
+    ]

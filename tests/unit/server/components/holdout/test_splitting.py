@@ -35,6 +35,10 @@ async def test_each_side_is_decided_by_its_own() -> None:
     assert by_run["theirs"].reason.startswith(SAID)
     assert found.asked is not None
     assert [run.run_id for run in found.asked.runs] == ["ours"]
+    assert found.own is not None
+    assert found.ruled is not None
+    assert [one.run_id for one in found.own.bind_now] == ["ours"]
+    assert [(found.ruled.strategy, one.run_id) for one in found.ruled.bind_now] == [("fifo_greedy", "theirs")]
 
 
 @pytest.mark.parametrize(("waits_longer", "goes"), [("ours", "ours"), ("theirs", "theirs")])

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from server.components.placer_workers.parcels import Frame, Packer, Parcel, Shelf
 from server.domain.packing import PackedTable, packed
-from server.domain.placement import Estimates, PlacementRequest, TaskRef
+from server.domain.placement import PlacementRequest, TaskRef
 from server.domain.run import TaskKey
+from server.domain.starting import Starts, Wait
 from server.testing.contracts.placement_requests import a_node, a_request, a_run, a_task, requests
 
 
@@ -31,7 +32,7 @@ def columns(request: PlacementRequest) -> PlacementRequest:
     """The request with its estimates as columns."""
     estimates = request.estimates
     table = PackedTable(*packed(estimates))
-    return replace(request, estimates=Estimates(estimates.profile_of, estimates.column_of, table))
+    return replace(request, estimates=replace(estimates, table=table))
 
 
 SENT = st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1, max_size=6)
@@ -44,6 +45,8 @@ def test_every_request_comes_back_whatever_was_sent_before(
     asked: PlacementRequest, order: list[tuple[int, bool, bool]]
 ) -> None:
     packer, shelf = Packer(), Shelf()
+    starts = Starts(Wait(2, 1, 3), {"x": {node.name: Wait(9, 8, 10) for node in asked.snapshot.nodes}})
+    asked = replace(asked, estimates=replace(asked.estimates, starts=starts))
     for serial, (gone, is_packed, is_sent) in enumerate(order):
         some = replace(asked, runs=asked.runs[gone:])
         some = columns(some) if is_packed else some

@@ -217,7 +217,7 @@ async def test_a_server_that_takes_the_call_and_says_nothing_is_not_waited_for_l
         f"http://127.0.0.1:{port}", identity=Identity(), now=Server().now, timeout_seconds=0.05, sleep=Server().sleep
     )
     try:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             with pytest.raises(UnsureError, match="ReadTimeout; it may have taken the run"):
                 await client.create({})
             with pytest.raises(PlatformError, match="does not answer: ReadTimeout"):

@@ -11,6 +11,9 @@ import yaml
 from server.domain.errors import InvalidSubmissionError
 from server.platforms.kubeflow.reading import read_pipeline
 from server.platforms.kubeflow.reading.amounts import quantity
+from server.platforms.kubeflow.reading.fields import FIELDS
+from server.platforms.kubeflow.reading.quick_shape import is_of
+from server.platforms.kubeflow.reading.shape import _problems
 from server.platforms.kubeflow.reading.yaml_text import load_all
 from server.testing.compiled import a_container, a_node, a_pipeline, a_task
 
@@ -93,6 +96,9 @@ def test_it_is_refused_with_the_reason_and_the_place(what: str) -> None:
     assert said in str(caught.value)
 
 
+FINISHED = {"triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}}
+
+
 def test_several_faults_are_told_at_once() -> None:
     with pytest.raises(InvalidSubmissionError) as caught:
         read_pipeline(changed(sdkVersion=1, defaultPipelineRoot=2))
@@ -146,6 +152,38 @@ def test_what_kubeflows_drivers_fail_at_is_named_and_read_all_the_same() -> None
     assert "loop loop: runs over artifacts" in notes
 
 
+def test_data_is_waited_for_without_being_told_and_a_maker_that_is_not_there_is_named() -> None:
+    given = {"parameters": {"x": {"taskOutputParameter": {"producerTask": "first", "outputParameterKey": "Output"}}}}
+    tasks = {"second": a_task("comp-work", inputs=given), "first": a_task("comp-work")}
+    pipeline = read_pipeline(a_pipeline(tasks, {"comp-work": {}}))
+    assert pipeline.notes == ()
+    assert pipeline.tasks["second"].waits_for == ("first",)
+    [note] = read_pipeline(a_pipeline({"second": tasks["second"]}, {"comp-work": {}})).notes
+    assert note == "task second: reads what 'first' makes, and no such task is beside it; Kubeflow will refuse it"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        ({"end": a_task("comp-work", "a", **FINISHED)}, ""),
+        ({"end": a_task("comp-work", "a", "b", **FINISHED)}, "task end: runs once after each of a, b"),
+        ({"end": a_task("comp-work", "loop", **FINISHED)}, "task end: waits for the end of loop, a loop"),
+        ({"end": a_task("comp-work", "a", **FINISHED), "c": a_task("comp-work", "end")}, "task c: waits for end"),
+        (
+            {"end": a_task("comp-work", "a", **FINISHED), "more": a_task("comp-work", "a", **FINISHED)},
+            "task end: does not run when a ends",
+        ),
+    ],
+)
+def test_what_kubeflow_does_not_do_of_tasks_that_run_whatever_happened_is_named(tasks: Any, said: str) -> None:
+    loop = a_task("comp-loop", parameterIterator={"items": {"raw": "[1]"}, "itemInput": "one"})
+    body = {"dag": {"tasks": {"work": a_task("comp-work")}}}
+    beside = {"a": a_task("comp-work"), "b": a_task("comp-work"), "loop": loop}
+    notes = read_pipeline(a_pipeline({**beside, **tasks}, {"comp-work": {}, "comp-loop": body})).notes
+    assert [note for note in notes if note.startswith(said)] == list(notes)
+    assert len(notes) == bool(said)
+
+
 def test_selectors_beside_nested_pipelines_are_doubted_since_the_sdk_mixes_them_up() -> None:
     nested = {"comp-a": {}, "comp-inner": {"dag": {"tasks": {"b": a_task("comp-b")}}}, "comp-b": {}}
     text = a_pipeline(
@@ -196,3 +234,35 @@ def test_what_begins_a_pipeline_that_is_the_exit_task_runs_whatever_happened_and
         "cleanup/first": (True, ("work",)),
         "cleanup/second": (False, ("cleanup/first",)),
     }
+
+
+VALUES = [
+    None,
+    True,
+    3,
+    1.5,
+    float("nan"),
+    "",
+    "10s",
+    [],
+    ["a"],
+    [None],
+    [3],
+    {},
+    {"a": "b"},
+    {1: 2},
+    {"a": None},
+    b"x",
+]
+
+
+def test_the_quick_look_at_a_shape_is_never_content_with_what_the_close_one_refuses() -> None:
+    content = 0
+    for message, fields in FIELDS.items():
+        for name in (*fields, "component_ref", "no such field", 7):
+            for value in VALUES:
+                for document in ({name: value}, {name: [value]}, {name: {"x": value}}, {name: {"x": {name: value}}}):
+                    if is_of(document, message):
+                        content += 1
+                        assert list(_problems(document, message, "")) == [], (message, document)
+    assert content > 500, "and it is content with what there is nothing to say of"

@@ -44,6 +44,9 @@ def a_pod(phase: str, name: str = "wf.root.a.executor", **more: Any) -> PodSeen:
             "root.a.iteration-iterations(1:1).iteration-item.b.iteration-iterations(0:0).iteration-item.c.executor",
             Place("a/b/c", (1, 0)),
         ),
+        ("root.exit-handler-1.onExit.tell.executor", Place("tell")),
+        ("root.nested.work.onExit.tell.add.executor", Place("nested/tell/add")),
+        ("root.a.iteration-iterations(1:1).iteration-item.b.onExit.c.executor", Place("a/c", (1,))),
     ],
 )
 def test_a_place_is_read_from_the_name_of_a_node(name: str, place: Place) -> None:
@@ -55,6 +58,27 @@ def test_a_place_is_read_from_the_name_of_a_node(name: str, place: Place) -> Non
 def test_what_is_no_task_is_left_out(name: str) -> None:
     kind = "Pod" if name.endswith("-driver") else "DAG"
     assert seen(a_node(name, "Succeeded", type=kind)) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [({"activeDeadlineSeconds": 0}, ""), ({"shutdown": "Stop"}, ""), ({}, "Stopped with strategy 'Terminate'")],
+)
+def test_a_workflow_that_somebody_stopped_is_known_by_its_deadline_or_its_message(spec: Any, message: str) -> None:
+    about = {"metadata": {"name": "wf", "labels": {"pipeline/runid": "r"}}}
+    ended = {"status": {"phase": "Failed", "message": message}}
+    workflow = read_workflow({**about, "spec": spec, **ended})
+    assert workflow is not None
+    assert workflow.was_stopped
+    other = read_workflow({**about, "spec": {"activeDeadlineSeconds": 3600}, "status": {"phase": "Failed"}})
+    assert other is not None
+    assert not other.was_stopped
+
+
+def test_a_loop_whose_driver_failed_failed_with_all_that_is_in_it() -> None:
+    [sight] = seen(a_node("root.loop.iteration-driver", "Error", message="no such list"))
+    assert (sight.place, sight.phase, sight.message) == (Place("loop"), "failed", "no such list")
+    assert sight.is_subtree
 
 
 def test_an_importer_is_the_pod_that_carries_the_tasks_own_name() -> None:
@@ -74,6 +98,24 @@ def test_an_importer_is_the_pod_that_carries_the_tasks_own_name() -> None:
 def test_what_did_not_run_is_told_apart(node: dict[str, Any], phase: str, is_subtree: bool) -> None:
     [sight] = seen(node)
     assert (sight.place, sight.phase, sight.is_subtree) == (Place("a"), phase, is_subtree)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        a_node("root.a-driver", "Error", message="no input"),
+        a_node("root.a.executor", "Failed", message="workflow shutdown with strategy: Terminate"),
+    ],
+)
+def test_what_failed_without_a_node_did_not_begin(node: dict[str, Any]) -> None:
+    [sight] = seen(node)
+    assert (sight.phase, sight.started_at, sight.node) == ("failed", None, None)
+    assert sight.finished_at == AT + timedelta(seconds=5)
+
+
+def test_what_failed_on_a_node_began_when_argo_says_so() -> None:
+    [sight] = seen(a_node("root.a.executor", "Failed", hostNodeName="one"))
+    assert (sight.started_at, sight.node) == (AT, "one")
 
 
 def test_a_failed_try_is_final_only_when_no_other_follows() -> None:

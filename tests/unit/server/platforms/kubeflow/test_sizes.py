@@ -231,3 +231,29 @@ def test_a_submission_that_could_not_run_is_refused_by_the_server_too() -> None:
     spec: PipelineSpec = adopt(with_inputs(is_at_the_end=True), "flow.yaml")
     assert any("its input 'table' is an artifact" in one for one in compiler.refusals(spec))
     assert compiler.refusals(adopt(with_inputs(is_read=False), "flow.yaml")) == []
+
+
+@pytest.mark.parametrize("count", [0, 3, 12])
+def test_who_submits_a_file_is_told_what_was_seen_in_it_the_first_few_of_many(count: int) -> None:
+    from server.platforms.kubeflow.adopting import adopt
+
+    gap = {"parameters": {"x": {"componentInputParameter": "nowhere"}}}
+    tasks = {"fine": a_task("comp-work"), **{f"t{one}": a_task("comp-work", inputs=gap) for one in range(count)}}
+    compiler = PlacingCompiler(translate=cast("Any", None), refusals=lambda spec: [], node_of=NODES.get)
+    notes = compiler.notes(adopt(a_pipeline(tasks, {"comp-work": {}}), "flow.yaml"))
+    assert len(notes) == (11 if count > 10 else count)
+    assert all("reads the input 'nowhere', which nothing around it has" in note for note in notes[:10])
+    assert ("2 more: `mlopx-server place` says them all" in notes) == (count == 12)
+
+
+def test_of_our_own_pipelines_there_is_nothing_to_say() -> None:
+    @component
+    def nothing() -> int:
+        return 1
+
+    @pipeline
+    def own():
+        nothing()
+
+    compiler = PlacingCompiler(translate=cast("Any", None), refusals=lambda spec: [], node_of=NODES.get)
+    assert compiler.notes(own.build()) == []

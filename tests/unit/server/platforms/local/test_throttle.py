@@ -121,6 +121,18 @@ def test_version_two_is_told_in_one_line(tmp_path: Path) -> None:
     assert (group / "memory.oom.group").read_text() == "1"
 
 
+def test_version_two_tells_the_pressure_of_all_tasks_where_the_kernel_counts_it(tmp_path: Path) -> None:
+    throttle = CgroupV2(tmp_path, has_memory=True)
+    assert throttle.pressure_seconds() == {}
+    (tmp_path / "cpu.pressure").write_text(
+        "some avg10=1.50 avg60=0.40 avg300=0.10 total=2500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
+    )
+    (tmp_path / "memory.pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n")
+    (tmp_path / "io.pressure").write_text("")  # pressure is switched off in this kernel
+    assert throttle.pressure_seconds() == {"cpu": 2.5, "memory": 0.0}
+    assert Governor().pressure_seconds() == {}
+
+
 def test_version_two_without_the_cpu_controller_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("memory pids")
     assert CgroupV2.probe(tmp_path, "0::/\n", "x") is None

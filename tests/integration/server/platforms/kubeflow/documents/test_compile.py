@@ -193,7 +193,7 @@ def test_nothing_is_installed_at_a_pods_start_unless_the_component_asks(specs: M
 
 
 @pytest.mark.parametrize(
-    "refused", ["nfs", "nested_collect", "collect_of_a_condition", "membership", "one_of", "after"]
+    "refused", ["nfs", "nested_collect", "collect_of_a_condition", "membership", "one_of", "after", "ends"]
 )
 def test_what_kubeflow_cannot_express_is_refused_by_name(own: Any, refused: str) -> None:
     build, said = INEXPRESSIBLE[refused]
@@ -279,6 +279,17 @@ def _after(own: Any) -> PipelineSpec:
     return refused.build()
 
 
+def _ends(own: Any) -> PipelineSpec:
+    from mlopx import pipeline
+
+    @pipeline
+    def refused() -> None:
+        one, two = own.say(text="1").named("one"), own.say(text="2").named("two")
+        own.say(text="3").named("three").after(own.say(text="4").named("four").after(one, two).even_if_failed())
+
+    return refused.build()
+
+
 INEXPRESSIBLE: dict[str, Any] = {
     "nfs": (_nfs, "the NFS volume 'exports'"),
     "nested_collect": (_nested_collect, "over nested loops"),
@@ -286,6 +297,7 @@ INEXPRESSIBLE: dict[str, Any] = {
     "membership": (_membership, "a condition with 'in' on anything but a written list"),
     "one_of": (_one_of, "there must be an Else"),
     "after": (_after, "after(one), which a condition may skip"),
+    "ends": (_ends, "task four: even_if_failed() after one, two: Kubeflow would run it once after each"),
 }
 
 

@@ -10,6 +10,7 @@ from kfp import dsl, kubernetes
 
 from server.components.pipeline_manager import Submission
 from server.domain.errors import InvalidSubmissionError
+from server.domain.run import TaskKey
 from server.domain.states import TaskState
 from server.platforms.interface import ForeignFile
 from server.testing.kfp import VirtualNode
@@ -67,6 +68,11 @@ def reading(table: dsl.Input[dsl.Dataset]) -> None:
 
 def failing() -> None:
     add(left=1, right=2).after(broken(left=1).after(add(left=1, right=1)))
+
+
+def finishing() -> None:
+    with dsl.ExitHandler(add(left=9, right=9)):
+        add(left=1, right=2).after(broken(left=1))
 
 
 @pytest.fixture
@@ -148,6 +154,47 @@ async def test_a_failure_is_told_of_the_task_that_failed(send: Any) -> None:
     found = {key.path: task for key, task in run.tasks.items()}
     assert found["broken"].state is TaskState.FAILED
     assert found["broken"].current.error.exit_code == 3
+
+
+@pytest.mark.parametrize("has_hooks", [True, False], ids=["since 2.5", "before"])
+async def test_what_runs_at_the_end_is_seen_wherever_kubeflow_puts_it(
+    make: Any, judge: Any, tmp_path: Path, has_hooks: bool
+) -> None:
+    """Since 2.5 it is a hook of what it waits for, and does not make a failed run succeed."""
+    text = judge.compile(finishing, tmp_path)
+    async with make() as ground:
+        ground.double.world.has_exit_hooks = has_hooks
+        async with ground.house() as house:
+            asked = Submission(ForeignFile("flow.yaml", text.encode()))
+            run = await house.ended((await house.pipeline_manager.submit(asked)).id)
+        [record] = ground.double.runs.values()
+        names = {node["name"].split(".", 1)[1] for node in ground.double.workflows[record.id].nodes.values()}
+    assert ("root.exit-handler-1.onExit.add.executor" in names) is has_hooks
+    assert {str(key): str(task.state) for key, task in run.tasks.items()} == {
+        "add": "succeeded",
+        "exit-handler-1/broken": "failed",
+        "exit-handler-1/add-2": "skipped",
+    }
+    assert run.tasks[TaskKey("add")].current.actual_node in ("one", "two")
+    assert record.state == ("FAILED" if has_hooks else "SUCCEEDED")
+    assert str(run.state) == record.state.lower(), "as Kubeflow says it"
+
+
+async def test_what_runs_at_the_end_also_runs_when_somebody_stops_the_run(
+    make: Any, judge: Any, tmp_path: Path
+) -> None:
+    text = judge.compile(finishing, tmp_path)
+    async with make() as ground, ground.house() as house:
+        ground.double.world.holding = {"broken"}
+        asked = Submission(ForeignFile("flow.yaml", text.encode()))
+        run = await house.pipeline_manager.submit(asked)
+        broken_key = TaskKey("exit-handler-1/broken")
+        run = await house.until(run.id, lambda found: found.tasks[broken_key].state is TaskState.RUNNING)
+        ground.double.terminate(run.platform_run_id)
+        run = await house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert run.tasks[TaskKey("add")].state is TaskState.SUCCEEDED
+    assert run.tasks[broken_key].current.error.message == "Step exceeded its deadline"
 
 
 @pytest.mark.parametrize(
