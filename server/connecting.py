@@ -36,6 +36,7 @@ from server.exchange.errors import UnreadableError
 from server.exchange.networks import read_network
 from server.kube.access import Access, find_access
 from server.kube.client import KubeClient
+from server.kube.own_runs import OwnRuns
 from server.platforms.interface import PlatformInterface
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
@@ -114,11 +115,11 @@ def connect_kubeflow(
     """The Kubeflow platform of the settings. Raises ConfigurationError."""
     access = kube_access(settings)
     kube = KubeClient(access) if access is not None else None
-    connected: list[KubeflowPlatform] = []
+    own_runs = OwnRuns()
     source: KubernetesNodes | None = None
     limits: KubernetesLimits | SeveralLimits | None = None
     if kube is not None:
-        source = KubernetesNodes(kube, now=now, is_ours=lambda run: any(one.follows(run) for one in connected))
+        source = KubernetesNodes(kube, now=now, own_runs=own_runs)
         limits = limits_of(settings, kube, source, now=now, state=state)
 
     async def nodes() -> Sequence[Node]:
@@ -152,8 +153,8 @@ def connect_kubeflow(
         sleep=asyncio.sleep,
         defaults=limits.confining if limits is not None else kubernetes_defaults,
         forbids=limits.refusals if limits is not None else lambda spec, project: [],
+        own_runs=own_runs,
     )
-    connected.append(platform)
     return Connected(platform, source, limits)
 
 

@@ -19,8 +19,9 @@ from server.domain.starting import NodeImages
 from server.kube.client import KubeClient, Object
 from server.kube.errors import KubeDeniedError, KubeError
 from server.kube.mirror import Mirror
+from server.kube.own_runs import OwnRuns
 from server.kube.pod_requests import beside_requests, requests_of
-from server.kube.reading import images_of, read_node
+from server.kube.reading import images_of, instant, read_node
 from server.kube.resources import NODES, PODS
 
 RUN_LABEL = "pipeline/runid"
@@ -34,20 +35,22 @@ Seen = tuple[Node, NodeImages]
 @dataclass(frozen=True, slots=True)
 class PodHeld:
     """What a pod holds of its node: room, and the volumes of claims. `run` is that of ours it says to belong to;
-    `beside`, the part of the room that its program did not ask for."""
+    `beside`, the part of the room that its program did not ask for; `leaves_at`, when Kubernetes ends a pod that was
+    deleted, at the latest."""
 
     node: str
     requests: Resources
     run: str = ""
     claims: tuple[str, ...] = ()
     beside: Resources = NOTHING
+    leaves_at: datetime | None = None
 
 
 class KubernetesNodes(NodeSourceInterface):
     """All nodes of a cluster.
 
     Args:
-        is_ours: whether a value of the label `mlopx.dev/run` is a run that we follow ourselves.
+        own_runs: the runs of ours that values of the label `mlopx.dev/run` may name.
     """
 
     name = "kubernetes"
@@ -57,10 +60,10 @@ class KubernetesNodes(NodeSourceInterface):
         client: KubeClient,
         *,
         now: Callable[[], datetime],
-        is_ours: Callable[[str], bool] = lambda run: False,
+        own_runs: OwnRuns | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._client, self._now, self._is_ours = client, now, is_ours
+        self._client, self._now, self._own_runs = client, now, own_runs or OwnRuns()
         self.nodes: Mirror[Seen] = Mirror(client, NODES, reduce=_node, now=now, sleep=sleep)
         self.pods: Mirror[PodHeld] = Mirror(client, PODS, reduce=_holding, now=now, sleep=sleep)
         self._devices = DriverDevices(client, now=now, sleep=sleep)
@@ -82,9 +85,8 @@ class KubernetesNodes(NodeSourceInterface):
             raise UnavailableError(f"the nodes are not known: {_why(self.nodes)}")
         if self.nodes.problem is not None:
             problems.append(f"the nodes may be out of date: {self.nodes.problem.message}")
-        held = ((pod.node, pod.beside if pod.run and self._is_ours(pod.run) else pod.requests) for pod in self.pods)
         nodes = self._devices.equipped(node for node, _ in self.nodes)
-        foreign = [Occupancy(node, requests) for node, requests in held if requests != NOTHING]
+        foreign = [one for one in map(self._foreign, self.pods) if one.requests != NOTHING]
         foreign += self._devices.held(nodes)
         return NodesSeen(
             seen_at=self.nodes.seen_at if self.nodes.problem else self._now(),
@@ -94,6 +96,12 @@ class KubernetesNodes(NodeSourceInterface):
             problems=tuple(problems),
             images={node.name: images for node, images in self.nodes},
         )
+
+    def _foreign(self, pod: PodHeld) -> Occupancy:
+        """What a pod holds and no run of ours accounts for; what is on its way out, until about when."""
+        requests = pod.beside if self._own_runs.is_live(pod.run) else pod.requests
+        leaves_at = self._now() if pod.leaves_at is None and self._own_runs.is_over(pod.run) else pod.leaves_at
+        return Occupancy(pod.node, requests, expected_end_at=leaves_at)
 
     async def _refresh(self) -> list[str]:
         """List what no watch keeps up to date; what could not be seen, in words."""
@@ -135,14 +143,17 @@ def _holding(item: Object) -> PodHeld | None:
     node = spec.get("nodeName")
     if not node or status.get("phase") in ("Succeeded", "Failed"):
         return None
-    labels: Mapping[str, str] = (item.get("metadata") or {}).get("labels") or {}
+    about = item.get("metadata") or {}
+    labels: Mapping[str, str] = about.get("labels") or {}
     sources = [volume.get("persistentVolumeClaim") or {} for volume in spec.get("volumes") or []]
     claims = tuple(str(source["claimName"]) for source in sources if source.get("claimName"))
+    leaves_at = instant(about.get("deletionTimestamp"))
     try:
         run = str(labels.get(OURS_LABEL, ""))
-        return PodHeld(str(node), requests_of(item), run, claims, beside_requests(item) if run else NOTHING)
+        beside = beside_requests(item) if run else NOTHING
+        return PodHeld(str(node), requests_of(item), run, claims, beside, leaves_at)
     except ValueError:
-        return PodHeld(str(node), Resources(pods=1), claims=claims)
+        return PodHeld(str(node), Resources(pods=1), claims=claims, leaves_at=leaves_at)
 
 
 __all__ = ["OURS_LABEL", "RUN_LABEL", "KubernetesNodes", "PodHeld"]

@@ -24,6 +24,7 @@ from server.domain.run import Run, TaskKey
 from server.domain.states import Binding, RunState
 from server.kube.client import KubeClient
 from server.kube.errors import KubeError
+from server.kube.own_runs import OwnRuns
 from server.kube.resources import PODS
 from server.platforms.interface import (
     ArtifactContent,
@@ -79,7 +80,7 @@ class KubeflowOptions:
 
 class KubeflowPlatform(PlatformInterface):
     """Runs on Kubeflow Pipelines. `forbids` says what of a pipeline its project's namespace would never
-    let run."""
+    let run; `own_runs` is told which runs are on their way."""
 
     name: ClassVar[str] = "kubeflow"
     binding: ClassVar[Binding] = Binding.AT_SUBMISSION
@@ -97,12 +98,14 @@ class KubeflowPlatform(PlatformInterface):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         defaults: Defaults = kubernetes_defaults,
         forbids: Callable[[PipelineSpec, str], list[str]] = lambda spec, project: [],
+        own_runs: OwnRuns | None = None,
     ) -> None:
         self._cache = CacheMemory(folder / "cache.txt")
         self.defaults, self._forbids = self._cache.completing(defaults), forbids
         self.client, self._nodes = client, nodes
         self._compiler, self._kube, self._options, self._now, self._sleep = compiler, kube, options, now, sleep
         self.health: Health | None = None
+        self._own_runs = own_runs or OwnRuns()
         self._outbox = Outbox(now)
         self._logs = Logs(folder / "logs", kube, sleep=sleep)
         self._submitter = Submitter(
@@ -218,6 +221,7 @@ class KubeflowPlatform(PlatformInterface):
                 self._follow(run, run.platform_run_id)
             elif run.dispatched_at is not None:
                 self._submitter.may_be_there(run.id)
+                self._own_runs.began(run.id)
 
     async def bind(self, launch: Launch) -> None:
         raise PlatformError("Kubeflow takes whole runs, not single tasks")
@@ -240,6 +244,7 @@ class KubeflowPlatform(PlatformInterface):
             raise PlatformError(
                 "the caller's credential was not kept over a restart of the server", hint="submit the run again"
             )
+        self._own_runs.began(run.id)
         found = await self._submitter.submit(run, placements, version=self.version, headers=headers)
         self._callers.was_created(run.id)
         self._follow(run, found.id)
@@ -294,6 +299,7 @@ class KubeflowPlatform(PlatformInterface):
         if delivery is not None:
             self._cache.told(delivery.run_id, delivery.event)
         if delivery is not None and delivery.event.kind == "run-ended":
+            self._own_runs.ended(delivery.run_id)
             self.watcher.forget(delivery.run_id)
             self._callers.forget(delivery.run_id)
 
@@ -302,11 +308,8 @@ class KubeflowPlatform(PlatformInterface):
         found = dict(self._problems)
         return found | self.watcher.problems()
 
-    def follows(self, run_id: str) -> bool:
-        """Whether this run of ours is on its way there: what its pods hold is counted with the run."""
-        return run_id in self.watcher.run_ids
-
     def _follow(self, run: Run, platform_run_id: str) -> None:
+        self._own_runs.began(run.id)
         self.watcher.follow(self._follower(run, platform_run_id))
         self._cache.follow(run)
 

@@ -75,7 +75,6 @@ class Watcher:
         self._pollers, self._outbox, self._now, self._sleep = pollers, outbox, now, sleep
         self._update_seconds, self._on_ended, self._on_waiting = update_seconds, on_ended, on_waiting
         self.followers: dict[str, Follower] = {}
-        self.run_ids: set[str] = set()
         self.workflows: dict[str, Mirror[WorkflowSeen]] = {}
         self.pods: dict[str, Mirror[PodSeen]] = {}
         for name in pollers if kube is not None else ():
@@ -139,13 +138,11 @@ class Watcher:
         """Follow a run from now on."""
         if follower.platform_run_id not in self.followers:
             self.followers[follower.platform_run_id] = follower
-            self.run_ids.add(follower.run_id)
             self._pollers[follower.namespace].catch_up(follower.since)
             self._mark(follower.platform_run_id)
 
     def forget(self, run_id: str) -> None:
         """A run's end is stored: nothing more of it is needed."""
-        self.run_ids.discard(run_id)
         for platform_run_id, follower in list(self.followers.items()):
             if follower.run_id == run_id:
                 del self.followers[platform_run_id]

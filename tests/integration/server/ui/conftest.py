@@ -102,10 +102,10 @@ def churn(depth: int = 3) -> dict[str, Any]:
     )
 
 
-def sleeper(name: str = "sleeper", *, seconds: float = 600, **task: Any) -> dict[str, Any]:
-    """One task that takes its time and prints as it goes."""
-    source = "def nap():\n    import time\n    for turn in range(100000):\n        print('turn', turn, flush=True)\n"
-    source += f"        time.sleep({min(seconds, 0.3)})\n        if turn * 0.3 > {seconds}:\n            break\n"
+def sleeper(name: str = "sleeper", **task: Any) -> dict[str, Any]:
+    """One task that prints as it goes, and goes on as long as its server: tests come in any order, at any time."""
+    source = "def nap():\n    import itertools, time\n    for turn in itertools.count():\n"
+    source += "        print('turn', turn, flush=True)\n        time.sleep(0.5)\n"
     return spec(name, [component("nap", source)], {"nap": {"component": "nap", "cache": False, **task}})
 
 

@@ -16,6 +16,7 @@ from server.domain.node import Taint
 from server.domain.resources import Resources
 from server.kube.access import Access
 from server.kube.client import KubeClient
+from server.kube.own_runs import OwnRuns
 from server.kube.reading import read_node
 from server.testing.kube import KubeDouble
 
@@ -71,6 +72,13 @@ async def test_a_node_is_read_whole() -> None:
     assert seen.images["n"].has(("python:3.11",))
 
 
+def following(*run_ids: str) -> OwnRuns:
+    own_runs = OwnRuns()
+    for run_id in run_ids:
+        own_runs.began(run_id)
+    return own_runs
+
+
 async def test_only_pods_of_others_that_hold_room_are_foreign() -> None:
     double = KubeDouble()
     double.objects.put("nodes", a_node("n"))
@@ -82,10 +90,25 @@ async def test_only_pods_of_others_that_hold_room_are_foreign() -> None:
         a_pod("of-another-mlopx", "n", run="r2"),
     ):
         double.objects.put("pods", pod)
-    async with source(double, is_ours=lambda run: run == "r1") as nodes:
+    async with source(double, own_runs=following("r1")) as nodes:
         seen = await nodes.look()
     half = Resources(cpu_millicores=500, memory_bytes=2**30, pods=1)
     assert [(one.node, one.requests) for one in seen.foreign] == [("n", half), ("n", half)]
+
+
+async def test_what_leaves_is_known_to_come_free() -> None:
+    double = KubeDouble()
+    double.objects.put("nodes", a_node("n"))
+    deleted = a_pod("deleted", "n")
+    deleted["metadata"]["deletionTimestamp"] = "2026-11-20T10:00:30Z"
+    for pod in (deleted, a_pod("of-an-ended-run", "n", run="r1"), a_pod("stays", "n", run="r2")):
+        double.objects.put("pods", pod)
+    own_runs = following("r1")
+    own_runs.ended("r1")
+    async with source(double, own_runs=own_runs) as nodes:
+        seen = await nodes.look()
+    at_thirty = datetime(2026, 11, 20, 10, 0, 30, tzinfo=UTC)
+    assert {one.expected_end_at for one in seen.foreign} == {at_thirty, AT, None}
 
 
 async def test_what_was_put_beside_our_tasks_holds_room() -> None:
@@ -96,7 +119,7 @@ async def test_what_was_put_beside_our_tasks_holds_room() -> None:
         {"name": "istio-proxy", "resources": {"requests": {"cpu": "100m", "memory": "1Mi"}}}
     )
     double.objects.put("pods", pod)
-    async with source(double, is_ours=lambda run: run == "r1") as nodes:
+    async with source(double, own_runs=following("r1")) as nodes:
         seen = await nodes.look()
     assert [one.requests for one in seen.foreign] == [Resources(cpu_millicores=100, memory_bytes=2**20)]
 

@@ -6,7 +6,7 @@ import importlib.util
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from server.cluster.kubernetes import KubernetesNodes
 from server.components.clock import SteadyClock
 from server.kube.access import Access
 from server.kube.client import KubeClient
+from server.kube.own_runs import OwnRuns
 from server.platforms.kubeflow.client import Identity, KfpClient
 from server.platforms.kubeflow.compiler import PlacingCompiler
 from server.platforms.kubeflow.placing import PlacementMode
@@ -49,6 +50,7 @@ class Ground:
     kube_url: str
     store: MemoryRunStore
     platform: KubeflowPlatform | None = None
+    own_runs: OwnRuns = field(default_factory=OwnRuns)
 
     @asynccontextmanager
     async def house(self, *, has_kube: bool = True, **options: Any) -> AsyncIterator[House]:
@@ -80,6 +82,7 @@ class Ground:
             options=KubeflowOptions(**settings),
             folder=self.folder / "kubeflow",
             now=self.clock.now,
+            own_runs=self.own_runs,
         )
         self.platform = platform
         try:

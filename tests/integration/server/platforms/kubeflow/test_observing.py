@@ -227,10 +227,24 @@ async def test_what_our_runs_hold_is_not_counted_twice(make: Any) -> None:
         run = await house.submit(single)
         await house.until(run.id, lambda found: any(task.current.actual_node for task in found.tasks.values()))
         async with KubeClient(Access(url=ground.kube_url)) as client:
-            ours = KubernetesNodes(client, now=ground.clock.now, is_ours=ground.platform.follows)
+            ours = KubernetesNodes(client, now=ground.clock.now, own_runs=ground.own_runs)
             assert (await ours.look()).foreign == ()
             strangers = KubernetesNodes(client, now=ground.clock.now)
             assert len((await strangers.look()).foreign) == 1
+
+
+async def test_a_run_whose_creation_is_not_answered_yet_is_no_stranger(make: Any) -> None:
+    async with make() as ground:
+        ground.double.world.holding = {"only"}
+        ground.double.silent_answers, ground.double.silence_seconds = 1, 2.0
+        async with ground.house() as house, KubeClient(Access(url=ground.kube_url)) as client:
+            run = await house.submit(single)
+            nodes = KubernetesNodes(client, now=ground.clock.now, own_runs=ground.own_runs)
+            async with asyncio.timeout(60):
+                while not any(pod.run == run.id for pod in nodes.pods):
+                    seen = await nodes.look()
+            assert (await house.journal.run(run.id)).platform_run_id is None, "the answer came before the pod"
+            assert seen.foreign == ()
 
 
 async def test_what_following_sees_is_observed_without_asking_again(make: Any, tmp_path: Path) -> None:
