@@ -23,7 +23,7 @@ LINE: dict[str, Any] = {
     "task": "greet",
     "state": "succeeded",
     "sentence": "greet ran on quick for 4.3 s, where it was expected to finish first, 30 s before slow. "
-    "Predicted were 31 s; it ended below the band of 7.4 s to 2 min 21 s.",
+    "It was predicted to take 31 s; it ended below the band of 7.4 s to 2 min 21 s.",
     "why": "",
     "node": "quick",
     "planned_node": None,

@@ -19,7 +19,7 @@ Indexes = npt.NDArray[np.int64]
 MOST_COMPARED = 2_000
 """Of longer queues only the first so many ready tasks are told what waiting gains."""
 
-STARTS = "ends first there, by the whole plan"
+STARTS = "the best plan found for the whole queue starts it there"
 PLANNED = "planned there"
 
 

@@ -3,8 +3,8 @@ comes. The live server and the simulator both ask here."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -39,17 +39,19 @@ class Correct(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Foretold:
-    """Starts and ends of tasks, and ends of runs."""
+    """Starts and ends of tasks, and ends of runs; what each task waits for, and of runs with one task left, that."""
 
     starts: Mapping[TaskRef, Band]
     ends: Mapping[TaskRef, Band]
     run_ends: Mapping[str, Band]
+    waits_for: Mapping[TaskRef, Sequence[TaskRef]] = field(default_factory=dict)
+    only: Mapping[str, TaskRef] = field(default_factory=dict)
 
 
 def calibrated(scene: Scene, track: ForecastTrack, silent: Container[str]) -> Scene:
     """The picture with all starts and ends as past forecasts allow, noted to be judged; `silent` runs stay as is. What
     stands on an assumption teaches nothing, and is not noted."""
-    raw = Foretold(scene.starts, scene.ends, scene.run_ends)
+    raw = Foretold(scene.starts, scene.ends, scene.run_ends, scene.waits_for, scene.only)
     told = {run for run in scene.runs if run not in silent}
     found = corrected(raw, track.shown, scene.strategy, scene.now, scene.runs - told | scene.assumed.keys())
     if told & scene.assumed.keys():
@@ -59,7 +61,8 @@ def calibrated(scene: Scene, track: ForecastTrack, silent: Container[str]) -> Sc
 
 
 def corrected(raw: Foretold, correct: Correct, strategy: str, now: datetime, silent: Container[str]) -> Foretold:
-    """What is foretold, corrected by kind; runs that are `silent` stay as they are."""
+    """What is foretold, corrected by kind, so that no part contradicts another; runs that are `silent` stay as they
+    are."""
     kinds: dict[Kind, dict[Subject, Band]] = {kind: {} for kind in KINDS}
     kinds["run-ends"] = {(run, None): band for run, band in raw.run_ends.items() if run not in silent}
     for ref, band in raw.ends.items():
@@ -73,12 +76,16 @@ def corrected(raw: Foretold, correct: Correct, strategy: str, now: datetime, sil
     shown = {kind: correct(kind, strategy, bands, now) for kind, bands in kinds.items()}
     starts = {**raw.starts, **_of_tasks(shown["task-starts"])}
     ends = {**raw.ends, **_of_tasks(shown["task-ends"]), **_of_tasks(shown["running-ends"])}
-    ends = {ref: _not_before(band, starts[ref]) for ref, band in ends.items()}
+    for ref in sorted(ends, key=lambda ref: (raw.starts[ref].p50, raw.ends[ref].p50)):
+        for before in raw.waits_for.get(ref, ()):
+            starts[ref] = _not_before(starts[ref], ends.get(before, starts[ref]))
+        ends[ref] = _not_before(ends[ref], starts[ref])
     run_ends = {**raw.run_ends, **{run: band for (run, _), band in shown["run-ends"].items()}}
+    run_ends |= {run: ends[ref] for run, ref in raw.only.items() if run in run_ends and run not in silent}
     for (run, _), band in ends.items():
         if run in run_ends:
             run_ends[run] = _not_before(run_ends[run], band)
-    return Foretold(starts, ends, run_ends)
+    return Foretold(starts, ends, run_ends, raw.waits_for, raw.only)
 
 
 def came(change: Change) -> Iterator[tuple[Kind, Subject, datetime]]:

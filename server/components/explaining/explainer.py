@@ -317,7 +317,7 @@ def _running(name: str, base: TaskExplanation, task: TaskRun, decision: Decision
     if base.ends is not None:
         return f"{text}. It should end {between(scene.now, base.ends.p10, base.ends.p90)}."
     said = predicted(decision) if decision else ""
-    return f"{text}. Predicted are {said}." if said else f"{text}."
+    return f"{text}. It was predicted to take {said}." if said else f"{text}."
 
 
 def _ended(

@@ -59,7 +59,7 @@ def why_there(decision: Decision) -> str:
         reason = f" ({decision.reason})" if decision.reason else ""
         return f"where it was expected to finish as soon as on {other}; {decision.strategy} chose{reason}"
     return (
-        f"chosen by {decision.strategy} ({decision.reason}); by run time and room alone, {other} would have been "
+        f"chosen by {decision.strategy} ({decision.reason}); regardless of what else waits, {other} would have been "
         f"{span(-margin.seconds)} sooner"
     )
 
@@ -125,7 +125,7 @@ def how_it_went(found: Hindsight, node: str) -> str:
     band = spans(found.predicted_p10, found.predicted_p90)
     if band == span(found.predicted_p50):
         band = f"{found.predicted_p10:.1f} to {found.predicted_p90:.1f} s"
-    text = f"Predicted were {span(found.predicted_p50)}; it ended {verdict} the band of {band}."
+    text = f"It was predicted to take {span(found.predicted_p50)}; it ended {verdict} the band of {band}."
     if found.regret_seconds is None or found.best_node in (None, node):
         return text
     if found.regret_seconds < max(SMALLEST_REGRET_SECONDS, SMALLEST_REGRET_SHARE * found.actual_seconds):

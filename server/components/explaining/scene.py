@@ -38,8 +38,8 @@ from server.planning.steps import SMALLEST_SPREAD, Z90, Move, Step
 FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
 """How an estimate's source begins when it stands on past runs."""
 
-GUESSED = "no end is predicted yet: a task of it has never run here, so its run time is a guess"
-VAGUE = "no end is predicted yet: past runs of a task of it say too little of how long this one takes"
+GUESSED = "no end is predicted yet: {task} has never run here, so its run time is a guess"
+VAGUE = "no end is predicted yet: past runs of {task} tell too little of how long it takes this time"
 UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
 GROWING = "no end is predicted: it waits for a node that is not there yet"
 
@@ -71,6 +71,8 @@ class Scene:
         runs: the runs in the picture.
         silent: runs whose starts and ends are not shown, with the reason.
         assumed: what the end of a run stands on besides run times: how often loops run whose items are not known yet.
+        waits_for: by task, those that must end before it starts.
+        only: by run with one task left, that task.
     """
 
     now: datetime
@@ -86,6 +88,8 @@ class Scene:
     strategy: str
     priorities: Mapping[str, int] = field(default_factory=dict)
     assumed: Mapping[str, str] = field(default_factory=dict)
+    waits_for: Mapping[TaskRef, Sequence[TaskRef]] = field(default_factory=dict)
+    only: Mapping[str, TaskRef] = field(default_factory=dict)
 
     def shown_ends(self) -> dict[str, Band]:
         """The ends of runs that are shown."""
@@ -117,13 +121,15 @@ def make_scene(
         placed = told if takes_turns(strategy) else in_their_turn(placed, coming, views, told)
     found = list(steps_of(attempts, views, now, placed, estimates, network))[:MOST_STEPS]
     steps = [step for step, _ in found]
-    seen = forecast(steps, groups_of(steps), seed=0, network=network) if steps else Forecast({}, {}, {})
+    groups = groups_of(steps)
+    seen = forecast(steps, groups, seed=0, network=network) if steps else Forecast({}, {}, {})
     planned = {step.key for step in steps}
     virtual = {node.name for node in snapshot.nodes if node.is_virtual}
     silent = {run.run_id: UNPLANNED for run in views for task in run.tasks if task.ref not in planned}
     silent |= dict.fromkeys(unexpanded, UNEXPANDED)
     silent |= {step.key[0]: GROWING for step in steps if step.node in virtual}
-    silent |= {run: why for run, why in doubtful(found).items() if why == GUESSED or run not in silent}
+    guessed, vague = doubtful(found)
+    silent = vague | silent | guessed
     return Scene(
         now=now,
         snapshot=snapshot,
@@ -142,6 +148,8 @@ def make_scene(
             for run in runs
             if run.id in counted and run.id not in unexpanded and (said := loops_counted(run, counted[run.id]))
         },
+        waits_for={step.key: step.waits_for for step in steps if step.waits_for},
+        only={run: left[0] for run, left in groups.items() if len(left) == 1},
     )
 
 
@@ -192,15 +200,17 @@ def is_from_history(source: str) -> bool:
     return FROM_HISTORY.match(source) is not None
 
 
-def doubtful(found: Iterable[tuple[Step, str]]) -> dict[str, str]:
-    """Runs of whose end nothing should be said, by the estimates of their tasks and these estimates' sources: why."""
-    reasons: dict[str, str] = {}
+def doubtful(found: Iterable[tuple[Step, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Runs of whose end nothing should be said, by the estimates of their tasks and these estimates' sources, with the
+    reason: those of which a run time is guessed, and those of which past runs say too little."""
+    guessed, vague = dict[str, str](), dict[str, str]()
     for step, source in found:
+        run_id, key = step.key
         if not is_from_history(source):
-            reasons[step.key[0]] = GUESSED
+            guessed.setdefault(run_id, GUESSED.format(task=key))
         elif step.p90 > WIDEST_BAND * step.p10 and step.p90 - step.p10 > LEAST_SECONDS:
-            reasons.setdefault(step.key[0], VAGUE)
-    return reasons
+            vague.setdefault(run_id, VAGUE.format(task=key))
+    return guessed, vague
 
 
 def steps_of(

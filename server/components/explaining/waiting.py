@@ -158,18 +158,20 @@ def _failure(task: TaskRun) -> str:
 def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], scene: Scene, raised: str) -> Waiting:
     able = [one for one in verdicts if one.verdict in ("free", "busy")]
     growing = [one for one in verdicts if one.verdict == "not-there-yet"]
-    wish = requests_text(view.options[0]) + raised
     if not able and growing:
+        wish = _wish(view, growing[0].option) + raised
         return Waiting(
             "growth", f"waits for a new node: it needs {wish}; {growing[0].reason}", nodes=(growing[0].node,)
         )
     if not able:
+        wish = ", or ".join(requests_text(option) for option in view.options) + raised
         return Waiting(NO_NODE, f"waits: it needs {wish}, and no node can run it{_why_none(verdicts)}")
     placement = scene.plan.get(ref)
     free = [one for one in able if one.verdict == "free"]
     count = f"{len(able)} of {len(verdicts)} node{'s' if len(verdicts) != 1 else ''} can run it"
     if placement is None:
         return Waiting("decision", f"is about to be placed: {count}", nodes=tuple(one.node for one in able))
+    wish = _wish(view, placement.option) + raised
     starts = expected_free(ref, scene)
     when = f", expected free {between(scene.now, starts.p10, starts.p90)}" if starts else ""
     planned = next((one for one in able if one.node == placement.node), None)
@@ -193,10 +195,20 @@ def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], s
         )
     who = _busy_with(ref, planned, scene)
     if not free:
-        text += f", and it is busy{who}" if len(able) == 1 else f", all busy{who and f', {placement.node}{who}'}"
+        text += (
+            f", and {placement.node} is busy{who}"
+            if len(able) == 1
+            else f", all busy{who and f', {placement.node}{who}'}"
+        )
         return Waiting("capacity", text, nodes=(placement.node,))
     text += f"; {placement.node} is busy{who}" if who else ""
     return Waiting("capacity", text + _slower(free[0], planned), nodes=(placement.node,))
+
+
+def _wish(view: WaitingTask, option: str | None) -> str:
+    """What a task asks for where it is to run, with the name of its option if it has several."""
+    chosen = next((one for one in view.options if one.name == option), view.options[0])
+    return requests_text(chosen) + (f" with option {chosen.name}" if len(view.options) > 1 else "")
 
 
 def _busy_with(ref: TaskRef, planned: NodeVerdict | None, scene: Scene) -> str:

@@ -49,7 +49,7 @@ async def test_a_task_behind_others_waits_for_room_and_a_later_one_for_its_upstr
         assert running["sentence"].startswith("greet runs on quick since ")
         assert "the only node that can run it (slow: too little cpu (asks 2, the node has 1))" in running["sentence"]
         assert held["sentence"].startswith("greet waits for room on quick")
-        assert "1 of 3 nodes can run it, and it is busy" in held["sentence"] or "2 of 3 nodes" in held["sentence"]
+        assert "1 of 3 nodes can run it, and quick is busy" in held["sentence"] or "2 of 3 nodes" in held["sentence"]
         assert held["waiting"]["kind"] == "capacity"
         assert held["actions"][0]["command"] == "mlopx plan --add-node quick"
         busy = next(one for one in held["nodes"] if one["node"] == "quick")

@@ -35,6 +35,20 @@ def test_no_run_ends_before_its_tasks_and_no_task_before_it_starts() -> None:
     assert found.run_ends == {"r": band(40, 50, 90)}
 
 
+def test_no_task_starts_before_what_it_waits_for_ends() -> None:
+    starts = {LAST: band(3, 6, 8), FIRST: band(1, 1, 1)}
+    ends = {LAST: band(9, 10, 30), FIRST: band(5, 6, 7)}
+    raw = Foretold(starts, ends, {"r": band(9, 10, 30)}, waits_for={LAST: (FIRST,)})
+    found = corrected(raw, only_task_ends_are_doubled, "s", NOW, ())
+    assert found.ends[FIRST] == band(10, 12, 14)
+    assert found.starts == {FIRST: band(1, 1, 1), LAST: band(10, 12, 14)}
+
+
+def test_a_run_with_one_task_left_ends_with_it() -> None:
+    raw = Foretold({LAST: band(1, 2, 3)}, {LAST: band(5, 6, 7)}, {"r": band(1, 6, 90)}, only={"r": LAST})
+    assert corrected(raw, only_task_ends_are_doubled, "s", NOW, ()).run_ends == {"r": band(10, 12, 14)}
+
+
 def test_what_is_silent_stays_as_it_is_but_for_its_order() -> None:
     raw = Foretold({FIRST: band(1, 1, 1)}, {FIRST: band(5, 6, 7)}, {"r": band(5, 6, 9), "other": band(1, 2, 3)})
     assert corrected(raw, only_task_ends_are_doubled, "s", NOW, {"r"}) == raw

@@ -149,7 +149,7 @@ def test_hindsight_names_the_node_that_would_have_ended_it_sooner() -> None:
     assert (found.actual_seconds, found.is_inside_band) == (40, False)
     assert (found.best_node, found.regret_seconds) == ("there", 25)
     assert how_it_went(found, "here") == (
-        "Predicted were 10 s; it ended above the band of 8.0 to 12 s. "
+        "It was predicted to take 10 s; it ended above the band of 8.0 to 12 s. "
         "By what is known now, there would have been 25 s sooner."
     )
 
@@ -160,4 +160,4 @@ def test_there_is_no_regret_where_the_choice_was_the_best() -> None:
     found = hindsight(record(), ended(9), task, known)
     assert found is not None
     assert (found.is_inside_band, found.best_node, found.regret_seconds) == (True, "here", 0.0)
-    assert how_it_went(found, "here") == "Predicted were 10 s; it ended inside the band of 8.0 to 12 s."
+    assert how_it_went(found, "here") == "It was predicted to take 10 s; it ended inside the band of 8.0 to 12 s."

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from mlopx.spec import SPEC_VERSION, Component, FunctionCode, PipelineSpec, Task
+from mlopx.spec import SPEC_VERSION, Accelerator, Component, FunctionCode, Option, PipelineSpec, Task
+from mlopx.spec import Resources as AskedResources
 from server.components.explaining.explainer import Explainer
 from server.components.explaining.track import ForecastTrack
 from server.domain.graph import compile_graph
@@ -26,13 +27,13 @@ from server.testing.contracts.placement_requests import NOW, a_node, some_estima
 KEY = TaskKey("fit")
 
 
-def a_live_run(*attempts: Attempt) -> Run:
+def a_live_run(*attempts: Attempt, options: Sequence[Option] = ()) -> Run:
     code = FunctionCode(source="def fit():\n    pass\n", entrypoint="fit")
     spec = PipelineSpec(
         version=SPEC_VERSION,
         name="flow",
         components={"fit": Component(name="fit", code=code)},
-        tasks={"fit": Task(component="fit")},
+        tasks={"fit": Task(component="fit", options=tuple(options))},
     )
     run = start_run("r", compile_graph(spec), parameters={}, options=RunOptions(), at=NOW).run
     return replace(run, tasks={KEY: TaskRun(KEY, attempts)})
@@ -41,10 +42,17 @@ def a_live_run(*attempts: Attempt) -> Run:
 class Stage:
     """A server of one run, whose clock stands until it is moved."""
 
-    def __init__(self, run: Run, *nodes: Node, planned_on: str | None = None, held: Sequence[Occupancy] = ()) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *nodes: Node,
+        planned_on: str | None = None,
+        option: str = "default",
+        held: Sequence[Occupancy] = (),
+    ) -> None:
         self.at, self.run = NOW, run
         snapshot = Snapshot(NOW, nodes or (a_node("only", cpus=0.5),), tuple(held))
-        plan = {} if planned_on is None else {("r", KEY): Placement("r", KEY, planned_on, "default")}
+        plan = {} if planned_on is None else {("r", KEY): Placement("r", KEY, planned_on, option)}
         scheduler = SimpleNamespace(now=lambda: self.at, queue=list, plan=plan, answered_by="s")
         parts: dict[str, Any] = {
             "journal": SimpleNamespace(run=self._run, live=lambda: [self.run]),
@@ -110,7 +118,7 @@ async def test_who_keeps_a_node_busy_is_named_and_what_can_be_done_is_told_of_th
     stage = Stage(a_live_run(Attempt(1, TaskState.READY)), a_node("a", cpus=2), planned_on="a", held=held)
     told = await stage.explainer.run("r")
     who = "b-run, other tasks of its run and what is not placed here"
-    assert f"1 of 1 node can run it, and it is busy with {who}" in told.sentence
+    assert f"1 of 1 node can run it, and a is busy with {who}" in told.sentence
     assert [one.command for one in told.actions] == ["mlopx plan --add-node a", "mlopx plan --priority r=10"]
     others = [
         *held[:1],
@@ -119,6 +127,23 @@ async def test_who_keeps_a_node_busy_is_named_and_what_can_be_done_is_told_of_th
     ]
     both = Stage(a_live_run(Attempt(1, TaskState.READY)), a_node("a", cpus=2), a_node("b"), planned_on="a", held=others)
     assert "; a is busy with b-run and c-run; b is free" in (await both.explainer.run("r")).sentence
+
+
+async def test_of_several_options_the_one_that_is_planned_is_said_to_be_needed() -> None:
+    small = AskedResources(cpu_millicores=1000, memory_bytes=2**29)
+    ways = [
+        Option(name="gpu", resources=AskedResources(accelerator=Accelerator(accelerator="gpu"))),
+        Option(name="cpu", resources=small),
+    ]
+    run = a_live_run(Attempt(1, TaskState.READY), options=ways)
+    held = [Occupancy("a", Resources(cpu_millicores=600), "b-run", "x")]
+    told = await Stage(run, a_node("a", cpus=1), planned_on="a", option="cpu", held=held).explainer.task("r", KEY)
+    assert told.sentence == (
+        "fit waits for room on a: it needs 1 CPU and 512 MiB with option cpu; 1 of 1 node can run it, and a is busy "
+        "with b-run."
+    )
+    none = await Stage(run, a_node("a", cpus=0.5)).explainer.task("r", KEY)
+    assert "it needs 1 CPU and 1 gpu, or 1 CPU and 512 MiB, and no node can run it" in none.sentence
 
 
 async def test_how_the_attempt_before_ended_is_told_while_the_next_waits() -> None:
