@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlopx.cli.finding import find_run
-from mlopx.cli.output import between, console, say, show, span, state, table
+from mlopx.cli.output import between, console, moment, say, show, span, state, table, zone
 from mlopx.remote import Client
 
 MOST_ROWS = 40
@@ -138,9 +138,10 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> None:
 
 def _decision(decision: Mapping[str, Any]) -> None:
     version = f" (version {decision['strategy_version']})" if decision["strategy_version"] else ""
-    sys.stdout.write(f"\nthe decision: {decision['strategy']}{version}, cycle {decision['cycle']}\n")
+    at = moment(decision["at"]).partition(" ")[2]
+    sys.stdout.write(f"\nthe decision: {decision['strategy']}{version}, cycle {decision['cycle']}, at {at} {zone()}\n")
     say(f"its reason: {decision['reason']}", indent="  ")
-    if decision["fallback_from"]:
+    if decision["fallback_from"] and f"{decision['fallback_from']} is not ready yet" not in decision["reason"]:
         say(f"it stood in for {decision['fallback_from']}, which gave no answer", indent="  ")
     sys.stdout.write(f"  the picture of the nodes was {span(decision['snapshot_age_seconds'])} old\n")
     if decision["estimate"]:
@@ -159,7 +160,7 @@ def _decision(decision: Mapping[str, Any]) -> None:
         for one in decision["candidates"]
     ]
     if rows:
-        right = ("wait", "run time", "finish", "later by")
+        right = ("wait", "run time", "finish", "than chosen")
         console().print(table(("node", "", *right), rows, right=right))
     for one in decision["rejected"]:
         nodes = ", ".join(one["nodes"]) + (" ..." if len(one["nodes"]) < one["count"] else "")
@@ -167,8 +168,8 @@ def _decision(decision: Mapping[str, Any]) -> None:
 
 
 def _later(seconds: float) -> str:
-    """How much later than the chosen one: `12.0 s`, `-3.0 s` where it is sooner."""
-    return "0.0 s" if abs(seconds) < 0.05 else f"{seconds:.1f} s"
+    """How much later than the chosen one, or sooner."""
+    return "as soon" if abs(seconds) < 0.05 else f"{span(abs(seconds))} {'later' if seconds > 0 else 'sooner'}"
 
 
 def _hindsight(found: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Following a run in plain lines, until it ends."""
+"""Following a run in plain lines, until it ends: what it waits for, and what its tasks do."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ WORDS = {
     "task-skipped": "skipped",
     "task-cancelled": "cancelled",
 }
+POLL_SECONDS = 0.4
+WAITS_EVERY = 10
+"""A run that has not begun is asked so rarely what it waits for: every so many polls."""
 
 
 def follow(run: RunHandle, *, as_json: bool = False) -> None:
     """Print what happens to a run, as lines or as JSON objects (the last is the run). Raises RunFailedError."""
+    import itertools
     import json
     import time
 
-    after = 0
-    while True:
+    after, waited_for = 0, ""
+    for poll in itertools.count():
         detail = run.detail()
+        if detail["state"] == "waiting" and poll % WAITS_EVERY == 1 and not as_json:
+            waited_for = _tell_wait(run, waited_for)
         for event in run.events(after=after):
             after = event["id"]
             line = json.dumps(event, ensure_ascii=False) if as_json else _line(event)
@@ -39,7 +45,17 @@ def follow(run: RunHandle, *, as_json: bool = False) -> None:
                 return
             print(f"run {run.id} succeeded in {detail['turnaround_seconds']:.1f} s", flush=True)  # noqa: T201 - likewise
             return
-        time.sleep(0.4)
+        time.sleep(POLL_SECONDS)
+
+
+def _tell_wait(run: RunHandle, before: str) -> str:
+    """Say what a run waits for, unless that was said before; the answer is what was said, without what changes."""
+    found = run.client.get(f"/api/v1/runs/{run.id}/explain")
+    waits = [task["waiting"] for task in found["tasks"] if task["waiting"] and task["waiting"]["kind"] != "dependency"]
+    said = str([(one["kind"], one["nodes"]) for one in waits]) if waits else ""
+    if said not in ("", before):
+        print(f"{found['at'][11:19]}  {found['sentence']}", flush=True)  # noqa: T201 - a command's output
+    return said
 
 
 def _line(event: dict[str, object]) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -51,27 +53,39 @@ def say(text: str, indent: str = "", *, further: str | None = None, widest: int 
     """Print a sentence in lines no wider than the terminal, or than `widest`; those after the first with `further` as
     their margin."""
     margin = indent if further is None else further
+    sys.stdout.write(in_lines(text, min(console().width, widest), indent, margin) + "\n")
+
+
+def in_lines(text: str, width: int, indent: str = "", further: str = "") -> str:
+    """Text in lines no wider than that; what stands in `backticks` stays on one line where it can."""
+    room = width - max(len(indent), len(further))
+    glued = re.sub(r"`[^`]*`[.,;]?", lambda one: one[0].replace(" ", "\0") if len(one[0]) <= room else one[0], text)
     lines = textwrap.wrap(
-        text,
-        min(console().width, widest),
+        glued,
+        width,
         initial_indent=indent,
-        subsequent_indent=margin,
+        subsequent_indent=further,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    sys.stdout.write("\n".join(lines) + "\n")
+    return "\n".join(lines).replace("\0", " ")
 
 
 def say_facts(facts: Sequence[str]) -> None:
     """Print facts side by side, in as many lines as it takes; none is broken."""
+    sys.stdout.write("\n".join(facts_in_lines(facts, console().width)) + "\n")
+
+
+def facts_in_lines(facts: Sequence[str], width: int) -> list[str]:
+    """Facts side by side in lines no wider than that; none is broken."""
     lines = [""]
     for fact in facts:
         joined = f"{lines[-1]}  {fact}" if lines[-1] else fact
-        if lines[-1] and len(joined) > console().width:
+        if lines[-1] and len(joined) > width:
             lines.append(fact)
         else:
             lines[-1] = joined
-    sys.stdout.write("\n".join(lines) + "\n")
+    return lines
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
@@ -142,7 +156,7 @@ def advice() -> Iterator[None]:
     try:
         yield
     except MlopxError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(_readable(f"error: {error}") + "\n")
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         sys.stderr.close()
@@ -150,3 +164,17 @@ def advice() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise SystemExit(130) from None
+
+
+def _readable(text: str) -> str:
+    """An error in lines that fit the terminal; code and logs in it stay as they are, and so does all in a pipe."""
+    if not sys.stderr.isatty():
+        return text
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    lines = []
+    for line in text.split("\n"):
+        margin = line[: len(line) - len(line.lstrip())]
+        is_prose = len(margin) < 4 and not line.startswith("  | ")
+        is_long = is_prose and len(line) > width
+        lines.append(in_lines(line.strip(), width, margin, margin + ("    " if margin else "  ")) if is_long else line)
+    return "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import Any
 from mlopx.cli.actions import arguments_for
 from mlopx.cli.gantt import LETTERS
 from mlopx.cli.loading import load_pipeline
-from mlopx.cli.output import WIDEST, console, say, show, size, span, table
+from mlopx.cli.output import WIDEST, console, facts_in_lines, say, show, size, span, table
 from mlopx.errors import UsageError
 from mlopx.remote import Client
 from mlopx.remote.runs import pipeline_body
@@ -79,7 +79,9 @@ def _draw(found: Mapping[str, Any]) -> None:
     if found["bottleneck"]:
         _say(f"bottleneck  {found['bottleneck']}")
     if found["critical_path"]:
-        steps = [_step(step, found["subject"]) for step in found["critical_path"]]
+        is_one = len({step["run_id"] for step in found["critical_path"]}) == 1
+        own = found["subject"] or (found["critical_path"][0]["run_id"] if is_one else None)
+        steps = [_step(step, own) for step in found["critical_path"]]
         hidden = len(steps) - MOST_STEPS
         before = [f"{hidden} others"] if hidden > 0 else []
         _say("critical path  " + " -> ".join([*before, *steps[-MOST_STEPS:]]))
@@ -120,9 +122,9 @@ def _tasks(found: Mapping[str, Any]) -> None:
         sys.stdout.write("\n")
 
 
-def _step(step: Mapping[str, Any], subject: str | None) -> str:
-    """A task of the critical path, with its run where that is not the one that the plan is about."""
-    whose = "" if step["run_id"] == (subject or step["run_id"]) else f" of {step['run_id']}"
+def _step(step: Mapping[str, Any], own: str | None) -> str:
+    """A task of the critical path, with its run where that is not the one that is meant anyway."""
+    whose = "" if step["run_id"] == own else f" of {step['run_id']}"
     return f"{step['task']}{whose}@{step['node']}"
 
 
@@ -159,8 +161,8 @@ def chart(found: Mapping[str, Any], width: int) -> str:
             lines.append(" " * margin + f"| ... {len(rows) - MOST_LANES} more side by side")
     lines.append(" " * margin + "+" + "-" * room)
     lines.append(" " * (margin + 1) + "now" + span(end).rjust(room - 3))
-    lines.append("  ".join(f"{letters[run]} = {names[run]}" for run in runs[:8]) + (" ..." if len(runs) > 8 else ""))
-    return "\n".join(lines)
+    legend = [f"{letters[run]} = {names[run]}" for run in runs[:8]] + (["..."] if len(runs) > 8 else [])
+    return "\n".join([*lines, *facts_in_lines(legend, width)])
 
 
 def _rows(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from mlopx.cli.explaining import comes, ends_in
@@ -50,9 +50,24 @@ def runs(
         for run in found
     ]
     times = ("waiting", "execution", "turnaround")
-    console().print(table(("run", "state", f"submitted ({zone()})", *times), rows, right=times))
+    heads = ("run", "state", f"submitted ({zone()})", *times)
+    out = console()
+    out.print(table(*_that_fit(heads, rows, ("execution", "waiting", heads[2]), out.width), right=times))
     if not rows:
         sys.stdout.write("no runs yet; submit one: mlopx submit FILE\n")
+
+
+def _that_fit(
+    heads: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequence[str], width: int
+) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """The columns that fit beside each other: while these are too many, the `spare` ones go in that order."""
+    for name in spare:
+        widths = [max(len(str(cell)) for cell in column) for column in zip(heads, *rows, strict=True)]
+        if sum(widths) + 2 * (len(widths) - 1) <= width:
+            break
+        kept = [place for place, head in enumerate(heads) if head != name]
+        heads, rows = [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
+    return heads, rows
 
 
 def run(client: Client, text: str, *, as_json: bool) -> None:
@@ -90,7 +105,8 @@ def run(client: Client, text: str, *, as_json: bool) -> None:
         out.print()
         out.print(describe_failure(handle, detail))
         if failed_task(detail) is not None:
-            out.print(f"\n  next: {next_command(detail)}")
+            out.print()
+            say(f"next: {next_command(detail)}", "  ", further="    ")
     elif detail["state"] == "cancelled":
         why = detail["error"].removeprefix("cancelled ")
         out.print("\ncancelled" + (f": {why}" if why else ""))
@@ -200,7 +216,7 @@ def _queue_in_lines(out: Console, found: list[dict[str, Any]]) -> None:
         soon = "" if is_said else f"; starts {comes(entry['starts'])}"
         head = f"{entry['position']:>3}  "
         out.print(Text.assemble(head, (entry["task"], "bold"), f" of {entry['run_id']}"))
-        out.print(Padding(Text(f"{why}; it has waited {span(entry['waiting_seconds'])}{soon}"), (0, 0, 0, len(head))))
+        say(f"{why}; it has waited {span(entry['waiting_seconds'])}{soon}", " " * len(head))
     for run_id, count in others.items():
         what = "1 task waits for earlier ones" if count == 1 else f"{count} tasks wait for earlier ones"
         out.print(Text.assemble("  -  ", (run_id, "bold"), f": {what}"))
@@ -227,10 +243,13 @@ def nodes(client: Client, *, as_json: bool) -> None:
                 _of(size(free["memory_bytes"]), size(has["memory_bytes"])),
                 devices or "-",
                 f"{node['speed']:g}",
-                ", ".join(f"{held['run_id']}/{held['task']}" for held in node["running"]) or "-",
+                ", ".join(f"{held['task']} of {held['run_id']}" for held in node["running"]) or "-",
             )
         )
-    console().print(table(("node", "state", "free cpus", "free memory", "accelerators", "speed", "runs"), rows))
+    heads = ("node", "state", "free cpus", "free memory", "accelerators", "speed", "runs")
+    spare = () if any(row[4] != "-" for row in rows) else ("accelerators",)
+    out = console()
+    out.print(table(*_that_fit(heads, rows, spare, out.width)))
     for source, problem in document.get("problems", {}).items():
         sys.stdout.write(f"warning: source {source}: {problem}\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -182,8 +183,9 @@ class Client:
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _unreachable(self, error: Exception) -> ConnectionFailedError:
+        cause = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
         return ConnectionFailedError(
-            f"no MLOpX server answers at {self.url} ({str(error) or type(error).__name__})",
+            f"no MLOpX server answers at {self.url} ({cause})",
             hint="start one with `uvicorn server.main:app --port 8000`, or set MLOPX_URL to where yours is",
         )
 

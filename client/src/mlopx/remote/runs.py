@@ -198,10 +198,10 @@ def next_command(detail: Mapping[str, Any]) -> str:
     """What to type next."""
     task = failed_task(detail)
     if task is None:
-        return f"mlopx show {detail['id']}"
-    again = f"mlopx retry {detail['id']} --from {task['key']}"
+        return f"`mlopx show {detail['id']}`"
+    again = f"`mlopx retry {detail['id']} --from {task['key']}`"
     is_function = detail["graph"]["tasks"][task["path"]].get("code", "function") == "function"
-    return f"{again}   or   mlopx rerun {detail['id']} {task['key']} --local" if is_function else again
+    return f"{again} or `mlopx rerun {detail['id']} {task['key']} --local`" if is_function else again
 
 
 def _last_lines(handle: RunHandle, task: str, *, skip: str, count: int = 8) -> list[str]:

@@ -92,6 +92,31 @@ def test_an_error_of_ours_is_a_message_a_place_and_a_hint(
     assert capsys.readouterr().err == "error: no\n  at flow.py:3\n  hint: do that\n"
 
 
+def test_in_a_terminal_an_error_is_broken_between_words_but_neither_in_commands_nor_in_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    code = "    this(is, a, line) of code, and it is longer than sixty columns are wide"
+    long = "nodes small, medium and large: too little cpu (asks 64, the node has 1)"
+    with pytest.raises(SystemExit), output.advice():
+        raise UsageError(
+            f"it cannot run\n  task giant: {long}\n{code}", hint="see what they have: `mlopx nodes --json`"
+        )
+    assert capsys.readouterr().err.splitlines() == [
+        "error: it cannot run",
+        "  task giant: nodes small, medium and large: too little cpu",
+        "      (asks 64, the node has 1)",
+        code,
+        "  hint: see what they have: `mlopx nodes --json`",
+    ]
+
+
+def test_a_command_in_a_sentence_stays_on_one_line() -> None:
+    said = output.in_lines("it waits; take what is free: `mlopx accept r t`.", 44)
+    assert said == "it waits; take what is free:\n`mlopx accept r t`."
+
+
 def test_what_the_server_refused_ends_with_four(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, output.advice():
         raise ServerError("no such run", status=404)

@@ -96,6 +96,14 @@ def test_tasks_stand_in_the_chart_at_their_times_on_their_nodes(api: Api, said: 
     assert "A = this plan  B = r-1" in lines
 
 
+def test_names_of_runs_under_the_chart_are_not_broken(api: Api, said: Said) -> None:
+    bars = [bar("fit", "quick", 0, 30, run_id=f"{letter * 30}", is_new=False) for letter in "abc"]
+    api.says(PLAN, {**api.example(PLAN), "subject": None, "bars": bars})
+    lines = said("plan").splitlines()
+    assert f"A = {'a' * 30}  B = {'b' * 30}" in lines
+    assert f"C = {'c' * 30}" in lines
+
+
 def test_of_a_pipeline_only_its_own_tasks_have_lines_and_of_the_queue_all(api: Api, said: Said) -> None:
     bars = [bar("own", "quick", 0, 30), bar("old", "quick", 5, 60, run_id="r-1", is_new=False, is_running=True)]
     api.says(PLAN, {**api.example(PLAN), "bars": bars})
@@ -125,6 +133,15 @@ def test_tasks_of_other_runs_on_the_critical_path_are_told_apart(api: Api, said:
     (own,) = found["critical_path"]
     api.says(PLAN, {**found, "critical_path": [{**own, "run_id": "r-1", "task": "fit"}, {**own, "why": "room"}]})
     assert "critical path  fit of r-1@quick -> greet@quick" in said("plan")
+
+
+def test_of_the_queue_every_task_on_the_critical_path_has_its_run_unless_all_are_of_one(api: Api, said: Said) -> None:
+    found = {**api.example(PLAN), "subject": None}
+    (own,) = found["critical_path"]
+    api.says(PLAN, {**found, "critical_path": [{**own, "run_id": "r-1"}, {**own, "run_id": "r-2", "why": "room"}]})
+    assert "critical path  greet of r-1@quick -> greet of r-2@quick" in said("plan")
+    api.says(PLAN, {**found, "critical_path": [own]})
+    assert "critical path  greet@quick" in said("plan")
 
 
 def test_of_a_long_critical_path_the_last_tasks_are_told(api: Api, said: Said) -> None:

@@ -36,6 +36,25 @@ def test_runs_are_listed_with_their_state_and_times(api: Api, said: Said) -> Non
     assert row[-6:] == ["0.0", "s", "4.3", "s", "4.4", "s"]
 
 
+@pytest.mark.parametrize(
+    ("letters", "columns", "heads"),
+    [
+        (18, 80, ["run", "state", "submitted", "waiting", "turnaround"]),
+        (33, 80, ["run", "state", "submitted", "turnaround"]),
+        (45, 80, ["run", "state", "turnaround"]),
+        (45, 120, ["run", "state", "submitted", "waiting", "execution", "turnaround"]),
+    ],
+)
+def test_ids_of_runs_stay_whole_and_columns_go_where_these_do_not_fit(
+    api: Api, said: Said, letters: int, columns: int, heads: list[str]
+) -> None:
+    (one,) = api.example("GET /api/v1/runs")["runs"]
+    api.says("GET /api/v1/runs", {"runs": [{**one, "id": "r" * letters, "waiting_seconds": 3601}], "next": None})
+    head, row = rows(said("runs", columns=columns))
+    assert [word for word in head if not word.startswith("(")] == heads
+    assert row[0] == "r" * letters
+
+
 def test_where_there_are_no_runs_the_first_step_is_told(api: Api, said: Said) -> None:
     api.says("GET /api/v1/runs", {"runs": [], "next": None})
     assert "no runs yet; submit one: mlopx submit FILE" in said("runs")
@@ -89,11 +108,11 @@ def failed(api: Api, **error: Any) -> dict[str, Any]:
 
 def test_a_failure_is_shown_with_its_cause_the_end_of_its_log_and_what_to_do(api: Api, said: Said) -> None:
     api.says(DETAIL, failed(api, hint="try a better day"))
-    text = said("show", RUN, columns=120)
+    text = said("show", RUN)
     assert "  cause: bad luck" in text
     assert "  hint:  try a better day" in text
     assert "  | greeting world" in text
-    assert f"next: mlopx retry {RUN} --from greet   or   mlopx rerun {RUN} greet --local" in text
+    assert f"next: `mlopx retry {RUN} --from greet` or\n    `mlopx rerun {RUN} greet --local`" in text
 
 
 @pytest.mark.parametrize(("error", "end"), [("cancelled by ann", "\ncancelled: by ann\n"), ("", "\ncancelled\n")])
@@ -232,7 +251,7 @@ def test_nodes_are_shown_with_what_is_free_and_runs_there(
     row = rows(text)[1]
     assert row[:2] == ["quick", state]
     assert "2 of 2" in text
-    assert row[-1] == "r/fit"
+    assert row[-3:] == ["fit", "of", "r"]
     assert "warning: source prometheus: it does not answer" in text
 
 

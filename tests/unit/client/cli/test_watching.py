@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -138,6 +139,28 @@ def test_in_a_pipe_each_event_of_a_task_is_a_line_and_the_end_too(api: Api, said
     assert [one["after"] for one in api.queries(f"/api/v1/runs/{RUN}/events")] == ["0", "2"]
 
 
+def test_in_a_pipe_what_a_run_waits_for_is_told_once_until_that_changes(
+    api: Api, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlopx.cli.following.WAITS_EVERY", 2)
+    waiting = {"kind": "capacity", "text": "", "tasks": [], "nodes": ["quick"]}
+    first, later = ({**api.example(EXPLAIN), "sentence": f"churn waits, {more}"} for more in ("for 9 s", "for 5 s"))
+    for found in (first, later):
+        found["tasks"][0]["waiting"] = waiting
+    elsewhere = copy.deepcopy(later)
+    elsewhere["tasks"][0]["waiting"]["nodes"] = ["slow"]
+    waits = {**api.example(DETAIL), "state": "waiting"}
+    api.says(DETAIL, *[waits] * 7, api.example(DETAIL))
+    api.says(EXPLAIN, first, later, elsewhere)
+    api.says(EVENTS, {"events": [], "next": None})
+    at = first["at"][11:19]
+    assert said("watch", RUN).splitlines() == [
+        f"{at}  churn waits, for 9 s",
+        f"{at}  churn waits, for 5 s",
+        f"run {RUN} succeeded in 4.4 s",
+    ]
+
+
 def test_a_long_story_is_told_to_its_end_though_the_run_is_over(api: Api, said: Said) -> None:
     pages = [{"events": [event(n, "task-started", f"t{n}", node="a")], "next": n if n < 3 else None} for n in (1, 2, 3)]
     api.says(EVENTS, *pages)
@@ -157,4 +180,4 @@ def test_a_run_that_fails_ends_the_command_with_five_and_says_what_to_do(api: Ap
     api.says(DETAIL, detail)
     ended = mlopx_command("watch", RUN)
     assert ended.exit_code == 5
-    assert f"error: run {RUN} failed: no node can run it\n  hint: mlopx show {RUN}" in ended.stderr
+    assert f"error: run {RUN} failed: no node can run it\n  hint: `mlopx show {RUN}`" in ended.stderr

@@ -86,7 +86,7 @@ def test_an_empty_token_overrides_the_environments(monkeypatch: pytest.MonkeyPat
 
 
 def test_where_nobody_listens_the_second_try_is_the_last(pauses: list[float]) -> None:
-    server = Server(httpx.ConnectError("Connection refused"))
+    server = Server(httpx.ConnectError("[Errno 111] Connection refused"))
     with pytest.raises(ConnectionFailedError) as caught:
         client(server).get("/")
     assert caught.value.message == "no MLOpX server answers at http://127.0.0.1:8000 (Connection refused)"

@@ -76,12 +76,12 @@ def test_a_run_that_failed_tells_task_node_cause_hint_own_traceback_and_last_lin
         "  | epoch 1",
         "  | epoch 2",
     ]
-    assert caught.value.hint == "mlopx retry r --from fit   or   mlopx rerun r fit --local"
+    assert caught.value.hint == "`mlopx retry r --from fit` or `mlopx rerun r fit --local`"
 
 
 @pytest.mark.parametrize(("reason", "said"), [("by ann", "by ann"), (None, "no reason given")])
 def test_a_run_that_was_cancelled_says_why(reason: str | None, said: str) -> None:
-    with pytest.raises(RunFailedError, match=f"^run r was cancelled: {said}\n  hint: mlopx show r$"):
+    with pytest.raises(RunFailedError, match=f"^run r was cancelled: {said}\n  hint: `mlopx show r`$"):
         Server(r=detail("cancelled", reason)).handle().wait()
 
 

@@ -71,7 +71,7 @@ def failed(code: str, node: str | None) -> dict[str, Any]:
 @pytest.mark.parametrize(("code", "is_offered"), [("function", True), ("container", False), ("foreign", False)])
 def test_only_functions_are_offered_to_be_run_here(code: str, is_offered: bool) -> None:
     said = next_command(failed(code, None))
-    assert said.startswith("mlopx retry r --from loop/fit.1")
+    assert said.startswith("`mlopx retry r --from loop/fit.1`")
     assert ("mlopx rerun r loop/fit.1 --local" in said) == is_offered
 
 
