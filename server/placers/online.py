@@ -28,7 +28,6 @@ import numpy as np
 
 from server.placers.whole_queue import WholeQueuePlacer
 from server.planning.announcing import announced_modes
-from server.planning.believing import means_over_medians
 from server.planning.objectives import run_costs
 from server.planning.problem import Floats, Ints, Problem
 from server.planning.queue import Order, Queue
@@ -68,19 +67,19 @@ class Online(WholeQueuePlacer):
 
     def schedule(self, statement: Statement, queue: Queue) -> Schedule:
         """Order, decode, improve."""
-        expecting = Queue(expected(statement.problem), statement.finish_of_bound)
+        expecting = Queue(expected(statement), statement.finish_of_bound)
         return expecting.by_runs(best_order(expecting, statement))
 
 
-def expected(problem: Problem) -> Problem:
+def expected(statement: Statement) -> Problem:
     """The problem with mean instead of median seconds, uncertain ones drawn towards what others take.
 
     Of two equal medians the surer one is the shorter run; of two uncertain ones none is as short or long as it looks.
     """
-    if problem.spread is None or not len(problem.row_of_mode):
+    problem = statement.problem
+    if statement.belief is None or problem.spread is None:
         return problem
-    rows = problem.row_of_mode[problem.first_mode[:-1]]
-    factors = means_over_medians(problem.seconds, np.minimum(problem.spread, 1.0), rows)
+    factors = statement.belief.means_over_medians(problem.seconds, problem.spread)
     return replace(problem, seconds=(problem.seconds * factors[:, None]).astype(np.float32))
 
 

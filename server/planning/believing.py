@@ -27,6 +27,9 @@ LEAST_SECONDS = 1e-3
 MOST_NODES = 64
 """So many nodes are looked at."""
 
+MOST_SPREAD = 1.0
+"""Wider bands are taken to be as wide: the mean of a log-normal law that nobody knows is anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class Belief:
@@ -44,6 +47,14 @@ class Belief:
         """How much estimates count, 0 to 1, by the standard deviation of their logarithm."""
         weight: Floats = self.variance / (self.variance + np.square(spread))
         return weight
+
+    def means_over_medians(self, seconds: Floats, spread: Floats) -> Floats:
+        """[p] the factors that make expected seconds of medians: the mean of what is believed of each row."""
+        level, wide, known = _levels(seconds, spread)
+        weight = self.weight(wide)
+        drawn = np.where(known, (weight - 1) * (level - self.centre), 0.0)
+        factors: Floats = np.exp(weight * np.square(wide) / 2 + drawn)
+        return factors
 
     def median(self, seconds: float, spread: float) -> tuple[float, float]:
         """What one estimate becomes, and its spread."""
@@ -65,16 +76,6 @@ def belief_of(seconds: Floats, spread: Floats, rows: Ints) -> Belief:
     return Belief(centre, max((squares - errors) / (ASSUMED_TASKS + count), LEAST_VARIANCE))
 
 
-def means_over_medians(seconds: Floats, spread: Floats, rows: Ints) -> Floats:
-    """[p] the factors that make expected seconds of medians: the mean of what is believed of each row."""
-    belief = belief_of(seconds, spread, rows)
-    level, wide, known = _levels(seconds, spread)
-    weight = belief.weight(wide)
-    drawn = np.where(known, (weight - 1) * (level - belief.centre), 0.0)
-    factors: Floats = np.exp(weight * np.square(wide) / 2 + drawn)
-    return factors
-
-
 def _levels(seconds: Floats, spread: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """[p] mean logarithm of seconds, [p] mean spread, over the nodes where a row can run (a sample of many nodes); and
     [p] whether it can run on any of them, else the two are zero."""
@@ -84,7 +85,11 @@ def _levels(seconds: Floats, spread: Floats) -> tuple[Floats, Floats, npt.NDArra
     count = np.maximum(can.sum(axis=1), 1)
     logs = np.log(np.maximum(some, LEAST_SECONDS), where=can, out=np.zeros_like(some))
     known = np.asarray(can.any(axis=1))
-    return logs.sum(axis=1) / count, np.where(can, spread[:, ::step], 0.0).sum(axis=1) / count, known
+    return (
+        logs.sum(axis=1) / count,
+        np.where(can, np.minimum(spread[:, ::step], MOST_SPREAD), 0.0).sum(axis=1) / count,
+        known,
+    )
 
 
-__all__ = ["Belief", "belief_of", "means_over_medians"]
+__all__ = ["Belief", "belief_of"]

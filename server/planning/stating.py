@@ -46,6 +46,7 @@ class Statement:
         needs: [n] what each task finds in the cluster.
         options: [q] the option of each mode.
         finish_of_bound: [k] seconds until the last running task of each run is expected to end.
+        belief: what the estimates of the tasks are worth among each other; None where no bands are told.
     """
 
     request: PlacementRequest
@@ -55,6 +56,7 @@ class Statement:
     needs: Sequence[Needs]
     options: Sequence[TaskOption]
     finish_of_bound: Floats
+    belief: Belief | None = None
 
 
 def state(request: PlacementRequest, *, network: Network | None = None, table: NeedsTable | None = None) -> Statement:
@@ -77,7 +79,8 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
         network, inputs = _network(request), no_edges(len(tasks))
     first_rows = np.array(rows.row_of_mode, np.int32)[rows.first_mode[:-1]]
     typical = float(np.median(spread)) if spread.size else UNKNOWN_SPREAD
-    ends = _Ends(request, typical, belief_of(seconds, spread, first_rows) if spread.size else None)
+    belief = belief_of(seconds, spread, first_rows) if spread.size else None
+    ends = _Ends(request, typical, belief)
     edges, release = _edges(request, ends)
     problem = Problem(
         seconds=seconds,
@@ -98,7 +101,7 @@ def state(request: PlacementRequest, *, network: Network | None = None, table: N
         price=_prices(request),
         node_names=tuple(node.name for node in request.snapshot.nodes),
     )
-    return Statement(request, problem, medians, tasks, needs, rows.options, ends.of_runs())
+    return Statement(request, problem, medians, tasks, needs, rows.options, ends.of_runs(), belief)
 
 
 def _accelerator_kinds(request: PlacementRequest, tasks: Iterable[WaitingTask]) -> list[str]:

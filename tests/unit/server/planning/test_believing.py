@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.planning.believing import ASSUMED_VARIANCE, belief_of, means_over_medians
+from server.planning.believing import ASSUMED_VARIANCE, belief_of
 from server.planning.problem import NEVER
 
 
@@ -13,6 +13,10 @@ def told(seconds: list[list[float]], spread: float) -> tuple[np.ndarray, np.ndar
     """As estimates come: one row per task, the same spread everywhere."""
     table = np.array(seconds, np.float32)
     return table, np.full_like(table, spread), np.arange(len(table), dtype=np.int32)
+
+
+def means_over_medians(seconds: np.ndarray, spread: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return belief_of(seconds, spread, rows).means_over_medians(seconds, spread)
 
 
 def test_certain_estimates_stay_as_they_are() -> None:
