@@ -54,7 +54,7 @@ class TaskPlaced(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskHeld(TaskEvent):
-    """The scheduler left the task waiting, or the platform does, with a reason."""
+    """The scheduler left the task waiting, or the platform does, with a reason; an empty one once that is over."""
 
     kind: ClassVar[str] = "task-held"
     reason: str

@@ -33,6 +33,9 @@ BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 NEVER_MADE = ("Failed to generate the ExecutionSpec", "Failed to validate workflow")
 """What the API says, with status 500, of pipelines that its backend cannot compile: asking again is no use."""
 
+NOT_FOUND = 5
+"""The code in the API's own 404. Whatever else answers so (a gateway, while the API is rolled out) knows no runs."""
+
 FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 ACTIVE = ("RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSED")
 
@@ -188,7 +191,10 @@ class KfpClient:
 
     async def create(self, body: Mapping[str, Any], headers: Headers | None = None) -> KfpRun:
         """Begin a run. Raises UnsureError when no clear answer came."""
-        return read_run(await self._call("POST", "/runs", body=body, headers=headers, is_safe=False))
+        made = read_run(await self._call("POST", "/runs", body=body, headers=headers, is_safe=False))
+        if not made.id:
+            raise _unsure("Kubeflow's answer to a new run names none")
+        return made
 
     async def get(self, run_id: str, headers: Headers | None = None) -> KfpRun:
         """One run. Raises GoneError."""
@@ -248,7 +254,7 @@ class KfpClient:
             if answer is not None:
                 if answer.is_success:
                     self.breaker.succeeded()
-                    return _object(answer, method, path)
+                    return _object(answer, method, path, is_safe=is_safe)
                 is_final = answer.status_code not in BUSY and (answer.status_code != 401 or headers is not None)
                 if not left or is_final:
                     raise self._refused(answer, method, path, is_safe=is_safe, is_callers=headers is not None)
@@ -275,7 +281,7 @@ class KfpClient:
             self.breaker.failed()
             text = f"Kubeflow at {self.url} does not answer: {str(error) or type(error).__name__}"
             if not is_safe and not isinstance(error, httpx.ConnectError):
-                raise UnsureError(f"{text}; it may have taken the run", is_retryable=True, is_unsure=True) from error
+                raise _unsure(text) from error
             if is_last or self.breaker.is_open:
                 raise PlatformError(text, is_retryable=True) from error
             return None
@@ -293,13 +299,15 @@ class KfpClient:
         if status in BUSY and not any(one in said for one in NEVER_MADE):
             self.breaker.failed()
             if not is_safe:
-                text = f"Kubeflow answered {status} to a new run; it may have taken it: {said}"
-                return UnsureError(text, is_retryable=True, is_unsure=True)
+                return _unsure(f"Kubeflow answered {status} to a new run: {said}")
             return PlatformError(f"Kubeflow is not well: {method} {path}: {status} {said}", is_retryable=True)
         self.breaker.succeeded()
         if answer.is_redirect:
             said = f"it sends to {answer.headers.get('Location', '')[:200]!r}, a login page perhaps"
             return RefusedError(401, said, is_callers=is_callers)
+        if status == 404 and not _is_own(answer):
+            text = f"something before Kubeflow answered {method} {path}: 404 {said}"
+            return PlatformError(text, hint="is KFP_URL the address of the API?", is_retryable=True)
         if status == 404:
             return GoneError(f"Kubeflow does not know it: {said or path}")
         if status in (401, 403):
@@ -326,15 +334,31 @@ def read_run(told: Mapping[str, Any]) -> KfpRun:
     )
 
 
-def _object(answer: httpx.Response, method: str, path: str) -> dict[str, Any]:
+def _object(answer: httpx.Response, method: str, path: str, *, is_safe: bool) -> dict[str, Any]:
     try:
         found = answer.json()
-    except ValueError as error:
-        hint = "is KFP_URL the address of the API (not of a login page)?"
-        raise PlatformError(f"{method} {path}: the answer is not JSON", hint=hint, is_retryable=True) from error
-    if not isinstance(found, dict):
-        raise PlatformError(f"{method} {path}: the answer is no object", is_retryable=True)
-    return found
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    text = f"{method} {path}: the answer is no JSON object"
+    if not is_safe:
+        raise _unsure(text)
+    hint = "is KFP_URL the address of the API (not of a login page)?"
+    raise PlatformError(text, hint=hint, is_retryable=True)
+
+
+def _unsure(text: str) -> UnsureError:
+    return UnsureError(f"{text}; it may have taken the run", is_retryable=True, is_unsure=True)
+
+
+def _is_own(answer: httpx.Response) -> bool:
+    """Whether a 404 is the API's own word."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("code") == NOT_FOUND
 
 
 def _said(answer: httpx.Response) -> str:

@@ -26,6 +26,12 @@ def record_ending(follower: Follower, record: KfpRun, at: datetime) -> Ending:
     return _bad_ending(follower, record.was_stopped, record.error, at)
 
 
+def lost_ending(follower: Follower, record: KfpRun, at: datetime) -> Ending:
+    """Of a run that KFP calls live, and whose Workflow is gone."""
+    why = "its Workflow was deleted in Kubernetes before its end was seen"
+    return _bad_ending(follower, record.was_stopped, why, at)
+
+
 def _bad_ending(follower: Follower, was_stopped: bool, message: str, at: datetime) -> Ending:
     """KFP says FAILED of a run that was stopped, too; whoever stopped it, it is cancelled."""
     if follower.is_stopping:
@@ -35,4 +41,4 @@ def _bad_ending(follower: Follower, was_stopped: bool, message: str, at: datetim
     return Ending(RunState.FAILED, at, message)
 
 
-__all__ = ["record_ending", "workflow_ending"]
+__all__ = ["lost_ending", "record_ending", "workflow_ending"]

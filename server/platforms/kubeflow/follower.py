@@ -55,7 +55,11 @@ class Told:
 
 @dataclass(slots=True)
 class Follower:
-    """One run on its way. `paths` leads from our task paths to Kubeflow's."""
+    """One run on its way.
+
+    `paths` leads from our task paths to Kubeflow's. `logs` has the attempts whose logs are wanted, with whether they
+    came or never will. `is_seen` once Kubernetes told of the run.
+    """
 
     run_id: str
     platform_run_id: str
@@ -66,7 +70,9 @@ class Follower:
     tasks: dict[TaskKey, Told] = field(default_factory=dict)
     expected: Mapping[str, Sequence[TaskKey]] = field(default_factory=dict)
     holds: dict[TaskKey, str] = field(default_factory=dict)
+    logs: dict[tuple[TaskKey, int], bool] = field(default_factory=dict)
     is_stopping: bool = False
+    is_seen: bool = False
     has_ended: bool = False
 
     @classmethod
@@ -82,9 +88,16 @@ class Follower:
         expected: dict[str, list[TaskKey]] = {}
         for key in run.tasks:
             expected.setdefault(key.path, []).append(key)
-        return cls(
+        found = cls(
             run.id, platform_run_id, namespace, run.graph, paths, since, tasks, expected, is_stopping=is_stopping
         )
+        found.is_seen = any(task.current.actual_node for task in run.tasks.values())
+        found.holds = {
+            key: task.hold
+            for key, task in run.tasks.items()
+            if task.hold and (task.state is TaskState.QUEUED or task.hold.startswith(DRIVER_WAITS))
+        }
+        return found
 
     def news(self, sights: Iterable[TaskSight], now: datetime) -> list[Event]:
         """What was not told yet."""
@@ -110,6 +123,11 @@ class Follower:
             return []
         self.holds[key] = reason
         return [happened.TaskHeld(at=max(now, self.since), key=key, attempt=told.attempt, reason=reason)]
+
+    def go_on(self, key: TaskKey, now: datetime) -> list[Event]:
+        """Say that what a task's own pod waited for is there, if it was said to wait."""
+        before = self.holds.get(key, "")
+        return self.hold(key, "", now) if before and not before.startswith(DRIVER_WAITS) else []
 
     def hold_for_drivers(self, waiting: Iterable[tuple[Place, str]], now: datetime) -> list[Event]:
         """Say why tasks wait of which the driver's pod does not start: those there that wait for nothing else.
@@ -144,6 +162,11 @@ class Follower:
             elif is_it and sight.is_subtree:
                 yield from (key for key in self.expected.get(ours, ()) if key.iteration[:depth] == place.iteration)
 
+    def attempt_of(self, key: TaskKey, number: int) -> int:
+        """Which attempt of ours a try of Kubeflow's is; below 1 if it was never told as one."""
+        told = self.tasks.get(key, Told())
+        return told.attempt - (told.number - number)
+
     def _task(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Iterator[Event]:
         if told.state.is_end or sight.number < told.number:
             return
@@ -170,6 +193,7 @@ class Follower:
 
     def _begin(self, key: TaskKey, told: Told, sight: TaskSight, now: datetime) -> Iterator[Event]:
         if told.state not in (TaskState.QUEUED, TaskState.RUNNING):
+            self.holds.pop(key, None)
             at = told.move(TaskState.QUEUED, sight.queued_at or sight.started_at or now, self.since)
             yield happened.TaskQueued(at=at, key=key, attempt=told.attempt, node=sight.node)
         has_started = sight.phase == "running" or (sight.phase != "queued" and sight.started_at is not None)

@@ -357,9 +357,15 @@ class KubeflowPlatform(PlatformInterface):
             await self._sleep(AGAIN_SECONDS)
 
     def _keep_log(self, follower: Follower, key: TaskKey, attempt: int, pod: tuple[str, str]) -> None:
-        self._chore(partial(self._logs.keep, follower.run_id, key, attempt, pod))
+        async def keep() -> None:
+            try:
+                await self._logs.keep(follower.run_id, key, attempt, pod)
+            finally:
+                self.watcher.log_came(follower, key, attempt)
 
-    def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str, pod: tuple[str, str] | None) -> None:
+        self._chore(keep)
+
+    def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str | None, pod: tuple[str, str] | None) -> None:
         may_write = self._options.is_annotating and self.modes[follower.namespace].mode == PLACE
         if pod is not None and self._kube is not None and may_write:
             patch = annotation(key, reason)

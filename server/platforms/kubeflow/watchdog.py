@@ -33,6 +33,8 @@ DRIVER_WAITS = "driver:"
 
 DRIVER_GOES_ON = f"{DRIVER_WAITS} its pod waits no more"
 
+WAITING = "mlopx.dev/waiting"
+
 _VOLUME_WORDS = ("persistentvolumeclaim", "volume node affinity", "PersistentVolume", "max volume count")
 _QUOTA_WORDS = ("exceeded quota", "quota")
 
@@ -85,10 +87,14 @@ def _unscheduled(message: str) -> str | None:
     return f"unschedulable: {message}"
 
 
-def annotation(key: TaskKey, reason: str) -> Mapping[str, object]:
+def annotation(key: TaskKey, reason: str | None) -> Mapping[str, object]:
     """The patch that writes the reason on the pod; it explains no more why the task goes there, but why it waits."""
-    why = f"{key} waits for Kubeflow to start it: {reason}"[:LONGEST_WHY]
-    return {"metadata": {"annotations": {"mlopx.dev/waiting": reason[:LONGEST_WHY], WHY_ANNOTATION: why}}}
+    if reason is None:
+        told: dict[str, object] = {WAITING: None, WHY_ANNOTATION: f"{key} waits for nothing any more, and starts"}
+    else:
+        why = f"{key} waits for Kubeflow to start it: {reason}"
+        told = {WAITING: reason[:LONGEST_WHY], WHY_ANNOTATION: why[:LONGEST_WHY]}
+    return {"metadata": {"annotations": told}}
 
 
 __all__ = ["DRIVER_GOES_ON", "DRIVER_WAITS", "annotation", "why_driver_waits", "why_waiting"]

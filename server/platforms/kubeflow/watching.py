@@ -15,7 +15,7 @@ from typing import Any
 
 from server.domain.errors import MlopxError
 from server.domain.run import TaskKey
-from server.domain.states import RunState, TaskState
+from server.domain.states import RunState
 from server.kube.client import KubeClient
 from server.kube.errors import KubeDeniedError, KubeMissingError
 from server.kube.mirror import Mirror, Name
@@ -23,12 +23,14 @@ from server.kube.reading import PodSeen
 from server.kube.resources import PODS, WORKFLOWS
 from server.platforms.kubeflow.artifacts import read_launched
 from server.platforms.kubeflow.client import KfpRun
-from server.platforms.kubeflow.endings import record_ending, workflow_ending
+from server.platforms.kubeflow.endings import lost_ending, record_ending, workflow_ending
 from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.namespaces import in_kubernetes
+from server.platforms.kubeflow.orphans import ORPHANED, Orphans
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.pod_events import PodEvents, is_silent
 from server.platforms.kubeflow.polling import Poller
+from server.platforms.kubeflow.shown import Shown
 from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_driver, read_workflow
 from server.platforms.kubeflow.task_records import read_tasks, tells_tasks
 from server.platforms.kubeflow.watchdog import why_driver_waits, why_waiting
@@ -41,23 +43,20 @@ GRACE = timedelta(seconds=10)
 EVENTS_SECONDS = 10.0
 """How often events are asked for at most."""
 
-ORPHANED = timedelta(minutes=2)
-"""A run whose Workflow is gone while KFP says that it runs is over after this time. So long, too, is waited after the
-start for Kubernetes to tell what there is, before runs are told of by KFP's word alone."""
-
 ASKED_AGAIN = timedelta(hours=1)
 """When a server that does not tell of tasks is asked for them again: it may have been updated."""
 
 OnEnded = Callable[[Follower, TaskKey, int, tuple[str, str]], None]
-OnWaiting = Callable[[Follower, TaskKey, str, tuple[str, str] | None], None]
+OnWaiting = Callable[[Follower, TaskKey, str | None, tuple[str, str] | None], None]
 
 
 class Watcher:
     """Follows all our runs.
 
     Args:
-        on_ended: a task's pod has ended: keep its log.
-        on_waiting: a task waits, for this reason.
+        on_ended: an attempt's pod has ended: keep its log, and say so (`log_came`); that is asked for again after a
+            restart, and a run's end is not told before, unless it takes long.
+        on_waiting: a task waits, for this reason, or (None) for nothing any more.
     """
 
     def __init__(
@@ -85,11 +84,8 @@ class Watcher:
             self.workflows[name].listen(self._workflow_changed)
             self.pods[name].listen(self._pod_changed)
         self._events = PodEvents(kube, now) if kube is not None else None
-        self._workflow_of: dict[str, WorkflowSeen] = {}
-        self._pods_of: dict[str, dict[Name, PodSeen]] = {}
-        self._run_of_pod: dict[Name, str] = {}
-        self._run_of_workflow: dict[Name, str] = {}
-        self._orphaned: dict[str, datetime] = {}
+        self._shown = Shown(self.followers)
+        self._orphans = Orphans(kube, now)
         self._records: dict[str, KfpRun] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
@@ -137,6 +133,7 @@ class Watcher:
     def follow(self, follower: Follower) -> None:
         """Follow a run from now on."""
         if follower.platform_run_id not in self.followers:
+            follower.is_seen |= self._shown.workflow(follower.platform_run_id) is not None
             self.followers[follower.platform_run_id] = follower
             self._pollers[follower.namespace].catch_up(follower.since)
             self._mark(follower.platform_run_id)
@@ -147,23 +144,21 @@ class Watcher:
             if follower.run_id == run_id:
                 del self.followers[platform_run_id]
                 self._records.pop(platform_run_id, None)
-                self._orphaned.pop(platform_run_id, None)
-                self._forget_gone(platform_run_id)
+                self._orphans.note(platform_run_id, is_missing=False)
+                self._shown.forget(platform_run_id)
 
     def pod_of(self, follower: Follower, key: TaskKey, attempt: int) -> tuple[str, str] | None:
         """The pod of an attempt, while it is there."""
-        tries = sorted(
-            (sight.number, sight.pod)
-            for sight in self.sights(follower.platform_run_id)
-            if sight.pod is not None and key in follower.keys_of(sight)
-        )
-        return tries[min(attempt, len(tries)) - 1][1] if tries else None
+        for sight in self.sights(follower.platform_run_id):
+            if key in follower.keys_of(sight) and follower.attempt_of(key, sight.number) == attempt:
+                return sight.pod
+        return None
 
     def sights(self, platform_run_id: str) -> list[TaskSight]:
         """All that is seen of a run's tasks."""
-        pods = self._pods_of.get(platform_run_id, {}).values()
+        pods = self._shown.pods(platform_run_id).values()
         has_pods = bool(self.pods) and all(mirror.is_synced for mirror in self._pods_around(platform_run_id))
-        found = joined(self._workflow_of.get(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
+        found = joined(self._shown.workflow(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
         record = self._records.get(platform_run_id)
         return read_tasks(record) if not found and record is not None else found
 
@@ -211,16 +206,23 @@ class Watcher:
         ended = [run for run in found.values() if run.is_over]
         if poller.is_full and ended and not any(map(tells_tasks, ended)):
             self._tells_tasks_from = self._now() + ASKED_AGAIN
-        for run_id in wanted:
+        for run_id in (run_id for run_id in wanted if run_id in self.followers):  # its end may be stored meanwhile
             if run_id in found:
                 before = self._records.get(run_id)
                 was_stopped = found[run_id].was_stopped or (before is not None and before.was_stopped)
                 self._records[run_id] = replace(found[run_id], was_stopped=was_stopped)  # its history may leave it out
+                await self._end_if_lost(run_id)
+            elif run_id in gone:
+                ending = Ending(RunState.FAILED, self._now(), "it was deleted in Kubeflow before its end was seen")
+                self._end(self.followers[run_id], ending)
             self._mark(run_id)
-        for run_id in gone:
-            ending = Ending(RunState.FAILED, self._now(), "it was deleted in Kubeflow before its end was seen")
-            self._end(self.followers[run_id], ending)
         return found.values()
+
+    async def _end_if_lost(self, run_id: str) -> None:
+        """End a run that KFP has just called live, and whose Workflow is gone."""
+        record, follower = self._records[run_id], self.followers[run_id]
+        if not record.is_over and await self._orphans.is_lost(run_id, in_kubernetes(follower.namespace)):
+            self._end(follower, lost_ending(follower, record, self._now()))
 
     async def ask_events_forever(self) -> None:
         """Ask what events say of pods that are on their node and say nothing themselves, while there are any."""
@@ -232,9 +234,7 @@ class Watcher:
         """One list of warnings for each namespace that has such pods."""
         now = self._now()
         runs = [run_id for run_id, follower in self.followers.items() if not follower.has_ended]
-        pods = {
-            run_id: [one for one in self._pods_of.get(run_id, {}).values() if is_silent(one, now)] for run_id in runs
-        }
+        pods = {run_id: [one for one in self._shown.pods(run_id).values() if is_silent(one, now)] for run_id in runs}
         if self._events is not None:
             await self._events.look([one for found in pods.values() for one in found])
         for run_id in (run_id for run_id, found in pods.items() if found):
@@ -261,34 +261,39 @@ class Watcher:
         if follower is None or follower.has_ended or self._is_blind(follower):
             return
         now, sights = self._now(), self.sights(platform_run_id)
-        before = {key: told.state for key, told in follower.tasks.items()}
         self._outbox.put(follower.run_id, follower.news(sights, now))
         for sight in sights:
-            self._look_after(follower, sight, before, now)
+            self._look_after(follower, sight, now)
         self._look_after_drivers(follower, now)
         ending = self._ending(follower, sights, now)
-        if ending is not None:
+        if ending is not None and (all(follower.logs.values()) or now - ending.at > GRACE):
             self._end(follower, ending)
 
-    def _look_after(
-        self, follower: Follower, sight: TaskSight, before: dict[TaskKey, TaskState], now: datetime
-    ) -> None:
+    def log_came(self, follower: Follower, key: TaskKey, attempt: int) -> None:
+        """An attempt's log is kept, or never will be: its run may end."""
+        follower.logs[key, attempt] = True
+        self._mark(follower.platform_run_id)
+
+    def _look_after(self, follower: Follower, sight: TaskSight, now: datetime) -> None:
         for key in follower.keys_of(sight):
-            told = follower.tasks[key]
-            if sight.pod is not None and told.state.is_end and not before.get(key, TaskState.PENDING).is_end:
-                self._on_ended(follower, key, told.attempt, sight.pod)
-            pod = self._pods_of.get(follower.platform_run_id, {}).get(sight.pod) if sight.pod else None
+            attempt = follower.attempt_of(key, sight.number)
+            is_over = sight.phase in ("succeeded", "failed") and attempt > 0
+            if is_over and sight.pod is not None and (key, attempt) not in follower.logs:
+                follower.logs[key, attempt] = False
+                self._on_ended(follower, key, attempt, sight.pod)
+            if sight.phase != "queued":
+                continue
+            pod = self._shown.pods(follower.platform_run_id).get(sight.pod) if sight.pod else None
             reason = why_waiting(sight, pod, self._told(pod))
-            if reason is not None:
-                held = follower.hold(key, reason, now)
-                self._outbox.put(follower.run_id, held)
-                if held:
-                    self._on_waiting(follower, key, reason, sight.pod)
+            news = follower.hold(key, reason, now) if reason is not None else follower.go_on(key, now)
+            self._outbox.put(follower.run_id, news)
+            if news:
+                self._on_waiting(follower, key, reason, sight.pod)
 
     def _look_after_drivers(self, follower: Follower, now: datetime) -> None:
         """A task whose driver cannot start has no pod of its own that could say so."""
         waiting = []
-        for pod in self._pods_of.get(follower.platform_run_id, {}).values():
+        for pod in self._shown.pods(follower.platform_run_id).values():
             place = read_driver(pod) if not pod.is_over else None
             reason = why_driver_waits(pod, self._told(pod)) if place is not None else None
             if place is not None and reason is not None:
@@ -300,7 +305,7 @@ class Watcher:
 
     def _ending(self, follower: Follower, sights: list[TaskSight], now: datetime) -> Ending | None:
         """How the run ended, once every source had the time to say what it knows of its tasks."""
-        workflow, record = self._workflow_of.get(follower.platform_run_id), self._records.get(follower.platform_run_id)
+        workflow, record = self._shown.workflow(follower.platform_run_id), self._records.get(follower.platform_run_id)
         if workflow is not None and workflow.phase:
             at = workflow.finished_at or now
             is_settled = not any(sight.phase in ("queued", "running") for sight in sights) or now - at > GRACE
@@ -309,10 +314,14 @@ class Watcher:
             at = record.finished_at or now
             is_settled = workflow is None or now - at > GRACE
             return record_ending(follower, record, at) if is_settled else None
-        lost_at = self._orphaned.get(follower.platform_run_id)
-        if lost_at is not None and now - lost_at > ORPHANED and record is not None:
-            return Ending(RunState.FAILED, now, "its Workflow was deleted in Kubernetes before its end was seen")
+        self._orphans.note(follower.platform_run_id, is_missing=workflow is None and self._should_be_seen(follower))
         return None
+
+    def _should_be_seen(self, follower: Follower) -> bool:
+        """Whether Kubernetes would show a run's Workflow if there was one: it showed this run, or others there."""
+        mirror = self.workflows.get(follower.namespace)
+        is_well = mirror is not None and mirror.is_synced and mirror.problem is None
+        return is_well and (follower.is_seen or len(self.workflows[follower.namespace]) > 0)
 
     def _is_blind(self, follower: Follower) -> bool:
         """Whether Kubernetes has not told yet what there is, since this server started, and may still."""
@@ -323,45 +332,13 @@ class Watcher:
         )
 
     def _workflow_changed(self, name: Name, seen: WorkflowSeen | None) -> None:
-        if seen is None:
-            run_id = self._run_of_workflow.pop(name, "")
-            gone = self._workflow_of.get(run_id)
-            if gone is not None and not gone.phase and run_id in self.followers:
-                del self._workflow_of[run_id]
-                self._orphaned[run_id] = self._now()
-            elif run_id not in self.followers:
-                self._workflow_of.pop(run_id, None)
-        else:
-            run_id = seen.run_id
-            self._run_of_workflow[name] = run_id
-            self._workflow_of[run_id] = seen
+        run_id = self._shown.workflow_changed(name, seen)
+        if seen is not None and run_id in self.followers:
+            self.followers[run_id].is_seen = True
         self._mark(run_id)
 
     def _pod_changed(self, name: Name, seen: PodSeen | None) -> None:
-        if seen is None:
-            run_id = self._run_of_pod.pop(name, "")
-            pods = self._pods_of.get(run_id, {})
-            if run_id in self.followers and name in pods:
-                pods[name] = replace(pods[name], is_leaving=True)
-            else:
-                pods.pop(name, None)
-                if not pods:
-                    self._pods_of.pop(run_id, None)
-        else:
-            run_id = seen.labels.get(RUN_LABEL, "")
-            self._run_of_pod[name] = run_id
-            self._pods_of.setdefault(run_id, {})[name] = seen
-        self._mark(run_id)
-
-    def _forget_gone(self, platform_run_id: str) -> None:
-        """Keep of an ended run only what its objects in the cluster still say."""
-        pods = self._pods_of.get(platform_run_id, {})
-        for name in [name for name in pods if name not in self._run_of_pod]:
-            del pods[name]
-        if not pods:
-            self._pods_of.pop(platform_run_id, None)
-        if platform_run_id not in self._run_of_workflow.values():
-            self._workflow_of.pop(platform_run_id, None)
+        self._mark(self._shown.pod_changed(name, seen))
 
     def _mark(self, run_id: str) -> None:
         if run_id in self.followers:

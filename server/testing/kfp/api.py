@@ -53,6 +53,7 @@ STATUSES: dict[type[Exception], int] = {
     ValueError: 400,
     json.JSONDecodeError: 400,
 }
+CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 500: 13, 503: 14, 504: 4}
 PREFIXES = {
     LostAnswerError: "upstream request timeout",
     NotCompiledError: "Failed to create a new run: Failed to generate the ExecutionSpec: Failed to compile job: ",
@@ -239,4 +240,5 @@ def _told(record: RunRecord) -> dict[str, Any]:
 
 
 def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": message, "code": 5, "message": message}, status_code=status)
+    """As the API's gateway words an error, with its code of gRPC."""
+    return JSONResponse({"error": message, "code": CODES.get(status, 2), "message": message}, status_code=status)

@@ -86,8 +86,8 @@ class Pod:
 class Pods:
     """All pods of the double, and the nodes they run on.
 
-    Volumes of `stuck_claims` are never mounted; containers of an image in `broken_setups` are not started, for the
-    reason and with the message there.
+    Volumes of `stuck_claims` are never mounted, and `slow_images` take for ever to come; containers of an image in
+    `broken_setups` are not started, for the reason and with the message there.
     """
 
     def __init__(self, kube: KubeDouble, nodes: Sequence[VirtualNode], now: Callable[[], datetime]) -> None:
@@ -97,6 +97,7 @@ class Pods:
         self.claims: set[str] = set()
         self.broken_images: set[str] = set()
         self.stuck_claims: set[str] = set()
+        self.slow_images: set[str] = set()
         self.broken_setups: dict[str, tuple[str, str]] = {}
         self._room = asyncio.Event()
         for node in nodes:
@@ -117,6 +118,8 @@ class Pods:
             pod.node, pod.scheduled_at, pod.unscheduled = found, self._now(), ""
             found.held, pod.is_holding = found.held + pod.asked, True
             self.show(pod)
+        while pod.image in self.slow_images:
+            await self._room.wait()
         while pod.image in self.broken_images:
             pod.waiting = ("ImagePullBackOff", f'Back-off pulling image "{pod.image}"')
             self.show(pod)

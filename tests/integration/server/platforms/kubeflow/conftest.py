@@ -92,6 +92,26 @@ class Ground:
             await platform.aclose()
 
 
+class Hurry:
+    """A clock that can be made to run faster."""
+
+    def __init__(self) -> None:
+        self.rate = 1.0
+        self._looked_at, self._seconds = time.monotonic(), 1_700_000_000.0
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        self._seconds += (now - self._looked_at) * self.rate
+        self._looked_at = now
+        return self._seconds
+
+
+@pytest.fixture
+def hurry() -> Hurry:
+    """A clock to make a double on."""
+    return Hurry()
+
+
 @pytest.fixture
 def nodes() -> list[VirtualNode]:
     """The double's nodes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from typing import Any
 
@@ -43,22 +42,7 @@ def started_once(ground: Any) -> bool:
     return bool(counts) and set(counts.values()) == {1}
 
 
-class Hurry:
-    """A clock that can be made to run faster."""
-
-    def __init__(self) -> None:
-        self.rate = 1.0
-        self._looked_at, self._seconds = time.monotonic(), 1_700_000_000.0
-
-    def __call__(self) -> float:
-        now = time.monotonic()
-        self._seconds += (now - self._looked_at) * self.rate
-        self._looked_at = now
-        return self._seconds
-
-
-async def test_an_api_that_is_down_at_the_start_is_waited_for(make: Any) -> None:
-    hurry = Hurry()
+async def test_an_api_that_is_down_at_the_start_is_waited_for(make: Any, hurry: Any) -> None:
     async with make(hurry) as ground:
         ground.double.is_down = True
         async with ground.house() as house:
@@ -269,8 +253,7 @@ async def test_what_happened_while_the_server_was_away_is_told_after_its_return(
 
 
 @pytest.mark.parametrize("has_kube", [True, False])
-async def test_an_hour_without_the_api_loses_nothing(make: Any, has_kube: bool) -> None:
-    hurry = Hurry()
+async def test_an_hour_without_the_api_loses_nothing(make: Any, has_kube: bool, hurry: Any) -> None:
     async with make(hurry) as ground, ground.house(has_kube=has_kube) as house:
         ground.double.world.holding = {"second"}
         before = await house.submit(pair)
@@ -293,9 +276,8 @@ async def test_an_hour_without_the_api_loses_nothing(make: Any, has_kube: bool) 
 
 
 @pytest.mark.parametrize("is_back_in_time", [True, False])
-async def test_kubernetes_may_be_away_while_kubeflow_goes_on(make: Any, is_back_in_time: bool) -> None:
+async def test_kubernetes_may_be_away_while_kubeflow_goes_on(make: Any, is_back_in_time: bool, hurry: Any) -> None:
     """What it would have told is told when it is back; a run that ended long before that ends by Kubeflow's word."""
-    hurry = Hurry()
     async with make(hurry) as ground, ground.house() as house:
         ground.double.world.holding = {"first"}
         run = await house.until((await house.submit(pair)).id, is_running)

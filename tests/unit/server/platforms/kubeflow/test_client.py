@@ -14,7 +14,7 @@ import pytest
 from server.connecting import kfp_client
 from server.domain.errors import PlatformError
 from server.platforms.kubeflow.breaker import FAILURES, OPEN_SECONDS
-from server.platforms.kubeflow.client import Identity, KfpClient, RefusedError, UnsureError
+from server.platforms.kubeflow.client import GoneError, Identity, KfpClient, RefusedError, UnsureError
 from server.settings import Settings
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -32,7 +32,8 @@ class Server:
         self.asked.append(request)
         await asyncio.sleep(0)
         answer = self.answers.pop(0) if self.answers else 200
-        return answer(request) if callable(answer) else httpx.Response(answer, json={"run_id": "r"})
+        told = {"run_id": "r"} if answer == 200 else {"code": 5 if answer == 404 else 14, "message": "told to"}
+        return answer(request) if callable(answer) else httpx.Response(answer, json=told)
 
     def now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
@@ -199,9 +200,37 @@ async def test_a_login_page_instead_of_an_answer_is_a_refusal(headers: Mapping[s
 
 async def test_a_page_instead_of_an_answer_hints_at_the_address() -> None:
     page = httpx.Response(200, html="<html>Sign in</html>")
-    with pytest.raises(PlatformError, match="the answer is not JSON") as caught:
+    with pytest.raises(PlatformError, match="the answer is no JSON object") as caught:
         await Server(lambda request: page).client().health()
     assert "KFP_URL" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404, text="404 page not found"),
+        httpx.Response(404),
+        httpx.Response(404, json={"kind": "Status", "code": 404, "message": 'services "ml-pipeline" not found'}),
+        httpx.Response(404, json=["default backend"]),
+    ],
+    ids=["page", "empty", "kubernetes", "list"],
+)
+async def test_a_gateway_that_knows_no_way_does_not_say_that_a_run_is_gone(answer: httpx.Response) -> None:
+    for call in (
+        lambda client: client.get("r"),
+        lambda client: client.terminate("r"),
+        lambda client: client.create({}),
+    ):
+        with pytest.raises(PlatformError, match="something before Kubeflow answered") as caught:
+            await call(Server(lambda request: answer).client())
+        assert caught.value.is_retryable
+        assert not isinstance(caught.value, GoneError | UnsureError), "it never came to Kubeflow"
+
+
+@pytest.mark.parametrize("told", ["<html>all is well</html>", "[]", "{}", '{"run_id": ""}', '{"run_id": "r'])
+async def test_a_create_call_that_is_answered_with_no_run_may_have_made_one(told: str) -> None:
+    with pytest.raises(UnsureError, match="it may have taken the run"):
+        await Server(lambda request: httpx.Response(200, text=told)).client().create({})
 
 
 async def test_a_server_that_takes_the_call_and_says_nothing_is_not_waited_for_longer_than_agreed() -> None:
