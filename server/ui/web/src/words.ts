@@ -37,6 +37,12 @@ export function clock(text: string | null | undefined): string {
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()} ${time}`;
 }
 
+/** A sentence of the server, with instants in the reader's own time and without what the page counts beside it. */
+export function told(sentence: string | undefined): string {
+  const own = (text: string): string => clock(`${new Date().toISOString().slice(0, 10)}T${text}Z`).slice(-8);
+  return (sentence ?? "").replace(/ It should (be done|end) .*$/, "").replace(/(\d\d:\d\d:\d\d) UTC( \([^)]*\))?/g, (_, text: string) => own(text));
+}
+
 export function ago(text: string | null, now: number): string {
   const at = ms(text);
   return at === null ? "–" : `${about((now - at) / 1000)} ago`;

@@ -59,13 +59,26 @@ async def test_every_figure_of_the_grafana_dashboard_is_on_the_metrics_page(api:
     async with asyncio.timeout(60):
         while "mlopx_estimate_coverage" not in (text := (await api.http.get("/metrics")).text):
             await api.ended((await api.run(make_spec(task={"cache": False})))["id"])
-    known = {one.name for family in text_string_to_metric_families(text) for one in family.samples}
+    known: dict[str, dict[str, set[str]]] = {}
+    for one in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
+        labels = known.setdefault(one.name, {})
+        for label, value in one.labels.items():
+            labels.setdefault(label, set()).add(value)
     named: set[str] = set()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", []):
-            named |= set(re.findall(r"\b(?:mlopx|kube)_[a-z0-9_]+", target["expr"]))
+            asked = dict(re.findall(r"\b((?:mlopx|kube)_[a-z0-9_]+)\{([^}]*)\}", target["expr"]))
+            named |= asked.keys()
+            assert asked.keys() <= known.keys(), asked.keys() - known.keys()
+            for name, selector in asked.items():
+                for label, values in re.findall(r"(\w+)[!=]~?\"([^\"]*)\"", selector):
+                    assert label == "job" or set(values.split("|")) <= known[name][label], (name, label)
+            shown = re.findall(r"(?:by|on) \(([^)]*)\)", target["expr"]) + re.findall(
+                r"{{(\w+)}}", target["legendFormat"]
+            )
+            for label in {label for found in shown for label in found.split(", ")} - {"job", "instance"}:
+                assert all(label in known[name] for name in asked), (target["expr"], label)
     assert len(named) > 15
-    assert named <= known, named - known
 
 
 def test_the_grafana_dashboard_is_laid_out_soundly() -> None:

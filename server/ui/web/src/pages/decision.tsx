@@ -6,7 +6,7 @@ import { useNow, useQuery } from "../live";
 import { Broken, Card, Copy, Fact, Key, Remarks, Shown, State } from "../parts/basics";
 import { useWidth } from "../parts/gantt";
 import { link, type Route } from "../route";
-import { between, clock, expected, span } from "../words";
+import { between, clock, expected, span, told } from "../words";
 
 const SAID: Record<string, string> = { free: "free now", busy: "busy", "not-there-yet": "can be added", never: "cannot run it" };
 
@@ -21,7 +21,7 @@ export function Decision({ route }: { route: Route }): JSX.Element {
         <>
           <header class="page-head">
             <div class="title"><h1>{key}</h1><State name={task.state} /><span class="grow" /><a class="button" href={link(["runs", id, "logs"], { task: key })}>Logs</a></div>
-            <p class="sentence large" aria-live="polite">{task.sentence}</p>
+            <p class="sentence large" aria-live="polite">{told(task.sentence)}</p>
             <Remarks texts={task.warnings} />
             <dl class="facts">
               <Fact name="node">{task.node ?? "–"}</Fact>
@@ -71,7 +71,7 @@ function Record({ task }: { task: TaskExplained }): JSX.Element {
           <Fact name="picture of the nodes">{span(decision.snapshot_age_seconds)} old</Fact>
           {decision.margin_seconds !== null && <Fact name="runner-up">{decision.runner_up}, {Math.abs(decision.margin_seconds) < 0.05 ? "as soon" : `${span(Math.abs(decision.margin_seconds))} ${decision.margin_seconds >= 0 ? "later" : "sooner"}`}</Fact>}
           {decision.estimate && <Fact name="estimate">{span(decision.estimate.p50)} <span class="quiet">({between(decision.estimate.p10, decision.estimate.p90)}, {decision.estimate.source})</span></Fact>}
-          {decision.fallback_from && <Fact name="stood in for">{decision.fallback_from}, which gave no answer</Fact>}
+          {decision.fallback_from && <Fact name="stood in for">{decision.fallback_from}{!decision.reason.includes("is not ready yet") && ", which gave no answer"}</Fact>}
         </dl>
       </Card>
       {decision.candidates.length > 0 && <Card title="Candidates" wide aside={<span class="quiet">seconds from the decision</span>}><Candidates found={decision.candidates} coming={task.nodes.filter((one) => one.verdict === "not-there-yet").map((one) => one.node)} /></Card>}
@@ -107,11 +107,11 @@ function Candidates({ found, coming }: { found: Candidate[]; coming: string[] })
       </div>
       <p class="legend" aria-hidden="true"><Key look="wait">until it has room</Key><Key look="solid">run time, median</Key><Key look="line">its band, 10 % to 90 %</Key></p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Candidates"><table>
-        <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">later by</th><th scope="col" class="num">score</th></tr></thead>
+        <thead><tr><th scope="col">node</th><th scope="col"><span class="hidden">verdict</span></th><th scope="col" class="num">has room in</th><th scope="col" class="num">run time</th><th scope="col" class="num">band</th><th scope="col" class="num">finish</th><th scope="col" class="num">than chosen</th><th scope="col" class="num">score</th></tr></thead>
         <tbody>{found.map((one) => (
           <tr key={one.node + one.option} class={one.is_chosen ? "chosen" : ""}><th scope="row">{one.node}{one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td>{one.is_chosen ? "chosen" : one.is_free ? "" : coming.includes(one.node) ? "not there before" : "busy until then"}</td>
             <td class="num">{one.start_seconds === 0 ? "now" : span(one.start_seconds)}</td><td class="num">{span(one.seconds_p50)}</td><td class="num quiet">{between(one.seconds_p10, one.seconds_p90)}</td><td class="num">{span(one.finish_seconds)}</td>
-            <td class="num">{one.is_chosen || one.later_by_seconds === null ? "" : `${one.later_by_seconds <= -0.05 ? "−" : ""}${span(Math.abs(one.later_by_seconds))}`}</td><td class="num quiet">{one.score === null ? "" : one.score.toFixed(1)}</td></tr>))}
+            <td class="num">{one.is_chosen || one.later_by_seconds === null ? "" : Math.abs(one.later_by_seconds) < 0.05 ? "as soon" : `${span(Math.abs(one.later_by_seconds))} ${one.later_by_seconds > 0 ? "later" : "sooner"}`}</td><td class="num quiet">{one.score === null ? "" : one.score.toFixed(1)}</td></tr>))}
         </tbody></table></div>
     </>
   );

@@ -7,7 +7,7 @@ import { type Bar, Gantt, type Lane } from "../parts/gantt";
 import { Graph, startLayout } from "../parts/graph";
 import { type Column, List } from "../parts/list";
 import { link, replaceQuery, type Route } from "../route";
-import { ago, clock, expected, isOver, many, ms, shown, size, span } from "../words";
+import { ago, clock, expected, isOver, many, ms, shown, size, span, told } from "../words";
 
 const TABS: [string, string][] = [["graph", "Graph"], ["gantt", "Timeline"], ["tasks", "Tasks"], ["logs", "Logs"], ["data", "Data"], ["events", "Events"]];
 
@@ -70,7 +70,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
         <a class="button" href={link(["plan"], { run: run.id })}>What if</a>
       </div>
       {problem && <Broken problem={problem} />}
-      <p class="sentence" aria-live="polite">{why?.sentence ?? ""}</p>
+      <p class="sentence" aria-live="polite">{told(why?.sentence)}</p>
       {why?.preparing && !isOver(run.state) && <p class="note-line" role="status">{why.preparing}.</p>}
       {why?.why_no_eta && <p class="quiet">{why.why_no_eta}.</p>}
       <Remarks texts={why?.warnings ?? []} />
@@ -82,7 +82,7 @@ function Head({ run, why, refresh }: { run: Detail; why?: Explained; refresh: ()
         <Fact name={many(run.tasks.length, "task")}>{counted(run.tasks)}</Fact>
         <Fact name="waited">{span(run.waiting_seconds ?? (over ? null : (now - Date.parse(run.submitted_at)) / 1000))}</Fact>
         <Fact name={over ? "turnaround" : "so far"}>{span(run.turnaround_seconds ?? (now - Date.parse(run.submitted_at)) / 1000)}</Fact>
-        {!over && <Fact name="done">{why?.ends ? <strong title={why.assumes && `if ${why.assumes}`}>{expected(why.ends, now)}</strong> : "not known yet"}</Fact>}
+        {!over && <Fact name="done">{why?.ends ? <><strong>{expected(why.ends, now)}</strong>{why.assumes && <span class="quiet"> if {why.assumes}</span>}</> : "not known yet"}</Fact>}
         {run.priority !== 0 && <Fact name="priority">{run.priority}</Fact>}
         <Fact name="project">{run.project}</Fact>
         {run.replaced_by && <Fact name="replaced by"><a href={link(["runs", run.replaced_by])}>{run.replaced_by}</a></Fact>}
@@ -210,7 +210,7 @@ function Tasks({ run, why, choose, selected, route }: { run: Detail; why?: Expla
     { name: "state", width: "116px", cell: (task) => <State name={task.state} /> },
     { name: "node", width: "minmax(56px, 1fr)", title: (task) => task.node ?? "", cell: (task) => task.node ?? "–" },
     { name: "run time", width: "86px", isNumber: true, isExtra: true, cell: (task) => span(last(task)?.run_seconds ?? (task.state === "running" && last(task)?.started_at ? (now - Date.parse(last(task)!.started_at!)) / 1000 : null)) },
-    { name: "why", width: "minmax(220px, 4fr)", isExtra: true, title: (task) => lines.get(task.key)?.sentence ?? "", cell: (task) => <span class="clamped">{lines.get(task.key)?.sentence}</span> },
+    { name: "why", width: "minmax(220px, 4fr)", isExtra: true, title: (task) => lines.get(task.key)?.sentence ?? "", cell: (task) => <span class="clamped">{shortly(task, lines.get(task.key), now)}</span> },
   ];
   return (
     <>
@@ -224,6 +224,12 @@ function Tasks({ run, why, choose, selected, route }: { run: Detail; why?: Expla
   );
 }
 
+/** What the other columns do not say: until when, and why there; of what does not run, the sentence. */
+function shortly(task: Task, line: TaskLine | undefined, now: number): string {
+  if (task.state !== "running" || !line) return told(line?.sentence);
+  return [line.ends && `done ${expected(line.ends, now)}`, line.why].filter(Boolean).join(", ") || told(line.sentence);
+}
+
 function Chosen({ run, why, taskKey, route }: { run: Detail; why?: Explained; taskKey: string; route: Route }): JSX.Element | null {
   const now = useNow(1000);
   const task = run.tasks.find((one) => one.key === taskKey);
@@ -235,7 +241,7 @@ function Chosen({ run, why, taskKey, route }: { run: Detail; why?: Explained; ta
     <aside class="card side" aria-label={`Task ${taskKey}`}>
       <header class="card-head"><h2>{taskKey}</h2><button type="button" class="small" aria-label="Close" onClick={() => replaceQuery(route, { task: null })}>✕</button></header>
       <State name={task.state} />
-      <p class="sentence" aria-live="polite">{line?.sentence}</p>
+      <p class="sentence" aria-live="polite">{told(line?.sentence)}</p>
       <dl class="facts">
         <Fact name="node">{task.node ?? "–"}</Fact>
         <Fact name="since">{attempt.started_at ? clock(attempt.started_at) : "–"}</Fact>
