@@ -195,8 +195,9 @@ def make_observer(
         teach=teach,
         shadow=shadow,
         now=now,
+        is_blind=platform.watcher.is_blind,
     )
-    platform.watcher.tell_all(observer.offer)
+    platform.watcher.tell_all(observer.offer, observer.away_since)
     return observer
 
 

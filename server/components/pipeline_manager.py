@@ -203,7 +203,9 @@ class PipelineManager:
         if caller is not None:
             await self._platform.stop_as(old, caller, is_later=True)
         change = self._start(new_id, old.graph, parameters=old.parameters, options=old.options, retry_of=old.id)
-        new = await self._journal.create(change)
+        new = await self._journal.create(change, idempotency_key=f"replace/{old.id}")  # two may accept at once
+        if new.state.is_end:  # that of an earlier acceptance, which did not get far enough to stop the old one
+            new = await self._journal.create(change)
         await self.stop_replaced(old.id, new.id, is_automatic=is_automatic)
         return new
 

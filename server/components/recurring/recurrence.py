@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from mlopx.errors import SpecError
 from mlopx.spec import PipelineSpec, parse_spec
 from server.components.clock import Clock
 from server.components.journal import Journal
@@ -92,6 +93,8 @@ class Recurrence:
                 log.warning("schedule %s: %s; it is tried again", schedule.name, error.message)
             except NotFoundError:
                 continue
+            except Exception:  # whatever is wrong with one, the others come due
+                log.exception("schedule %s: its turn failed; it is tried again", schedule.name)
         return min(upcoming, default=None)
 
     async def _pause(self, until: datetime | None) -> None:
@@ -142,9 +145,9 @@ class Recurrence:
             )
         except (UnavailableError, StorageFullError):
             raise
-        except MlopxError as error:
+        except (MlopxError, SpecError) as error:
             log.warning("schedule %s: the run of %s was refused: %s", schedule.name, due_at, error.message)
-            reason = "; ".join([error.message, *error.details])[:500]
+            reason = "; ".join([error.message, *getattr(error, "details", ())])[:500]
             return await self._save(schedule.settled(Firing(due_at, Outcome.REFUSED, reason=reason)))
         log.info("schedule %s: run %s for %s", schedule.name, run.id, due_at)
         return await self._save(schedule.settled(Firing(due_at, Outcome.SUBMITTED, run.id)))

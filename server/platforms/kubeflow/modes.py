@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 
-from server.domain.errors import ConflictError
+from server.domain.errors import ConflictError, UnavailableError
 from server.kube.client import KubeClient
-from server.kube.errors import KubeError
+from server.kube.errors import KubeDeniedError, KubeError, KubeMissingError
 from server.kube.resources import NAMESPACES
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,10 @@ class Modes:
         self._kube, self._wanted, self.namespace = kube, wanted, namespace
         self.mode = PLACE if wanted == PLACE else OBSERVE
         self.why = f"KFP_MODE is {wanted}" if wanted != AUTO else "its label was not read yet"
+        self._is_known = wanted != AUTO or kube is None
 
     async def look(self) -> None:
-        """Read the namespace's label. What cannot be read counts as no label."""
+        """Read the namespace's label. Where it cannot be read, what it was counts."""
         if self._wanted != AUTO:
             return
         before = self.mode
@@ -38,7 +39,9 @@ class Modes:
             found = await self._kube.get(NAMESPACES, name=self.namespace)
         except KubeError as error:
             self.why = f"its label cannot be read: {error.message}"
+            self._is_known |= isinstance(error, KubeDeniedError | KubeMissingError)
             return
+        self._is_known = True
         label = ((found.get("metadata") or {}).get("labels") or {}).get(MODE_LABEL)
         self.mode = PLACE if label == PLACE else OBSERVE
         self.why = f"its label {MODE_LABEL} is {label!r}" if label else f"it has no label {MODE_LABEL}"
@@ -46,7 +49,12 @@ class Modes:
             log.info("namespace %s: mode %s (%s)", self.namespace, self.mode, self.why)
 
     def require_place(self) -> None:
-        """Raises ConflictError where we only look."""
+        """Raises ConflictError where we only look, and UnavailableError while nobody knows whether we do."""
+        if not self._is_known:
+            raise UnavailableError(
+                f"whether runs may be made in namespace {self.namespace} is not known yet: {self.why}",
+                hint="try again when Kubernetes answers, or set KFP_MODE",
+            )
         if self.mode != PLACE:
             raise ConflictError(
                 f"namespace {self.namespace} is only observed ({self.why})",

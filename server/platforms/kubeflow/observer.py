@@ -28,6 +28,15 @@ log = logging.getLogger(__name__)
 PATIENCE = timedelta(seconds=30)
 """How long after a run's end its Workflow and pods may still be behind."""
 
+BLIND_PATIENCE = timedelta(hours=1)
+"""How long it is waited for Kubernetes, where that does not answer."""
+
+MOST_UNSETTLED = 1000
+"""More runs are not waited with: they teach what is known of them."""
+
+LONGEST_AWAY = timedelta(days=1)
+"""What ended longer ago, while no server was there, left neither Workflow nor pods; `learn --since` reads it."""
+
 Teach = Callable[[Sequence[Lesson]], Awaitable[None]]
 Shadow = Callable[[WaitingRun], Awaitable[Mapping[str, str]]]
 """Where a strategy would put the tasks of a run: node by task path."""
@@ -43,10 +52,11 @@ class Learned:
 
 
 class Observer:
-    """Observes the runs of the namespaces.
+    """Observes the runs of the namespaces. `away_since`: what ended since then may not have been observed.
 
     Args:
         sights: what is seen of a run's tasks.
+        is_blind: whether tasks cannot be seen now, and may be later.
         teach: takes what was learned.
         shadow: what would have been decided; None records nothing of it.
     """
@@ -61,11 +71,15 @@ class Observer:
         teach: Teach,
         shadow: Shadow | None,
         now: Callable[[], datetime],
+        is_blind: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client, self._namespaces, self._file, self._sights = client, namespaces, file, sights
-        self._teach, self._shadow, self._now = teach, shadow, now
+        self._teach, self._shadow, self._now, self._is_blind = teach, shadow, now, is_blind
         self._would: dict[str, Mapping[str, str]] = {}
-        self._done = {str(line["run"]) for line in read_observed(file)}
+        self._unsettled: dict[str, KfpRun] = {}
+        observed = read_observed(file)
+        self._done = {str(line["run"]) for line in observed}
+        self.away_since = _away_since(observed, now())
         self._offered: list[KfpRun] = []
         self._news = asyncio.Event()
 
@@ -90,7 +104,8 @@ class Observer:
         for run in found:
             if not run.is_over:
                 await self._foresee(run)
-        return await self._learn_from([run for run in found if run.is_over])
+        ended = {**self._unsettled, **{run.id: run for run in found if run.is_over}}
+        return await self._learn_from(ended.values())
 
     async def learn(self, since: datetime) -> Learned:
         """Learn from all runs that ended since then and were not learned from before."""
@@ -104,12 +119,23 @@ class Observer:
         for run in ended:
             if run.id in self._done:
                 continue
-            found = lessons(run, pipeline_of(run), self._sights(run.id))
-            if not found and run.finished_at is not None and self._now() - run.finished_at < PATIENCE:
+            sights = self._sights(run.id)
+            found = lessons(run, pipeline_of(run), sights)
+            is_told = bool(found) and not any(sight.phase in ("queued", "running") for sight in sights)
+            if not is_told and self._may_be_told(run):
+                self._unsettled[run.id] = run
                 continue
+            self._unsettled.pop(run.id, None)
             await self._keep(run, found)
             runs, tasks, unknown = runs + 1, tasks + len(found), unknown + (not found)
         return Learned(runs, tasks, unknown)
+
+    def _may_be_told(self, run: KfpRun) -> bool:
+        """Whether more may become known of an ended run's tasks."""
+        is_many = run.id not in self._unsettled and len(self._unsettled) >= MOST_UNSETTLED
+        if run.finished_at is None or is_many:
+            return False
+        return self._now() - run.finished_at < (BLIND_PATIENCE if self._is_blind() else PATIENCE)
 
     async def _foresee(self, run: KfpRun) -> None:
         """Ask once, when a run is first seen, where its tasks would have been placed."""
@@ -138,6 +164,13 @@ def read_observed(file: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return found
+
+
+def _away_since(observed: Iterable[Mapping[str, Any]], now: datetime) -> datetime | None:
+    """Since when nobody may have looked; None where nobody ever did."""
+    ends = (datetime.fromisoformat(line["finished_at"]) for line in observed if "finished_at" in line)
+    last = max(ends, default=None)
+    return max(last, now - LONGEST_AWAY) if last is not None else None
 
 
 def _line(lesson: Lesson, would: str | None) -> dict[str, Any]:

@@ -30,8 +30,11 @@ class Outbox:
             self._queue.put_nowait(delivery)
 
     async def next(self) -> Delivery:
-        """The next to tell."""
-        return await self._queue.get()
+        """The next to tell. What was told again before its first telling was acknowledged is left out."""
+        while True:
+            delivery = await self._queue.get()
+            if delivery.token in self._told:
+                return delivery
 
     def acknowledge(self, token: str) -> Delivery | None:
         """This one is stored; returns it."""

@@ -134,6 +134,7 @@ class KubeflowPlatform(PlatformInterface):
         self._parts: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[Any]] = set()
         self._problems: dict[str, str] = {}
+        self._unstopped: set[str] = set()
 
     async def start(self) -> None:
         """Begin to watch. A server that does not answer now is asked again: runs wait until it does."""
@@ -262,7 +263,9 @@ class KubeflowPlatform(PlatformInterface):
         self._follow(run, platform_run_id)
         follower = self.watcher.followers[platform_run_id]
         follower.is_stopping = True
-        if self.is_multi_user and self._callers.stopping(run.id) is None and run.platform_run_id is not None:
+        is_asked = self.is_multi_user and self._callers.stopping(run.id) is None and run.platform_run_id is not None
+        if is_asked and self.watcher.was_stopped(platform_run_id) is not False:
+            self._unstopped.discard(run.id)
             return  # it was stopped by who asked for it, with that caller's credential
         try:
             await self.client.terminate(platform_run_id, self._stopper(run))
@@ -300,12 +303,17 @@ class KubeflowPlatform(PlatformInterface):
             self._cache.told(delivery.run_id, delivery.event)
         if delivery is not None and delivery.event.kind == "run-ended":
             self._own_runs.ended(delivery.run_id)
+            self._unstopped.discard(delivery.run_id)
             self.watcher.forget(delivery.run_id)
             self._callers.forget(delivery.run_id)
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with which part now."""
         found = dict(self._problems)
+        if self._unstopped:
+            first, more = min(self._unstopped), len(self._unstopped) - 1
+            whom = f"run {first}{f' and {more} more' if more else ''}"
+            found["stopping"] = f"nobody's credential is at hand to stop {whom} in Kubeflow: cancel it again"
         return found | self.watcher.problems()
 
     def _follow(self, run: Run, platform_run_id: str) -> None:
@@ -321,11 +329,13 @@ class KubeflowPlatform(PlatformInterface):
         """With whose credential a run is stopped. Raises PlatformError while nobody's is at hand."""
         headers = self._callers.stopping(run.id)
         if self.is_multi_user and headers is None:
+            self._unstopped.add(run.id)
             raise PlatformError(
-                f"run {run.id} came to Kubeflow while it was being cancelled, and nobody's credential is at hand",
+                f"run {run.id} goes on in Kubeflow while it is being cancelled, and nobody's credential is at hand",
                 hint="cancel it again",
                 is_retryable=True,
             )
+        self._unstopped.discard(run.id)
         return headers
 
     async def _learn_health(self) -> None:

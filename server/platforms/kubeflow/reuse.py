@@ -27,6 +27,8 @@ from server.domain.resolve import (
     shared_iteration,
 )
 from server.domain.run import Run, TaskKey
+from server.domain.states import TaskState
+from server.domain.underway import UNBEGUN
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +76,14 @@ class CacheMemory:
         return frozenset(key for key, work in self._work_of(run).items() if work in self._known)
 
     def follow(self, run: Run) -> None:
-        """A run was handed over: what becomes of its tasks will be told."""
+        """A run was handed over: what becomes of its tasks will be told. After a restart some may have begun or ended:
+        whether the first come from the cache is decided already, and the others may not have been remembered."""
         if run.id not in self._foreseen:
-            self._work_of(run)
-            self._foreseen[run.id] = self.foresee(run)
+            foreseen, work = self.foresee(run), self._work_of(run)
+            self._foreseen[run.id] = frozenset(key for key in foreseen if run.tasks[key].state in UNBEGUN)
+            for key, task in run.tasks.items():
+                if task.state is TaskState.SUCCEEDED and key in work and work[key] not in self._known:
+                    self._remember(work[key])
 
     def told(self, run_id: str, event: Event) -> None:
         """Something happened in a run that is followed."""

@@ -88,6 +88,11 @@ class WorkflowSeen:
     has_nodes: bool = True
     tasks: tuple[TaskSight, ...] = ()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return bool(self.phase)
+
 
 def read_workflow(item: Object) -> WorkflowSeen | None:
     """A Workflow that belongs to a KFP run, or None."""

@@ -124,11 +124,18 @@ class Watcher:
         yield from (mirror.sync() for mirror in self.workflows.values())
         yield from (mirror.sync() for mirror in self.pods.values())
 
-    def tell_all(self, on_runs: Callable[[Iterable[KfpRun]], None]) -> None:
-        """Look at everybody's runs from now on, and tell of what was seen."""
+    def tell_all(self, on_runs: Callable[[Iterable[KfpRun]], None], since: datetime | None = None) -> None:
+        """Look at everybody's runs from now on (those that ended, from `since` on), and tell of what was seen."""
         self._on_runs = on_runs
         for poller in self._pollers.values():
             poller.is_all = True
+            if since is not None:
+                poller.catch_up(since)
+
+    def is_blind(self) -> bool:
+        """Whether Kubernetes does not tell of tasks now, and may later."""
+        mirrors: list[Mirror[Any]] = [*self.workflows.values(), *self.pods.values()]
+        return any(not one.is_synced or one.problem is not None for one in mirrors if not _is_refused(one))
 
     def follow(self, follower: Follower) -> None:
         """Follow a run from now on."""
@@ -146,6 +153,12 @@ class Watcher:
                 self._records.pop(platform_run_id, None)
                 self._orphans.note(platform_run_id, is_missing=False)
                 self._shown.forget(platform_run_id)
+
+    def was_stopped(self, platform_run_id: str) -> bool | None:
+        """Whether a run was asked to end, or has ended, in Kubeflow; None while nobody knows."""
+        told = [self._shown.workflow(platform_run_id), self._records.get(platform_run_id)]
+        known = [one for one in told if one is not None]
+        return any(one.was_stopped or one.is_over for one in known) if known else None
 
     def pod_of(self, follower: Follower, key: TaskKey, attempt: int) -> tuple[str, str] | None:
         """The pod of an attempt, while it is there."""
@@ -327,9 +340,7 @@ class Watcher:
         """Whether Kubernetes has not told yet what there is, since this server started, and may still."""
         mirrors = [one[follower.namespace] for one in (self.workflows, self.pods) if follower.namespace in one]
         is_early = self._now() - self._began_at <= ORPHANED
-        return is_early and any(
-            one.seen_at is None and not isinstance(one.problem, KubeDeniedError | KubeMissingError) for one in mirrors
-        )
+        return is_early and any(one.seen_at is None and not _is_refused(one) for one in mirrors)
 
     def _workflow_changed(self, name: Name, seen: WorkflowSeen | None) -> None:
         run_id = self._shown.workflow_changed(name, seen)
@@ -348,6 +359,11 @@ class Watcher:
     def _take_dirty(self) -> list[str]:
         taken, self._dirty = list(self._dirty), set()
         return taken
+
+
+def _is_refused(mirror: Mirror[Any]) -> bool:
+    """Whether it will show nothing however long it is waited for."""
+    return isinstance(mirror.problem, KubeDeniedError | KubeMissingError)
 
 
 def _named(part: str, namespace: str) -> str:

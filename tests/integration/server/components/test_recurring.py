@@ -26,7 +26,7 @@ from server.components.recurring.recurrence import Recurrence
 from server.components.recurring.webhooks import Webhooks
 from server.domain import events as happened
 from server.domain.errors import ConflictError, InvalidRequestError, UnauthorizedError, UnavailableError
-from server.domain.recurring import Missed, Outcome, Overlap, Schedule
+from server.domain.recurring import Missed, Outcome, Overlap, Schedule, ScheduledPipeline
 from server.domain.run import Run
 from server.domain.states import RunState
 from server.stores.files import FileArtifactStore
@@ -476,3 +476,20 @@ async def test_outcomes_are_kept_for_a_while_only(world: World) -> None:
         firings = server.schedule().firings
     assert len(firings) == 50
     assert {firing.outcome for firing in firings} == {Outcome.SKIPPED}
+
+
+async def test_a_schedule_that_cannot_be_read_any_more_says_so_and_hinders_no_other(world: World) -> None:
+    async with world.server() as server:
+        await server.add(name="old")
+        await server.add(name="sound")
+        real = world.store.schedules.pipeline
+        world.store.schedules.pipeline = lambda name: ScheduledPipeline("{}") if name == "old" else real(name)
+        await server.at(5, 1, 6)
+        old, sound = world.store.schedules.all()
+        assert [(one.outcome, "PipelineSpec" in one.reason) for one in old.firings] == [(Outcome.REFUSED, True)]
+        world.store.schedules.pipeline = lambda name: 1 / 0 if name == "old" else real(name)
+        await server.end(server.runs()[0])
+        await server.at(5, 2, 6)
+        old, sound = world.store.schedules.all()
+        assert old.pending_at is not None, "it is tried again"
+        assert [one.outcome for one in sound.firings] == [Outcome.SUBMITTED] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from mlopx import component, pipeline
+from server.components import dispatcher
 from server.components.pipeline_manager import Submission
 from server.domain.errors import ConflictError, ForbiddenError, PlatformError, UnauthorizedError
 from server.domain.run import Run
@@ -176,6 +178,35 @@ async def test_a_stop_before_a_restart_is_not_asked_for_again_as_the_server(make
             await house.pipeline_manager.cancel(run.id, caller=shows(ADA))
         async with ground.house(**options) as house:
             run = await house.ended(run.id)
+    assert str(run.state) == "cancelled"
+    assert one.changers() == {ADA}
+
+
+async def test_a_stop_whose_credential_was_lost_in_a_crash_is_asked_for_again(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who accepted a new placement was to stop the old run; the server died before."""
+    monkeypatch.setattr(dispatcher, "CANCEL_AGAIN_SECONDS", 0.05)
+    async with make() as ground:
+        ground.double.is_multi_user, ground.double.rights = True, RIGHTS
+        options: dict[str, Any] = {"namespaces": Namespaces(("team",)), "headers": {"kubeflow-userid": SERVER}}
+        async with ground.house(**options) as house:
+            one = Team(ground, house)
+            run = await one.running()
+            await ground.platform.stop_as(run, shows(ADA), is_later=True)
+        async with ground.house(**options) as house:
+            await house.pipeline_manager.stop_replaced(run.id, "single-new")
+            async with asyncio.timeout(60):
+                while "stopping" not in ground.platform.problems():
+                    await asyncio.sleep(0.01)
+            said = ground.platform.problems()["stopping"]
+            assert said == f"nobody's credential is at hand to stop run {run.id} in Kubeflow: cancel it again"
+            assert not (await house.journal.run(run.id)).state.is_end
+            await house.pipeline_manager.cancel(run.id, caller=shows(ADA))
+            run = await house.ended(run.id)
+            async with asyncio.timeout(60):
+                while "stopping" in ground.platform.problems():
+                    await asyncio.sleep(0.01)
     assert str(run.state) == "cancelled"
     assert one.changers() == {ADA}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ import pytest
 from mlopx import component, pipeline
 from server.cluster.kubernetes import KubernetesNodes
 from server.components.pipeline_manager import Submission
-from server.domain.errors import ConflictError, UnauthorizedError
+from server.domain.errors import ConflictError, UnauthorizedError, UnavailableError
 from server.domain.placement import WaitingRun
 from server.kube.access import Access
 from server.kube.client import KubeClient
 from server.kube.permissions import OBSERVE, PLACE, SUBMIT, held
+from server.platforms.kubeflow.client import KfpRun
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, read_observed
 from server.platforms.kubeflow.observing import Lesson
 from server.platforms.kubeflow.polling import Poller
+from server.platforms.kubeflow.sight import Place, TaskSight
 
 TELL = "import json, sys; print('working'); json.dump({}, open(json.loads(sys.argv[1])['outputs']['outputFile'], 'w'))"
 
@@ -71,6 +74,19 @@ async def test_a_namespace_is_only_observed_until_it_is_opted_in(make: Any) -> N
             await ground.platform.modes[""].look()
             run = await house.ended((await house.submit(single)).id)
     assert str(run.state) == "succeeded"
+
+
+async def test_where_kubernetes_does_not_tell_yet_nobody_is_told_that_it_is_only_observed(make: Any) -> None:
+    async with make() as ground:
+        ground.double.kube.objects.put("namespaces", {"metadata": {"name": "kubeflow", "labels": {}}})
+        ground.double.kube.is_down = True
+        async with ground.house(mode="auto") as house:
+            with pytest.raises(UnavailableError, match="is not known yet: its label cannot be read"):
+                await house.submit(single)
+            ground.double.kube.is_down, ground.double.kube.denied = False, {("get", "namespaces")}
+            await ground.platform.modes[""].look()
+            with pytest.raises(ConflictError, match="only observed"):
+                await house.submit(single)
 
 
 async def test_observing_learns_from_everybodys_runs_and_writes_nothing(make: Any, tmp_path: Path) -> None:
@@ -256,3 +272,70 @@ async def test_what_following_sees_is_observed_without_asking_again(make: Any, t
         await ground.platform.watcher.poll()
         assert len(ground.double.calls) - before <= 4
     assert "theirs" in offered
+
+
+def an_ended(number: int, at: datetime) -> KfpRun:
+    return KfpRun(f"r{number}", f"theirs {number}", "SUCCEEDED", finished_at=at)
+
+
+def a_sight(path: str, phase: str, at: datetime) -> TaskSight:
+    return TaskSight(Place(path), phase, node="one", started_at=at, finished_at=at if phase == "succeeded" else None)
+
+
+async def test_a_run_is_learned_from_when_all_of_it_is_seen_or_nothing_more_will_be(tmp_path: Path) -> None:
+    began = now = datetime(2026, 1, 1, tzinfo=UTC)
+    seen: dict[str, list[TaskSight]] = {}
+    taught: list[tuple[str, str]] = []
+    is_blind = False
+
+    async def teach(lessons: Sequence[Lesson]) -> None:
+        taught.extend((lesson.run_id, lesson.task) for lesson in lessons)
+
+    def an_observer() -> Observer:
+        return Observer(
+            None,  # type: ignore[arg-type]  # runs are handed in
+            namespaces=Namespaces(),
+            file=tmp_path / "observed.jsonl",
+            sights=lambda run_id: seen.get(run_id, []),
+            teach=teach,
+            shadow=None,
+            now=lambda: now,
+            is_blind=lambda: is_blind,
+        )
+
+    observer = an_observer()
+    assert observer.away_since is None
+    seen["r1"] = [a_sight("load", "succeeded", began), a_sight("train", "running", began)]
+    await observer.take([an_ended(1, began)])
+    assert taught == [], "its last pod is not seen to end yet"
+    seen["r1"][1] = a_sight("train", "succeeded", began)
+    await observer.take([])
+    assert taught == [("r1", "load"), ("r1", "train")]
+
+    is_blind, now = True, began + timedelta(minutes=40)
+    await observer.take([an_ended(2, began)])
+    is_blind, seen["r2"] = False, [a_sight("load", "succeeded", began)]
+    await observer.take([])
+    assert taught[2:] == [("r2", "load")], "Kubernetes was away for a while"
+
+    await observer.take([an_ended(3, began)])
+    assert {line["run"] for line in read_observed(tmp_path / "observed.jsonl")} == {"r1", "r2", "r3"}
+    assert an_observer().away_since == began
+    now = began + timedelta(days=9)
+    assert an_observer().away_since == began + timedelta(days=8), "what ended before left nothing to see"
+
+
+async def test_what_ended_while_no_server_was_there_is_observed_after_its_return(make: Any, hurry: Any) -> None:
+    async with make(hurry) as ground:
+        record = ground.double.create(somebodys())
+        await ground.double.ended(record.id)
+        since, hurry.rate = ground.clock.now(), 10_000.0
+        while ground.clock.now() < since + timedelta(minutes=30):
+            await asyncio.sleep(0.01)
+        hurry.rate = 1.0
+        async with ground.house(update_seconds=1000):
+            offered: list[str] = []
+            for moment in (None, since):
+                ground.platform.watcher.tell_all(lambda runs: offered.extend(run.name for run in runs), moment)
+                await ground.platform.watcher.poll()
+                assert offered == (["theirs"] if moment else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -124,7 +125,19 @@ async def test_it_acts_by_itself_where_all_that_is_finished_comes_from_the_cache
     assert times_started(ground) == {"only": 1, "first": 1, "second": 1}
 
 
-async def test_a_crash_between_the_two_runs_leaves_one_that_waits_until_the_other_is_stopped(make: Any) -> None:
+async def test_an_offer_that_two_accept_at_once_makes_one_new_run(make: Any) -> None:
+    async with make() as ground, ground.house(max_hold_seconds=0, placement="require") as house:
+        run = await looked(replacer(ground, house), house, await stuck_run(ground, house, is_caching=False))
+        first, second = await asyncio.gather(*(house.pipeline_manager.replace(run.id) for _ in range(2)))
+        assert first.id == second.id
+        assert str((await house.ended(first.id)).state) == "succeeded"
+    assert len(ground.double.runs) == 2
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_crash_between_the_two_runs_leaves_one_that_waits_until_the_other_is_stopped(
+    make: Any, is_cancelled: bool
+) -> None:
     async with make() as ground, ground.house(max_hold_seconds=0, placement="require") as house:
         found = replacer(ground, house)
         run = await looked(found, house, await stuck_run(ground, house, is_caching=False))
@@ -133,6 +146,11 @@ async def test_a_crash_between_the_two_runs_leaves_one_that_waits_until_the_othe
         house.pipeline_manager.stop_replaced = stop  # type: ignore[method-assign]  # back again
         await house.scheduler.cycle()
         assert (await house.journal.run(new.id)).dispatched_at is None
+        if is_cancelled:
+            await house.pipeline_manager.cancel(new.id)
+            await found.look()
+            assert not (await house.journal.run(run.id)).state.is_end, "nothing would take its place"
+            new = await house.pipeline_manager.replace(run.id)
         await found.look()
         assert str((await house.ended(run.id)).state) == "cancelled"
         assert str((await house.ended(new.id)).state) == "succeeded"

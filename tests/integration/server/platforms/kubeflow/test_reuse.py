@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from mlopx import Loop, collect, component, pipeline
 from server.components.pipeline_manager import Submission
 from server.connecting import translate
+from server.domain.events import TaskSucceeded
 from server.domain.node import Node
 from server.domain.placement import DEFAULT_OPTION
 from server.domain.request import waiting_run
 from server.domain.resources import Resources
-from server.domain.run import Run
+from server.domain.run import Attempt, Run, TaskKey, TaskRun
+from server.domain.states import TaskState
 from server.estimators.chain import ChainEstimator
 from server.estimators.table import build_estimates
 from server.platforms.kubeflow.reuse import CacheMemory, work_of
@@ -142,3 +145,18 @@ def test_a_file_that_is_broken_is_no_trouble(tmp_path: Path, content: str) -> No
     file = tmp_path / "cache.txt"
     file.write_text(content, encoding="utf-8")
     assert CacheMemory(file).is_working
+
+
+async def test_after_a_restart_what_has_begun_is_no_miss_and_what_was_not_remembered_is(make: Any) -> None:
+    """The server died after it had stored that tasks ended, and before their work was remembered."""
+    async with make() as ground, ground.house(translate=translate) as house:
+        run = await house.ended((await submitted(house, three)).id)
+    memory = CacheMemory()
+    assert memory.foresee(run) == frozenset()
+    memory.follow(run)
+    assert {str(key) for key in memory.foresee(run)} == {"first", "second", "third"}
+    key = TaskKey("first")
+    begun = replace(run, id="begun", tasks={**run.tasks, key: TaskRun(key, (Attempt(1, TaskState.RUNNING),))})
+    memory.follow(begun)
+    memory.told(begun.id, TaskSucceeded(at=run.submitted_at, key=key, attempt=1))
+    assert memory.is_working, "it had begun before anybody could foresee that"
