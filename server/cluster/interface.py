@@ -15,7 +15,8 @@ from server.domain.starting import NodeImages
 class NodesSeen:
     """What one source saw at one instant.
 
-    `foreign` are resources held by others than our own tasks; `images` are those that lie on a node already.
+    `foreign` are resources held by others than our own tasks; of what lies beside one of these and goes with it they
+    tell the run and the task's path. `images` are those that lie on a node already.
     """
 
     seen_at: datetime

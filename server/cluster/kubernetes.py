@@ -25,22 +25,25 @@ from server.kube.reading import images_of, instant, read_node
 from server.kube.resources import NODES, PODS
 
 RUN_LABEL = "pipeline/runid"
-OURS_LABEL = "mlopx.dev/run"
-"""Label that placing writes on the pods of our runs: what their tasks ask for is counted by the run itself, and only
-what was put beside them (a mesh's sidecar, say) here."""
+OURS_LABEL, TASK_ANNOTATION = "mlopx.dev/run", "mlopx.dev/task"
+"""What placing writes on the pods of our runs: what their tasks ask for is counted by the run itself, and only what was
+put beside them (a mesh's sidecar, say) here, for as long as the task lasts."""
 
 Seen = tuple[Node, NodeImages]
 
 
 @dataclass(frozen=True, slots=True)
 class PodHeld:
-    """What a pod holds of its node: room, and the volumes of claims. `run` is that of ours it says to belong to;
-    `beside`, the part of the room that its program did not ask for; `leaves_at`, when Kubernetes ends a pod that was
-    deleted, at the latest."""
+    """What a pod holds of its node: room, and the volumes of claims.
+
+    `run` is that of ours it says to belong to, and `task` the path of its task there; `beside`, the part of the room that
+    its program did not ask for; `leaves_at`, when Kubernetes ends a pod that was deleted, at the latest.
+    """
 
     node: str
     requests: Resources
     run: str = ""
+    task: str = ""
     claims: tuple[str, ...] = ()
     beside: Resources = NOTHING
     leaves_at: datetime | None = None
@@ -98,10 +101,12 @@ class KubernetesNodes(NodeSourceInterface):
         )
 
     def _foreign(self, pod: PodHeld) -> Occupancy:
-        """What a pod holds and no run of ours accounts for; what is on its way out, until about when."""
-        requests = pod.beside if self._own_runs.is_live(pod.run) else pod.requests
-        leaves_at = self._now() if pod.leaves_at is None and self._own_runs.is_over(pod.run) else pod.leaves_at
-        return Occupancy(pod.node, requests, expected_end_at=leaves_at)
+        """What a pod holds and no run of ours accounts for: until about when, where it is on its way out, and beside
+        which task, where that is ours."""
+        if self._own_runs.is_live(pod.run):
+            return Occupancy(pod.node, pod.beside, pod.run, pod.task, expected_end_at=pod.leaves_at)
+        is_over = pod.leaves_at is None and self._own_runs.is_over(pod.run, self._now())
+        return Occupancy(pod.node, pod.requests, expected_end_at=self._now() if is_over else pod.leaves_at)
 
     async def _refresh(self) -> list[str]:
         """List what no watch keeps up to date; what could not be seen, in words."""
@@ -151,7 +156,8 @@ def _holding(item: Object) -> PodHeld | None:
     try:
         run = str(labels.get(OURS_LABEL, ""))
         beside = beside_requests(item) if run else NOTHING
-        return PodHeld(str(node), requests_of(item), run, claims, beside, leaves_at)
+        task = str((about.get("annotations") or {}).get(TASK_ANNOTATION, "")) if run else ""
+        return PodHeld(str(node), requests_of(item), run, task, claims, beside, leaves_at)
     except ValueError:
         return PodHeld(str(node), Resources(pods=1), claims=claims, leaves_at=leaves_at)
 

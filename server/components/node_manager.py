@@ -20,6 +20,7 @@ from server.components.reporting.rates import Rates
 from server.domain.errors import MlopxError
 from server.domain.load import with_placements
 from server.domain.node import Load, Node, Occupancy, Snapshot
+from server.domain.placement import UNKNOWN_SECONDS
 from server.domain.request import Defaults, requests_of
 from server.domain.run import Run
 from server.domain.starting import NodeImages
@@ -95,12 +96,13 @@ class NodeManager:
     def current(self) -> Snapshot:
         """The newest snapshot. `taken_at` is when the oldest source of nodes was last seen; no I/O."""
         seen = list(self._seen.values())
-        foreign = [occupancy for look in seen for occupancy in look.foreign]
+        own = self._own()
+        foreign = beside_tasks([one for look in seen for one in look.foreign], own, self._clock.now())
         taken_at: datetime = min((look.seen_at for look in seen if look.nodes), default=self._clock.now())
         return Snapshot(
             taken_at=taken_at,
             nodes=self._nodes(),
-            occupancies=(*foreign, *self._own()),
+            occupancies=(*foreign, *own),
             loads=self._loads(),
             source="+".join(self._seen),
         )
@@ -183,3 +185,22 @@ class NodeManager:
 
     def _picture(self) -> set[tuple[str, bool, bool]]:
         return {(node.name, node.is_ready, node.is_schedulable) for look in self._seen.values() for node in look.nodes}
+
+
+def beside_tasks(foreign: Sequence[Occupancy], own: Sequence[Occupancy], now: datetime) -> list[Occupancy]:
+    """What others hold, where what lies beside a task of ours is expected to go with it."""
+    unknown = now + timedelta(seconds=UNKNOWN_SECONDS)
+    ends: dict[tuple[str | None, str, str], datetime] = {}
+    for one in own:
+        place, end = (one.run_id, (one.task or "").split(".")[0], one.node), one.expected_end_at or unknown
+        ends[place] = max(end, ends.get(place, end))
+    return [
+        Occupancy(
+            one.node,
+            one.requests,
+            expected_end_at=one.expected_end_at or ends.get((one.run_id, one.task or "", one.node), unknown),
+        )
+        if one.run_id is not None
+        else one
+        for one in foreign
+    ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from datetime import datetime, timedelta
 
 MOST_OVER = 1000
 """So many runs that ended last are remembered: their pods are gone long before they are forgotten."""
+
+LEAVING = timedelta(minutes=2)
+"""So long the pods of a run that ended may take to go. What stays longer stays: a sidecar that does not end, or
+somebody had Kubeflow try the run again."""
 
 
 class OwnRuns:
@@ -14,24 +18,27 @@ class OwnRuns:
 
     def __init__(self) -> None:
         self._live: set[str] = set()
-        self._over: deque[str] = deque(maxlen=MOST_OVER)
+        self._over: dict[str, datetime] = {}
 
     def began(self, run_id: str) -> None:
         """A run is sent, or was sent by an earlier server."""
         self._live.add(run_id)
 
-    def ended(self, run_id: str) -> None:
+    def ended(self, run_id: str, at: datetime) -> None:
         """A run's end is stored."""
         self._live.discard(run_id)
-        self._over.append(run_id)
+        self._over[run_id] = at
+        while len(self._over) > MOST_OVER:
+            del self._over[next(iter(self._over))]
 
     def is_live(self, run_id: str) -> bool:
         """Whether this run is on its way: what its pods hold is counted with the run."""
         return run_id in self._live
 
-    def is_over(self, run_id: str) -> bool:
+    def is_over(self, run_id: str, now: datetime) -> bool:
         """Whether this run ended a moment ago: what its pods still hold comes free."""
-        return run_id in self._over and run_id not in self._live
+        ended_at = self._over.get(run_id)
+        return ended_at is not None and now - ended_at <= LEAVING and run_id not in self._live
 
 
-__all__ = ["MOST_OVER", "OwnRuns"]
+__all__ = ["LEAVING", "MOST_OVER", "OwnRuns"]

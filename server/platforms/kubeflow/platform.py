@@ -302,7 +302,7 @@ class KubeflowPlatform(PlatformInterface):
         if delivery is not None:
             self._cache.told(delivery.run_id, delivery.event)
         if delivery is not None and delivery.event.kind == "run-ended":
-            self._own_runs.ended(delivery.run_id)
+            self._own_runs.ended(delivery.run_id, self._now())
             self._unstopped.discard(delivery.run_id)
             self.watcher.forget(delivery.run_id)
             self._callers.forget(delivery.run_id)

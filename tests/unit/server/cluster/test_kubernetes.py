@@ -12,11 +12,11 @@ import pytest
 
 from server.cluster.kubernetes import KubernetesNodes
 from server.domain.errors import MlopxError
-from server.domain.node import Taint
+from server.domain.node import Occupancy, Taint
 from server.domain.resources import Resources
 from server.kube.access import Access
 from server.kube.client import KubeClient
-from server.kube.own_runs import OwnRuns
+from server.kube.own_runs import LEAVING, OwnRuns
 from server.kube.reading import read_node
 from server.testing.kube import KubeDouble
 
@@ -104,11 +104,12 @@ async def test_what_leaves_is_known_to_come_free() -> None:
     for pod in (deleted, a_pod("of-an-ended-run", "n", run="r1"), a_pod("stays", "n", run="r2")):
         double.objects.put("pods", pod)
     own_runs = following("r1")
-    own_runs.ended("r1")
-    async with source(double, own_runs=own_runs) as nodes:
-        seen = await nodes.look()
     at_thirty = datetime(2026, 11, 20, 10, 0, 30, tzinfo=UTC)
-    assert {one.expected_end_at for one in seen.foreign} == {at_thirty, AT, None}
+    async with source(double, own_runs=own_runs) as nodes:
+        own_runs.ended("r1", AT)
+        assert {one.expected_end_at for one in (await nodes.look()).foreign} == {at_thirty, AT, None}
+        own_runs.ended("r1", AT - 2 * LEAVING)
+        assert {one.expected_end_at for one in (await nodes.look()).foreign} == {at_thirty, None}, "it stays after all"
 
 
 async def test_what_was_put_beside_our_tasks_holds_room() -> None:
@@ -118,10 +119,11 @@ async def test_what_was_put_beside_our_tasks_holds_room() -> None:
     pod["spec"]["containers"].append(
         {"name": "istio-proxy", "resources": {"requests": {"cpu": "100m", "memory": "1Mi"}}}
     )
+    pod["metadata"]["annotations"] = {"mlopx.dev/task": "train"}
     double.objects.put("pods", pod)
     async with source(double, own_runs=following("r1")) as nodes:
         seen = await nodes.look()
-    assert [one.requests for one in seen.foreign] == [Resources(cpu_millicores=100, memory_bytes=2**20)]
+    assert seen.foreign == (Occupancy("n", Resources(cpu_millicores=100, memory_bytes=2**20), "r1", "train"),)
 
 
 async def test_in_steady_state_nothing_is_listed() -> None:

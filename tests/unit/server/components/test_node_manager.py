@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from server.cluster.interface import NodeSourceInterface, NodesSeen
 from server.cluster.profiles import Profiles
 from server.components.clock import Clock
-from server.components.node_manager import NodeManager
+from server.components.node_manager import NodeManager, beside_tasks
 from server.components.reporting.rates import Rates
 from server.domain.errors import UnavailableError
-from server.domain.node import Load
+from server.domain.node import Load, Occupancy
+from server.domain.placement import UNKNOWN_SECONDS
 from server.domain.request import one_cpu_defaults
+from server.domain.resources import Resources
 from server.testing.contracts.placement_requests import a_node
 
 
@@ -133,3 +135,21 @@ async def test_nodes_carry_the_price_that_the_rates_name() -> None:
     clock = StoppedClock()
     found = await manager(clock, Nodes(clock), rates=Rates(node_hour={"a": 3.0})).snapshot()
     assert {node.name: node.price_per_hour for node in found.nodes} == {"a": 3.0, "b": None}
+
+
+def test_what_lies_beside_a_task_is_expected_to_go_with_it() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    room = Resources.of(cpu_millicores=100)
+    soon, later, unknown = (now + timedelta(seconds=seconds) for seconds in (30, 90, UNKNOWN_SECONDS))
+    own = [
+        Occupancy("a", room, "r", "train", soon),
+        Occupancy("b", room, "r", "each.0", soon),
+        Occupancy("b", room, "r", "each.1", later),
+        Occupancy("a", room, "r", "open"),
+    ]
+    stranger, leaving = Occupancy("a", room), Occupancy("a", room, "r", "train", now)
+    beside = [Occupancy(node, room, "r", task) for node, task in [("a", "train"), ("b", "each"), ("a", "open")]]
+    moved = Occupancy("b", room, "r", "train")
+    found = beside_tasks([stranger, leaving, *beside, moved], own, now)
+    assert [one.expected_end_at for one in found] == [None, now, soon, later, unknown, unknown]
+    assert {(one.run_id, one.task) for one in found} == {(None, None)}, "the task itself is counted with its run"
