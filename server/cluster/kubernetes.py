@@ -36,8 +36,8 @@ Seen = tuple[Node, NodeImages]
 class PodHeld:
     """What a pod holds of its node: room, and the volumes of claims.
 
-    `run` is that of ours it says to belong to, and `task` the path of its task there; `beside`, the part of the room that
-    its program did not ask for; `leaves_at`, when Kubernetes ends a pod that was deleted, at the latest.
+    `run` is that of ours it says to belong to, and `task` the path of its task there; `beside`, the part of the room
+    that its program did not ask for; `leaves_at`, when Kubernetes ends a pod that was deleted, at the latest.
     """
 
     node: str
