@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from server.domain.node import Node, Occupancy, Snapshot
 from server.domain.placement import (
     DEFAULT_OPTION,
+    BoundTask,
     Estimate,
     Estimates,
     PlacementRequest,
@@ -33,9 +34,11 @@ _FIRST, _SECOND = TaskKey("first"), TaskKey("second")
 
 
 def small_requests() -> Iterator[PlacementRequest]:
-    """Two runs of two tasks on nodes that run one task at a time, and on nodes that run several."""
+    """Two runs of two tasks on nodes that run one task at a time, and on nodes that run several; and a ready task that
+    starts now in room which a run before it keeps for later."""
     for cpu_millicores in (1000, 4000):
         yield _request(cpu_millicores)
+    yield _pushing()
 
 
 def _request(cpu_millicores: int) -> PlacementRequest:
@@ -54,6 +57,29 @@ def _run(name: str, asked: Resources) -> WaitingRun:
     first = WaitingTask(name, _FIRST, "c", "d", True, options)
     second = WaitingTask(name, _SECOND, "c", "d", False, options, waits_for=(_FIRST,))
     return WaitingRun(name, name, _NOW, (first, second))
+
+
+def _pushing() -> PlacementRequest:
+    """The first run needs an accelerator once what runs has ended; until then it would be idle on node `a`."""
+    has = Resources.of(cpu_millicores=4000, accelerators={"gpu": 1}, pods=9)
+    asked = Resources.of(accelerators={"gpu": 1}, pods=1)
+    prepared_at, free_at = _NOW + timedelta(seconds=300), _NOW + timedelta(seconds=290)
+    bound = BoundTask("first", _FIRST, "b", DEFAULT_OPTION, Resources.of(pods=1), _NOW, prepared_at)
+    taken = (
+        Occupancy("b", bound.requests, "first", str(_FIRST), prepared_at),
+        Occupancy("b", asked, None, None, free_at),
+    )
+    options = (TaskOption(DEFAULT_OPTION, asked),)
+    train = WaitingTask("first", _SECOND, "train", "d", False, options, waits_for=(_FIRST,))
+    tune = WaitingTask("second", _FIRST, "tune", "d", True, options)
+    runs = (
+        WaitingRun("first", "first", _NOW, (train,), bound=(bound,), priority=1),
+        WaitingRun("second", "second", _NOW, (tune,), done_seconds=60.0),
+    )
+    rows = tuple((Estimate(seconds, seconds, seconds),) * 2 for seconds in (900.0, 2000.0))
+    profiles = {("first", _SECOND, DEFAULT_OPTION): 0, ("second", _FIRST, DEFAULT_OPTION): 1}
+    nodes = (Node("a", has), Node("b", has))
+    return PlacementRequest(1, _NOW, runs, Snapshot(_NOW, nodes, taken), Estimates(profiles, {"a": 0, "b": 1}, rows))
 
 
 def main(arguments: Sequence[str] = ()) -> None:

@@ -162,9 +162,13 @@ class Builder:
         named = np.logical_or if self.ground.is_shared else np.logical_and
         can = named.reduceat(may_push > 0, first_mode[:-1])
         ready = order[(is_ready & can)[order]]
-        self._decoding.keep_starting(self.ground, self.lanes, plan, ready, pushes, may_push)
+        self._decoding.decode(self.ground, self.lanes, plan, ready, self.anywhere)
+        starts = (plan.start[ready] <= 0) & (pushes[ready] > 0) & (may_push[first_mode[ready] + plan.mode[ready]] > 0)
+        plan.node[ready[~starts]] = UNPLACED
         self._decoding.begin(self.ground, self.lanes, *self.held)
-        self._decoding.decode_rest(self.ground, self.lanes, plan, order)
+        is_placed = plan.node[order] != UNPLACED
+        self._decoding.enter_placed(self.ground, self.lanes, plan, order[is_placed])
+        self._decoding.decode(self.ground, self.lanes, plan, order[~is_placed], self.anywhere)
         return self.schedule(plan)
 
     def by_outlook(self, order: Ints, outlook: Floats) -> Schedule:

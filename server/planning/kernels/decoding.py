@@ -83,26 +83,10 @@ def decode(ground: Ground, lanes: Lanes, plan: Plan, order: Ints, wanted: Ints) 
 
 
 @compiled
-def keep_starting(ground: Ground, lanes: Lanes, plan: Plan, ready: Ints, pushes: Ints, may_push: Ints) -> None:
-    """Place ready tasks in the given order, and leave placed only those that start at 0, are named by `pushes` [n] and
-    run in a mode that `may_push` [q] names."""
-    for task in ready:
-        j, mode, start, takes = choose(ground, lanes, plan, task, -1)
-        enter(ground, lanes, plan, task, j, mode, start, takes)
-        if start > 0 or not pushes[task] or not may_push[ground.first_mode[task] + mode]:
-            plan.node[task] = -1
-
-
-@compiled
-def decode_rest(ground: Ground, lanes: Lanes, plan: Plan, order: Ints) -> None:
-    """Enter the tasks that are placed already, which start at 0; then place the others as `decode` does."""
+def enter_placed(ground: Ground, lanes: Lanes, plan: Plan, order: Ints) -> None:
+    """Enter tasks that have their node, mode and finish already, and start at 0."""
     for task in order:
-        if plan.node[task] >= 0:
-            enter(ground, lanes, plan, task, plan.node[task], plan.mode[task], 0.0, plan.finish[task])
-    for task in order:
-        if plan.node[task] < 0:
-            j, mode, start, takes = choose(ground, lanes, plan, task, -1)
-            enter(ground, lanes, plan, task, j, mode, start, takes)
+        enter(ground, lanes, plan, task, plan.node[task], plan.mode[task], 0.0, plan.finish[task])
 
 
 @compiled
@@ -119,5 +103,4 @@ def decode_with_outlook(ground: Ground, lanes: Lanes, plan: Plan, order: Ints, o
         enter(ground, lanes, plan, task, where, how, when, long)
 
 
-__all__ = ["begin", "choose", "choose_on", "decode", "decode_rest", "decode_with_outlook", "enter"]
-__all__ += ["keep_starting"]
+__all__ = ["begin", "choose", "choose_on", "decode", "decode_with_outlook", "enter", "enter_placed"]

@@ -27,6 +27,7 @@ from mlopx.spec import Requirement, Toleration
 from server.domain.feasibility import rejection
 from server.domain.node import Occupancy, Taint
 from server.domain.placement import (
+    BoundTask,
     Placement,
     PlacementPlan,
     PlacementRequest,
@@ -35,6 +36,7 @@ from server.domain.placement import (
     WaitingRun,
     WaitingTask,
 )
+from server.domain.run import TaskKey
 from server.placers.interface import PlacerInterface
 from server.testing.contracts.placement_requests import NOW, a_node, a_request, a_run, a_task, amounts
 
@@ -253,6 +255,21 @@ def alternatives() -> PlacementRequest:
     return a_request([a_node("gpu", gpus=1, taints=(Taint("gpu", "yes"),)), a_node("big", cpus=16)], runs)
 
 
+def room_that_is_kept_for_later() -> PlacementRequest:
+    """A run of higher priority needs a GPU as soon as its preparation ends; another is ready to use it until then."""
+    asked, prepared_at = amounts(gpus=1), NOW + timedelta(seconds=240)
+    prepare = BoundTask("first", TaskKey("prepare"), "other", "default", amounts(), NOW, prepared_at)
+    taken = [
+        Occupancy("other", amounts(), "first", "prepare", prepared_at),
+        Occupancy("other", asked, "x", "y", NOW + timedelta(seconds=230)),
+    ]
+    first = a_run("first", a_task("first", "train", gpus=1, waits_for=["prepare"]), bound=(prepare,), priority=1)
+    second = a_run("second", a_task("second", "tune", gpus=1), done_seconds=60.0)
+    cluster = [a_node(name, cpus=8, gpus=1) for name in ("fast", "other")]
+    seconds = {(task, node.name): took for node in cluster for task, took in (("train", 800.0), ("tune", 1500.0))}
+    return a_request(cluster, [first, second], seconds=seconds, occupancies=taken)
+
+
 def a_large_queue() -> PlacementRequest:
     """A thousand tasks, most of them ready, on a hundred nodes of five makes."""
     nodes = [
@@ -272,6 +289,7 @@ REQUESTS: dict[str, Callable[[], PlacementRequest]] = {
         work_that_fits_nowhere,
         nodes_that_failed_before,
         alternatives,
+        room_that_is_kept_for_later,
     )
 }
 """Hand-made requests by name."""

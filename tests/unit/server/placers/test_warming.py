@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -45,3 +46,28 @@ def test_what_is_named_is_there() -> None:
     for job in (*warming.USUAL, warming.EVERYTHING):
         module, _, name = job.partition(":")
         assert hasattr(__import__(module, fromlist=[name]), name)
+
+
+COMPILED_LATE = """
+import gc
+from numba.core.dispatcher import Dispatcher
+from server.placers.online import Online
+from server.testing.contracts.placer import REQUESTS
+
+def compiled():
+    kernels = [one for one in gc.get_objects() if isinstance(one, Dispatcher)]
+    return {(kernel.py_func.__name__, types) for kernel in kernels for types in kernel.signatures}
+
+placer = Online()
+placer.warm()
+warm = compiled()
+plans = [placer.place(build()) for build in REQUESTS.values()]
+assert warm and any(plan.placements for plan in plans)
+print("late:", *sorted({name for name, types in compiled() - warm}))
+"""
+
+
+def test_once_warm_the_default_strategy_compiles_nothing_in_a_decision() -> None:
+    """Half a minute of compiling in the middle of a decision would be taken for a strategy that hangs."""
+    told = subprocess.run([sys.executable, "-c", COMPILED_LATE], capture_output=True, text=True, check=False)
+    assert told.stdout == "late:\n", told.stderr
