@@ -39,21 +39,25 @@ class Correct(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Foretold:
-    """Starts and ends of tasks, and ends of runs; what each task waits for, and of runs with one task left, that."""
+    """Starts and ends of tasks, and ends of runs; what each task waits for, and by run the one after all its others."""
 
     starts: Mapping[TaskRef, Band]
     ends: Mapping[TaskRef, Band]
     run_ends: Mapping[str, Band]
     waits_for: Mapping[TaskRef, Sequence[TaskRef]] = field(default_factory=dict)
-    only: Mapping[str, TaskRef] = field(default_factory=dict)
+    last: Mapping[str, TaskRef] = field(default_factory=dict)
 
 
 def calibrated(scene: Scene, track: ForecastTrack, silent: Container[str]) -> Scene:
     """The picture with all starts and ends as past forecasts allow, noted to be judged; `silent` runs stay as is. What
     stands on an assumption teaches nothing, and is not noted."""
-    raw = Foretold(scene.starts, scene.ends, scene.run_ends, scene.waits_for, scene.only)
+    raw = Foretold(scene.starts, scene.ends, scene.run_ends, scene.waits_for, scene.last)
     told = {run for run in scene.runs if run not in silent}
-    found = corrected(raw, track.shown, scene.strategy, scene.now, scene.runs - told | scene.assumed.keys())
+    unsure = scene.runs - told | scene.assumed.keys()
+    found = corrected(raw, track.corrected, scene.strategy, scene.now, unsure)
+    shown = _by_kind(found, raw, scene.now, unsure)
+    for kind, bands in _by_kind(raw, raw, scene.now, unsure).items():
+        track.note(kind, scene.strategy, bands, shown[kind], scene.now)
     if told & scene.assumed.keys():
         rest = scene.runs - (told & scene.assumed.keys())
         found = corrected(found, track.around, scene.strategy, scene.now, rest)
@@ -63,16 +67,7 @@ def calibrated(scene: Scene, track: ForecastTrack, silent: Container[str]) -> Sc
 def corrected(raw: Foretold, correct: Correct, strategy: str, now: datetime, silent: Container[str]) -> Foretold:
     """What is foretold, corrected by kind, so that no part contradicts another; runs that are `silent` stay as they
     are."""
-    kinds: dict[Kind, dict[Subject, Band]] = {kind: {} for kind in KINDS}
-    kinds["run-ends"] = {(run, None): band for run, band in raw.run_ends.items() if run not in silent}
-    for ref, band in raw.ends.items():
-        if ref[0] in silent:
-            continue
-        if raw.starts[ref].p50 < now:
-            kinds["running-ends"][ref] = band
-        else:
-            kinds["task-ends"][ref] = band
-            kinds["task-starts"][ref] = raw.starts[ref]
+    kinds = _by_kind(raw, raw, now, silent)
     shown = {kind: correct(kind, strategy, bands, now) for kind, bands in kinds.items()}
     starts = {**raw.starts, **_of_tasks(shown["task-starts"])}
     ends = {**raw.ends, **_of_tasks(shown["task-ends"]), **_of_tasks(shown["running-ends"])}
@@ -81,11 +76,28 @@ def corrected(raw: Foretold, correct: Correct, strategy: str, now: datetime, sil
             starts[ref] = _not_before(starts[ref], ends.get(before, starts[ref]))
         ends[ref] = _not_before(ends[ref], starts[ref])
     run_ends = {**raw.run_ends, **{run: band for (run, _), band in shown["run-ends"].items()}}
-    run_ends |= {run: ends[ref] for run, ref in raw.only.items() if run in run_ends and run not in silent}
+    for run, ref in raw.last.items():
+        if run in run_ends and ref in ends and run not in silent:
+            run_ends[run] = ends[ref]
     for (run, _), band in ends.items():
         if run in run_ends:
             run_ends[run] = _not_before(run_ends[run], band)
-    return Foretold(starts, ends, run_ends, raw.waits_for, raw.only)
+    return Foretold(starts, ends, run_ends, raw.waits_for, raw.last)
+
+
+def _by_kind(told: Foretold, raw: Foretold, now: datetime, silent: Container[str]) -> dict[Kind, dict[Subject, Band]]:
+    """What is `told`, by kind; which tasks run, the `raw` starts say."""
+    kinds: dict[Kind, dict[Subject, Band]] = {kind: {} for kind in KINDS}
+    kinds["run-ends"] = {(run, None): band for run, band in told.run_ends.items() if run not in silent}
+    for ref, band in told.ends.items():
+        if ref[0] in silent:
+            continue
+        if raw.starts[ref].p50 < now:
+            kinds["running-ends"][ref] = band
+        else:
+            kinds["task-ends"][ref] = band
+            kinds["task-starts"][ref] = told.starts[ref]
+    return kinds
 
 
 def came(change: Change) -> Iterator[tuple[Kind, Subject, datetime]]:

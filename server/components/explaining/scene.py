@@ -72,7 +72,7 @@ class Scene:
         silent: runs whose starts and ends are not shown, with the reason.
         assumed: what the end of a run stands on besides run times: how often loops run whose items are not known yet.
         waits_for: by task, those that must end before it starts.
-        only: by run with one task left, that task.
+        last: by run, the task that comes after all others that it has yet; runs with several such tasks have none.
     """
 
     now: datetime
@@ -89,7 +89,7 @@ class Scene:
     priorities: Mapping[str, int] = field(default_factory=dict)
     assumed: Mapping[str, str] = field(default_factory=dict)
     waits_for: Mapping[TaskRef, Sequence[TaskRef]] = field(default_factory=dict)
-    only: Mapping[str, TaskRef] = field(default_factory=dict)
+    last: Mapping[str, TaskRef] = field(default_factory=dict)
 
     def shown_ends(self) -> dict[str, Band]:
         """The ends of runs that are shown."""
@@ -149,7 +149,7 @@ def make_scene(
             if run.id in counted and run.id not in unexpanded and (said := loops_counted(run, counted[run.id]))
         },
         waits_for={step.key: step.waits_for for step in steps if step.waits_for},
-        only={run: left[0] for run, left in groups.items() if len(left) == 1},
+        last=last_of(steps),
     )
 
 
@@ -300,6 +300,13 @@ def groups_of(steps: Sequence[Step]) -> dict[str, list[TaskRef]]:
     return found
 
 
+def last_of(steps: Sequence[Step]) -> dict[str, TaskRef]:
+    """By run the step that comes after all its others; runs with several that nothing comes after have none."""
+    before = {key for step in steps for key in step.waits_for}
+    ends = groups_of([step for step in steps if step.key not in before])
+    return {run: found[0] for run, found in ends.items() if len(found) == 1}
+
+
 def _bands(found: Mapping[TaskRef, Percentiles], now: datetime) -> dict[TaskRef, Band]:
     return {key: band_at(one, now) for key, one in found.items()}
 
@@ -319,6 +326,7 @@ __all__ = [
     "estimate_of",
     "groups_of",
     "is_from_history",
+    "last_of",
     "make_scene",
     "starts_of",
     "steps_of",

@@ -159,15 +159,46 @@ class ForecastTrack:
 
     def shown(self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime) -> dict[Subject, Band]:
         """The bands that past forecasts allow for; they are noted, to be judged when what they foretell comes."""
-        found = self._corrected(kind, strategy, bands, now)
+        found = self.corrected(kind, strategy, bands, now)
+        self.note(kind, strategy, bands, found, now)
+        return found
+
+    def note(
+        self,
+        kind: Kind,
+        strategy: str,
+        bands: Mapping[Subject, Band],
+        shown: Mapping[Subject, Band],
+        now: datetime,
+    ) -> None:
+        """Note what is foretold and what of it is shown, to be judged when it comes."""
         for subject, band in bands.items():
-            self._note(kind, strategy, subject, band, found[subject], now)
+            self._note(kind, strategy, subject, band, shown[subject], now)
+
+    def corrected(self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime) -> dict[Subject, Band]:
+        """The bands that past forecasts allow for; nothing is noted."""
+        if self._seen_at != now:
+            self._look(now)
+        lessons: dict[int, list[_Lesson]] = {}
+        found = {}
+        for subject, band in bands.items():
+            low, seconds, high = (max((at - now).total_seconds(), 0.0) for at in (band.p10, band.p50, band.p90))
+            horizon = _horizon(seconds)
+            if horizon not in lessons:
+                lessons[horizon] = self._lessons(kind, strategy, horizon)
+            middle = math.log(seconds + SOFT_SECONDS)
+            below, above = (math.log(end + SOFT_SECONDS) - middle for end in (low, high))
+            factors = _assumed(kind, below, above)
+            for lesson in lessons[horizon]:
+                factors = lesson.after(factors)
+            ends = (max(math.exp(middle + factor) - SOFT_SECONDS, 0.0) for factor in factors)
+            found[subject] = Band(*(after(now, one) for one in ends))
         return found
 
     def around(self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime) -> dict[Subject, Band]:
         """Bands as wide as past forecasts allow, around the medians as they are; nothing is noted. For plans of what
         will not come to pass, whose parts must fit each other."""
-        found = self._corrected(kind, strategy, bands, now)
+        found = self.corrected(kind, strategy, bands, now)
         for subject, band in bands.items():
             wide = found[subject]
             found[subject] = Band(min(wide.p10, band.p50), band.p50, max(wide.p90, band.p50))
@@ -175,7 +206,7 @@ class ForecastTrack:
 
     def adjusted(self, kind: Kind, strategy: str, band: Band, now: datetime) -> Band:
         """One band, without noting it."""
-        return self._corrected(kind, strategy, {("", None): band}, now)["", None]
+        return self.corrected(kind, strategy, {("", None): band}, now)["", None]
 
     def came(self, kind: Kind, subject: Subject, at: datetime) -> None:
         """What was foretold came by itself: its forecasts are judged."""
@@ -243,27 +274,6 @@ class ForecastTrack:
 
     def _experience(self, kind: Kind, strategy: str) -> _Experience:
         return self._known.setdefault((kind, strategy), _Experience())
-
-    def _corrected(
-        self, kind: Kind, strategy: str, bands: Mapping[Subject, Band], now: datetime
-    ) -> dict[Subject, Band]:
-        if self._seen_at != now:
-            self._look(now)
-        lessons: dict[int, list[_Lesson]] = {}
-        found = {}
-        for subject, band in bands.items():
-            low, seconds, high = (max((at - now).total_seconds(), 0.0) for at in (band.p10, band.p50, band.p90))
-            horizon = _horizon(seconds)
-            if horizon not in lessons:
-                lessons[horizon] = self._lessons(kind, strategy, horizon)
-            middle = math.log(seconds + SOFT_SECONDS)
-            below, above = (math.log(end + SOFT_SECONDS) - middle for end in (low, high))
-            factors = _assumed(kind, below, above)
-            for lesson in lessons[horizon]:
-                factors = lesson.after(factors)
-            ends = (max(math.exp(middle + factor) - SOFT_SECONDS, 0.0) for factor in factors)
-            found[subject] = Band(*(after(now, one) for one in ends))
-        return found
 
     def _lessons(self, kind: Kind, strategy: str, horizon: int) -> list[_Lesson]:
         """What forecasts that looked about as far ahead taught: under all other strategies, and then under this."""

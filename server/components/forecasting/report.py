@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from server.components.explaining.calibrating import Foretold, corrected
-from server.components.explaining.scene import band_at, estimate_of, groups_of, is_from_history, steps_of
+from server.components.explaining.scene import band_at, estimate_of, groups_of, is_from_history, last_of, steps_of
 from server.components.explaining.sequence import in_sequence
 from server.components.explaining.texts import span
 from server.components.explaining.track import ForecastTrack
@@ -65,6 +65,8 @@ class PlanReport:
     bottleneck: str
     bytes_moved: float | None
     cost: float | None
+    waits_for: Mapping[TaskRef, Sequence[TaskRef]] = field(default_factory=dict)
+    last: Mapping[str, TaskRef] = field(default_factory=dict)
 
 
 def with_experience(report: PlanReport, track: ForecastTrack) -> PlanReport:
@@ -74,6 +76,8 @@ def with_experience(report: PlanReport, track: ForecastTrack) -> PlanReport:
         {(bar.run_id, bar.key): bar.starts for bar in report.bars},
         {(bar.run_id, bar.key): bar.ends for bar in report.bars},
         report.ends,
+        report.waits_for,
+        report.last,
     )
     found = corrected(raw, track.around, report.strategy, report.at, silent)
     bars = (
@@ -119,6 +123,8 @@ def make_report(
         bottleneck=bottleneck(path, {step.key: step for step in timed}),
         bytes_moved=_bytes_moved(subject, tasks, placements, attempts),
         cost=_cost(subject, tasks.values(), placements, estimates, snapshot, rates or Rates()),
+        waits_for={step.key: step.waits_for for step in steps if step.waits_for},
+        last=last_of(steps),
     )
 
 
