@@ -17,6 +17,7 @@ from server.components.explaining.scene import EstimateAll
 from server.components.explaining.texts import clock, names, span
 from server.components.explaining.values import NodeVerdict
 from server.components.explaining.verdicts import node_verdicts
+from server.components.explaining.waiting import why_none
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
 from server.components.scheduler import Scheduler
@@ -173,8 +174,11 @@ def _choose(view: WaitingTask, node: str | None, verdicts: Sequence[NodeVerdict]
     if node is None:
         found = next((one for one in verdicts if one.verdict == "free"), None)
         if found is None:
-            said = "; ".join(f"{one.node}: {one.reason}" for one in verdicts[:3])
-            raise ConflictError(f"no node has room for {view.key} now", hint=said or "the cluster has no nodes")
+            is_never = all(one.verdict == "never" for one in verdicts)
+            said = (
+                f"can run {view.key} with option {view.options[0].name}" if is_never else f"has room for {view.key} now"
+            )
+            raise ConflictError(f"no node {said}", hint=why_none(verdicts) or "the cluster has no nodes")
         return found
     named = next((one for one in verdicts if one.node == node), None)
     if named is None:

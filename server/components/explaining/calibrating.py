@@ -3,6 +3,7 @@ comes. The live server and the simulator both ask here."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -76,12 +77,13 @@ def corrected(raw: Foretold, correct: Correct, strategy: str, now: datetime, sil
             starts[ref] = _not_before(starts[ref], ends.get(before, starts[ref]))
         ends[ref] = _not_before(ends[ref], starts[ref])
     run_ends = {**raw.run_ends, **{run: band for (run, _), band in shown["run-ends"].items()}}
-    for run, ref in raw.last.items():
-        if run in run_ends and ref in ends and run not in silent:
-            run_ends[run] = ends[ref]
+    left = Counter(run for run, _ in ends)
+    last = {run: ref for run, ref in raw.last.items() if run in run_ends and ref in ends and run not in silent}
+    run_ends |= {run: ends[ref] for run, ref in last.items() if left[run] == 1}
     for (run, _), band in ends.items():
         if run in run_ends:
             run_ends[run] = _not_before(run_ends[run], band)
+    ends |= {ref: run_ends[run] for run, ref in last.items()}
     return Foretold(starts, ends, run_ends, raw.waits_for, raw.last)
 
 

@@ -14,7 +14,7 @@ from server.domain.run import Run, TaskKey, TaskRun
 from server.domain.states import Binding, TaskState
 
 MUCH_SLOWER = 1.2
-MOST_LETTERS = 120
+MOST_LETTERS, MOST_ANSWERS = 120, 2
 ACCEPT = "mlopx accept"
 NO_NODE: Final = "node"
 BARRED = "waits "
@@ -274,13 +274,16 @@ def _slower(free: NodeVerdict, planned: NodeVerdict | None) -> str:
 
 
 def _why_none(verdicts: Sequence[NodeVerdict]) -> str:
-    if not verdicts:
-        return ": the cluster has no nodes"
+    return f" ({why_none(verdicts)})" if verdicts else ": the cluster has no nodes"
+
+
+def why_none(verdicts: Sequence[NodeVerdict]) -> str:
+    """What the nodes say, those with the same answer together; only the first answers where these are many."""
     by_reason: dict[str, list[str]] = {}
     for one in verdicts:
         by_reason.setdefault(one.reason, []).append(one.node)
-    said = [f"{names(nodes)}: {reason}" for reason, nodes in list(by_reason.items())[:2]]
-    return f" ({'; '.join(said)}{'; …' if len(by_reason) > 2 else ''})"
+    said = [f"{names(nodes)}: {reason}" for reason, nodes in list(by_reason.items())[:MOST_ANSWERS]]
+    return "; ".join(said) + ("; …" if len(by_reason) > MOST_ANSWERS else "")
 
 
 def _lower(verdicts: Sequence[NodeVerdict]) -> tuple[Action, ...]:
@@ -301,4 +304,4 @@ def _state(run: Run, key: TaskKey) -> TaskState | None:
     return task.state if task else None
 
 
-__all__ = ["ACCEPT", "expected_free", "goes_first", "offer", "what_it_waits_for", "what_to_do"]
+__all__ = ["ACCEPT", "expected_free", "goes_first", "offer", "what_it_waits_for", "what_to_do", "why_none"]

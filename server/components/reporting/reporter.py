@@ -113,10 +113,10 @@ class Reporter:
     def _sentence(self, measured: Measured | None, found: Simulated | None, left_out: int) -> str:
         if measured is not None:
             return measured_sentence(measured)
-        few = "no runs are left out"
+        few = "no run is left to the platform to compare with"
         if self._holdout.share:
             were = "run was" if left_out == 1 else "runs were"
-            few = f"{left_out or 'no'} {were} left out, at least {FEWEST_LEFT_OUT} are needed to measure"
+            few = f"{left_out or 'no'} {were} left to the platform, at least {FEWEST_LEFT_OUT} are needed to measure"
         if found is None:
             return f"{few}: the same time is being simulated without the strategy"
         if found.document is None:

@@ -174,7 +174,7 @@ def _warnings(history: History, error: SimulatorError, really: str) -> list[str]
         left = "1 run had" if held_out == 1 else f"{held_out} runs had"
         found.append(f"{left} been left to the platform; here {really} places them, too")
     for why, count in history.left_out.items():
-        found.append(f"left out: {count} {'run' if count == 1 else 'runs'} ({why})")
+        found.append(f"not simulated: {count} {'run' if count == 1 else 'runs'} ({why})")
     return found
 
 

@@ -129,7 +129,7 @@ def _actions(found: Mapping[str, Any]) -> None:
 
 def _nodes(nodes: Sequence[Mapping[str, Any]]) -> None:
     rows = [
-        (one["node"], MARKS[one["verdict"]], span(one["seconds_p50"]), one["reason"].removeprefix("busy: "))
+        (_with_option(one), MARKS[one["verdict"]], span(one["seconds_p50"]), one["reason"].removeprefix("busy: "))
         for one in nodes[:MOST_ROWS]
     ]
     sys.stdout.write("\nwhat each node says now\n")
@@ -150,7 +150,7 @@ def _decision(decision: Mapping[str, Any]) -> None:
         sys.stdout.write(f"  the run time is {predicted}\n")
     rows = [
         (
-            one["node"] + ("/" + one["option"] if one["option"] != "default" else ""),
+            _with_option(one),
             "chosen" if one["is_chosen"] else "",
             span(one["start_seconds"]),
             f"{span(one['seconds_p50'])} ({one['seconds_p10']:.1f}-{one['seconds_p90']:.1f})",
@@ -165,6 +165,11 @@ def _decision(decision: Mapping[str, Any]) -> None:
     for one in decision["rejected"]:
         nodes = ", ".join(one["nodes"]) + (" ..." if len(one["nodes"]) < one["count"] else "")
         say(f"{one['count']} ruled out: {one['reason']}" + (f" ({nodes})" if nodes.strip(" .") else ""), indent="  ")
+
+
+def _with_option(one: Mapping[str, Any]) -> str:
+    """A node, with the option of the task that is meant there, if it has several."""
+    return str(one["node"]) + (f"/{one['option']}" if one.get("option") not in (None, "default") else "")
 
 
 def _later(seconds: float) -> str:

@@ -82,8 +82,9 @@ def _measured(one: Mapping[str, Any], currency: str) -> None:
 
 def _simulated(one: Mapping[str, Any], currency: str) -> None:
     _say(
-        f"simulated: {span(one['turnaround_mean_seconds'])} a run, {span(one['baseline_turnaround_mean_seconds'])} "
-        f"without the strategy; saved in all: {_used(one['saved'], currency)}"
+        f"simulated {one['runs']} runs: {span(one['turnaround_mean_seconds'])} a run, "
+        f"{span(one['baseline_turnaround_mean_seconds'])} without the strategy; "
+        f"saved in all: {_used(one['saved'], currency)}"
     )
     for text in one["warnings"]:
         _say(f"warning: {text}")

@@ -164,10 +164,15 @@ def events(client: Client, run_text: str, *, as_json: bool) -> None:
         said = {
             key: value for key, value in event["data"].items() if value not in (None, "", {}, []) and key != "outputs"
         }
-        text = ", ".join(f"{key}={value}" for key, value in said.items() if not isinstance(value, dict))
+        text = ", ".join(f"{key}={_brief(key, value)}" for key, value in said.items() if not isinstance(value, dict))
         short = text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
         rows.append((event["id"], event["at"][11:23], event["kind"], event["task"] or "", short))
     console().print(table(("id", "at (UTC)", "event", "task", "what"), rows))
+
+
+def _brief(key: str, value: Any) -> str:
+    """A value in an event; of an instant, the time of day as in the column of times."""
+    return str(value)[11:19] if key.endswith("_at") else str(value)
 
 
 def queue(client: Client, *, as_json: bool) -> None:

@@ -115,6 +115,7 @@ async def test_an_option_goes_to_the_quickest_node_that_is_free(
     serve: Any, make_spec: MakeSpec, read_problem: Any
 ) -> None:
     options = [
+        {"name": "gpu", "resources": {"accelerator": {"accelerator": "gpu"}}},
         {"name": "large", "resources": {"memory_bytes": 2**29}},
         {"name": "small", "resources": {"memory_bytes": 2**20}},
     ]
@@ -125,6 +126,10 @@ async def test_an_option_goes_to_the_quickest_node_that_is_free(
         spec["tasks"]["greet"]["options"] = options
         run = await served.run(spec)
         await served.held(run["id"])
+        refused = await served.http.post(f"/api/v1/runs/{run['id']}/accept", json={"task": "greet", "option": "gpu"})
+        assert read_problem(refused, 409, "no node can run greet with option gpu")["hint"].startswith(
+            "quick and slow: too "
+        )
         answer = await served.http.post(f"/api/v1/runs/{run['id']}/accept", json={"task": "greet", "option": "small"})
         assert answer.status_code == 200, answer.text
         assert answer.json() == {

@@ -68,7 +68,9 @@ async def test_without_a_holdout_a_saving_is_called_simulated(
     assert (first["kind"], first["status"], first["measured"]) == ("simulated", "working", None)
     assert (found["kind"], found["status"]) == ("simulated", "ready"), found["sentence"]
     assert found["simulated"]["strategy"] == "fifo_round_robin"
-    assert found["sentence"].startswith("simulated, not measured (no runs are left out): mean turnaround ")
+    assert found["sentence"].startswith(
+        "simulated, not measured (no run is left to the platform to compare with): mean turnaround "
+    )
     assert "simulator error" in found["sentence"]
     assert found["measured"] is None
     assert "simulated, not measured" in text

@@ -357,7 +357,7 @@ def test_why_nothing_can_be_said_of_savings_is_said_once(page: Any, runs: dict[s
     report = {
         "kind": "none",
         "status": "ready",
-        "sentence": f"nothing can be said: no runs are left out, and there is no simulation: {problem}",
+        "sentence": f"nothing can be said: no run is left to compare with, and there is no simulation: {problem}",
         "strategy": "online",
         "baseline": "fifo_greedy",
         "currency": "",

@@ -36,7 +36,13 @@ def waiting(api: Api, **more: Any) -> dict[str, Any]:
     """The task of the examples while it waits for room."""
     nodes = [
         {"node": "slow", "verdict": "free", "seconds_p50": 61.0, "reason": "it has room now"},
-        {"node": "quick", "verdict": "busy", "seconds_p50": 31.0, "reason": "busy: needs 1 CPU, 0 CPUs free"},
+        {
+            "node": "quick",
+            "verdict": "busy",
+            "seconds_p50": 31.0,
+            "reason": "busy: needs 1 CPU, 0 CPUs free",
+            "option": "t4",
+        },
         {
             "node": "tiny",
             "verdict": "never",
@@ -54,7 +60,7 @@ def test_a_run_is_a_sentence_and_a_line_for_each_task(api: Api, said: Said) -> N
     text = said("explain", RUN)
     assert text.splitlines()[0] == "churn succeeded after 4.4 s."
     assert "greet succeeded quick for 4.3 s, where it was expected to finish first, 30 s before slow" in words(text)
-    assert "Predicted were" not in text
+    assert "predicted to take" not in text
     assert f"one task with all evidence: mlopx explain {RUN} TASK" in text
 
 
@@ -128,7 +134,7 @@ def test_a_waiting_task_is_told_what_each_node_says_and_what_to_do(api: Api, sai
     assert "  position in the queue: 2" in text
     rows = [words(line) for line in text.splitlines()]
     assert "slow free now 61.0 s it has room now" in rows
-    assert "quick busy 31.0 s needs 1 CPU, 0 CPUs free" in rows
+    assert "quick/t4 busy 31.0 s needs 1 CPU, 0 CPUs free" in rows
     assert "tiny cannot - too little cpu (asks 1, the node has 0.5)" in rows
     assert text.endswith(f"what you can do\n  Take slow at once.\n    mlopx accept {RUN} greet --node slow\n")
 

@@ -66,7 +66,7 @@ def test_a_simulated_saving_is_called_so_with_its_warnings(api: Api, said: Said)
     api.says(REPORT, simulated(api))
     text = " ".join(said("report").split())
     assert text.startswith("simulated, not measured")
-    assert "simulated: 80.0 s a run, 2 min 10 s without the strategy" in text
+    assert "simulated 30 runs: 80.0 s a run, 2 min 10 s without the strategy" in text
     assert "saved in all: -25 min 00 s of turnaround, 0.00 node-hours, 0.50 GPU-hours" in text
     assert "warning: the simulator errs by 30 %" in text
     assert "1 run would have been quicker without it: a-1 (1.2 times)" in text

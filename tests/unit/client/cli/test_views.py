@@ -188,11 +188,12 @@ def test_a_log_as_json_names_its_run_and_task(api: Api, said: Said) -> None:
 def test_a_runs_story_is_told_event_by_event_over_all_pages(api: Api, said: Said) -> None:
     (event,) = api.example("GET /api/v1/runs/{run_id}/events")["events"]
     placed = {**event, "id": 2, "kind": "task-placed", "task": "greet", "data": {"node": "quick", "outputs": {"x": 1}}}
+    placed["data"]["planned_start_at"] = "2026-01-31T12:00:05.123Z"
     pages = [{"events": [event], "next": 1}, {"events": [placed], "next": None}]
     api.says("GET /api/v1/runs/{run_id}/events", *pages)
     told = rows(said("events", RUN))
     assert told[1] == ["1", "12:00:00.000", "run-submitted", "name=churn"]
-    assert told[2] == ["2", "12:00:00.000", "task-placed", "greet", "node=quick"]
+    assert told[2] == ["2", "12:00:00.000", "task-placed", "greet", "node=quick,", "planned_start_at=12:00:05"]
 
 
 def test_in_a_narrow_terminal_what_waits_has_two_lines_and_the_rest_of_its_run_one(api: Api, said: Said) -> None:

@@ -122,7 +122,7 @@ function Verdicts({ nodes }: { nodes: Verdict[] }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="What each node says"><table>
       <thead><tr><th scope="col">node</th><th scope="col">verdict</th><th scope="col">why</th><th scope="col" class="num">run time there</th></tr></thead>
-      <tbody>{shown.map((one) => <tr key={one.node}><th scope="row">{one.node}</th><td><span class={`verdict v-${one.verdict}`}>{SAID[one.verdict]}</span></td><td class="told">{one.reason}</td><td class="num">{one.seconds_p50 === null ? "–" : <>{span(one.seconds_p50)} <span class="quiet">({between(one.seconds_p10, one.seconds_p90)})</span></>}</td></tr>)}</tbody>
+      <tbody>{shown.map((one) => <tr key={one.node}><th scope="row">{one.node}{one.option && one.option !== "default" && <span class="quiet"> {one.option}</span>}</th><td><span class={`verdict v-${one.verdict}`}>{SAID[one.verdict]}</span></td><td class="told">{one.reason}</td><td class="num">{one.seconds_p50 === null ? "–" : <>{span(one.seconds_p50)} <span class="quiet">({between(one.seconds_p10, one.seconds_p90)})</span></>}</td></tr>)}</tbody>
     </table>{nodes.length > shown.length && <p class="quiet">and {nodes.length - shown.length} more nodes</p>}</div>
   );
 }

@@ -51,6 +51,9 @@ def test_a_run_ends_with_the_task_that_comes_after_all_its_others() -> None:
     starts, ends = {FIRST: band(-9, -9, -9), LAST: band(5, 6, 7)}, {FIRST: band(5, 6, 7), LAST: band(7, 8, 9)}
     raw = Foretold(starts, ends, {"r": band(1, 6, 90)}, waits_for={LAST: (FIRST,)}, last={"r": LAST})
     found = corrected(raw, only_task_ends_are_doubled, "s", NOW, ())
+    assert found.run_ends["r"] == found.ends[LAST] == band(14, 16, 90)
+    alone = Foretold({LAST: starts[LAST]}, {LAST: ends[LAST]}, {"r": band(1, 6, 90)}, last={"r": LAST})
+    found = corrected(alone, only_task_ends_are_doubled, "s", NOW, ())
     assert found.run_ends["r"] == found.ends[LAST] == band(14, 16, 18)
 
 
