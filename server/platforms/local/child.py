@@ -13,9 +13,10 @@ import signal
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from server.platforms.local.privileges import drop_to
+from server.platforms.local.privileges import drop_to, first_closed
 from server.platforms.local.processes import adopt_orphans, die_with_parent
 
 Main = Callable[[list[str]], int]
@@ -77,6 +78,9 @@ def _run_here(launch: dict[str, Any], run: Main) -> int:
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = [launch["runtime"]]
     _renew(launch["threads"])
+    if problem := unreadable(Path(launch["manifest"])):
+        os.write(2, f"what the task is to do could not be read: {problem}\n".encode())
+        return FAILED_TO_START
     try:
         status = run([launch["runtime"], launch["manifest"]])
     except OSError as error:  # what the user's code raises is in the result
@@ -86,6 +90,18 @@ def _run_here(launch: dict[str, Any], run: Main) -> int:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     return status
+
+
+def unreadable(path: Path) -> str:
+    """Why this user cannot read a file; nothing if it can."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            if (closed := first_closed(path, os.getuid())) is not None:
+                return f"user {os.getuid()} may not enter {closed}"
+        return str(error)
+    return ""
 
 
 def _renew(threads: int) -> None:

@@ -53,7 +53,7 @@ def choose(needed: Sequence[Path], uid: int) -> tuple[str, str]:
 
 
 def first_closed(path: Path, uid: int) -> Path | None:
-    """The uppermost folder on the way to `path` that the user may not enter, or None."""
+    """The uppermost folder on the way to `path` that the user may not enter, or None. Raises OSError."""
     for folder in (*reversed(path.parents), path):
         found = folder.stat()
         shift = 6 if found.st_uid == uid else 3 if found.st_gid == uid else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.platforms.local import processes
+from server.platforms.local.child import unreadable
 from server.platforms.local.ends import Ends
 from server.platforms.local.log_file import LogFile
+from server.platforms.local.privileges import UNPRIVILEGED
 from server.platforms.local.results import BadResultError, read_result
 
 
@@ -130,3 +133,24 @@ def test_marked_processes_are_found() -> None:
             time.sleep(0.01)
         assert processes.with_variable("SOME_MARK", "b") == []
         process.kill()
+
+
+def test_what_a_task_cannot_read_is_told_with_the_folder_that_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+    manifest = tmp_path / "closed" / "manifest.json"
+    assert "No such file" in unreadable(manifest)
+    manifest.write_text("{}")
+    assert unreadable(manifest) == ""
+    (tmp_path / "closed").chmod(0o000)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # as a task: root may read everything
+        if os.getuid() == 0:
+            os.setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED)
+        os.write(writing, unreadable(manifest).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with open(reading) as said:
+        told = said.read()
+    assert re.fullmatch(rf"user \d+ may not enter ({'|'.join(map(str, manifest.parents))})", told)
