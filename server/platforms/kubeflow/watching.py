@@ -319,16 +319,29 @@ class Watcher:
     def _ending(self, follower: Follower, sights: list[TaskSight], now: datetime) -> Ending | None:
         """How the run ended, once every source had the time to say what it knows of its tasks."""
         workflow, record = self._shown.workflow(follower.platform_run_id), self._records.get(follower.platform_run_id)
+        patience = self._patience(follower)
+        is_open = any(sight.phase in ("queued", "running") for sight in sights)
         if workflow is not None and workflow.phase:
             at = workflow.finished_at or now
-            is_settled = not any(sight.phase in ("queued", "running") for sight in sights) or now - at > GRACE
+            is_settled = not is_open or now - at > patience
             return workflow_ending(follower, workflow, record, at) if is_settled else None
         if record is not None and record.is_over:
             at = record.finished_at or now
-            is_settled = workflow is None or now - at > GRACE
+            is_told = workflow is None and patience <= GRACE and bool(sights) and not is_open
+            is_settled = is_told or not patience or now - at > patience
             return record_ending(follower, record, at) if is_settled else None
         self._orphans.note(follower.platform_run_id, is_missing=workflow is None and self._should_be_seen(follower))
         return None
+
+    def _patience(self, follower: Follower) -> timedelta:
+        """How long after an end in one source the others may take to say what they know: none, where nobody would."""
+        mirrors: list[Mirror[Any]] = [
+            one[follower.namespace] for one in (self.workflows, self.pods) if follower.namespace in one
+        ]
+        open_ones = [one for one in mirrors if not _is_refused(one)]
+        if not open_ones:
+            return timedelta()
+        return ORPHANED if any(one.problem is not None or not one.is_synced for one in open_ones) else GRACE
 
     def _should_be_seen(self, follower: Follower) -> bool:
         """Whether Kubernetes would show a run's Workflow if there was one: it showed this run, or others there."""

@@ -104,6 +104,24 @@ async def test_kubernetes_is_asked_once_more_before_a_run_is_given_up(make: Any,
         assert not (await house.journal.run(run.id)).state.is_end
 
 
+async def test_a_run_that_began_and_ended_while_kubernetes_was_away_is_told_task_by_task(make: Any) -> None:
+    async with make() as ground, ground.house() as house:
+        ground.double.kube.is_down = True
+        ground.double.kube.cut_watches()
+        async with asyncio.timeout(60):
+            while not {"pods", "workflows"} <= set(ground.platform.problems()):
+                await asyncio.sleep(0.01)
+        run = await house.until((await house.submit(pair)).id, lambda found: found.platform_run_id is not None)
+        await ground.double.ended(run.platform_run_id)
+        for _ in range(3):
+            await ground.platform.watcher.poll()
+            await asyncio.sleep(0.05)
+        assert not (await house.journal.run(run.id)).state.is_end, "Kubernetes may tell of its tasks"
+        ground.double.kube.is_down = False
+        run = await house.ended(run.id)
+    assert {str(task.state) for task in run.tasks.values()} == {"succeeded"}
+
+
 @pytest.mark.parametrize("is_stopped", [False, True])
 @pytest.mark.parametrize("is_away", [False, True])
 async def test_a_workflow_that_was_deleted_by_hand_ends_its_run_with_that_reason(
