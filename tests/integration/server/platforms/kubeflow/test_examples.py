@@ -65,7 +65,7 @@ def outputs(run: Run) -> dict[str, dict[str, Any]]:
 
 async def on_this_machine(pipeline: Pipeline, given: dict[str, Any], root: Path, folder: Path, clock: Any) -> Run:
     node = node_of("alpha", 8000, 1.0, 16 << 30, {})
-    cluster = Cluster(nodes=(node,), preload=(), throttle="none").with_volumes({"datasets": root / "data"})
+    cluster = Cluster(nodes=(node,), throttle="none").with_volumes({"datasets": root / "data"})
     platform = LocalPlatform(
         cluster=cluster,
         state=folder,
