@@ -15,13 +15,13 @@ from server.estimators.bands import LONGEST_SECONDS, SHORTEST_SECONDS, Z90
 from server.estimators.columns import Columns, Kind
 from server.estimators.described import Described
 from server.estimators.fitted import Fit
-from server.estimators.holding_out import KINDS, few_accelerators, kinds_of
+from server.estimators.holding_out import ELSEWHERE, KINDS, LARGER, MUCH_LARGER, few_accelerators, kinds_of
 from server.estimators.indexed import Indexed
-from server.estimators.machines import Array
+from server.estimators.machines import Array, Indices
 from server.estimators.memory import PeakMemory, peak_memory
 from server.estimators.points import Points, Terms
 from server.estimators.pooling import Pool
-from server.estimators.predicting import predict_all
+from server.estimators.predicting import machine_variance, predict_all
 from server.estimators.records import Record
 from server.estimators.sources import Sources
 
@@ -139,7 +139,12 @@ def estimates(
     kinds = [kind for kind, _ in places]
     machines = [machine for machine, _ in kinds]
     profiles, there = indexed.profiles(digest, asked), indexed.places(machines, [name for _, name in places])
-    middle, down, up = predict_all(fitted, profiles, there, Terms.of(kept.pool.corrections, kinds))
+    terms = Terms.of(kept.pool.corrections, kinds)
+    middle, down, up = predict_all(fitted, profiles, there, terms)
+    asked_kinds = kinds_of(fitted, profiles, there.machine[None, :])
+    if not is_accelerated:
+        is_elsewhere, larger = asked_kinds == KINDS.index(ELSEWHERE), widths.widths.get(LARGER, 1.0)
+        down, up = (_of_growth(fitted, profiles, terms, is_elsewhere, larger, width) for width in (down, up))
     middle = middle + np.array([[indexed.shift(one)] for one in asked])
     for number, one in enumerate(asked):
         if told := one.foretold:
@@ -147,7 +152,7 @@ def estimates(
                 profiles.chosen(np.array([number])), told.size_spread, indexed.number_spreads(one)
             )
             down[number], up[number] = np.hypot(down[number], below), np.hypot(up[number], above)
-    factor = kept.widening * _factors(fitted, profiles, there, widths)
+    factor = kept.widening * np.array([widths.widths.get(kind, 1.0) for kind in KINDS])[asked_kinds]
     if is_accelerated:
         factor *= _on_accelerators(fitted, profiles, there, widths, machines)
     if is_time_only:
@@ -157,11 +162,17 @@ def estimates(
     return _estimates(middle, down * factor, up * factor, said, peaks or [None] * len(asked))
 
 
-def _factors(fitted: Fit, profiles: Points, there: Points, widths: Pool) -> Array:
-    """On the width of bands, by kind of question."""
-    by_kind = np.array([widths.widths.get(kind, 1.0) for kind in KINDS])
-    found: Array = by_kind[kinds_of(fitted, profiles, there.machine[None, :])]
-    return found
+def _of_growth(
+    fitted: Fit, profiles: Points, terms: Terms, is_elsewhere: Indices, factor: float, width: Array
+) -> Array:
+    """The width of bands of inputs that are larger than any that ran, on machines that nothing ran on: by the factor
+    for larger inputs, but for what is not known of the machine, of which those that were held out say nothing."""
+    if factor == 1 or not is_elsewhere.any():
+        return width
+    is_larger = fitted.beyond(profiles) > MUCH_LARGER
+    of_machine = np.minimum(machine_variance(fitted, terms), width**2)
+    found: Array = np.sqrt(of_machine + factor**2 * (width**2 - of_machine))
+    return np.where(is_elsewhere & is_larger[:, None], found, width)
 
 
 def _on_accelerators(

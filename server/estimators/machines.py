@@ -39,12 +39,18 @@ KIND_SPREAD = 0.2
 CORES_SPREAD = 0.25
 """Exponent with which time may fall with the number of cores: unknown before runs show it."""
 
-PROFILED_SPREAD, SPEED_SPREAD, UNKNOWN_SPREAD = 0.1, 0.3, 0.8
-"""Error of a factor that is taken from a profile of several kinds, from one speed, or from nothing."""
+PROFILED_SPREAD, SPEED_SPREAD, UNSURE_SPREAD, UNKNOWN_SPREAD = 0.06, 0.15, 0.3, 0.8
+"""Error of a factor that is taken from a profile of several kinds, from one speed of a core (on the six machines of
+Lotaru's traces these two were 0.045 and 0.11), from one speed that is of something else or that nobody looked at, or
+from nothing."""
+
+CORE = "speed"
+NOBODYS = ((CORE, 1.0),)
+"""The one speed of a core where no kind of work was measured, and that of a machine that nobody looked at."""
 
 MOST_MACHINES = 256
-SCALES: Array = np.array([0.01, 0.03, 0.1, 0.3, 0.7, 1.5, 3.0, 6.0, 12.0])
-SCALE_WEIGHTS: Array = np.array([0.04, 0.06, 0.1, 0.16, 0.22, 0.18, 0.12, 0.08, 0.04])
+SCALES: Array = np.array([0.01, 0.03, 0.1, 0.3, 0.7, 1.5, 3.0, 6.0, 12.0, 30.0])
+SCALE_WEIGHTS: Array = np.array([0.04, 0.06, 0.1, 0.16, 0.22, 0.18, 0.12, 0.07, 0.03, 0.02])
 """How many times larger than expected the squared errors of profiles may be, and how likely each is beforehand."""
 
 
@@ -76,7 +82,7 @@ class MachineSpeeds:
     @property
     def is_unknown(self) -> bool:
         """Whether nothing was measured: a speed of 1 is what nodes have that nobody looked at."""
-        return not self.speeds or self.speeds == (("speed", 1.0),)
+        return not self.speeds or self.speeds == NOBODYS
 
 
 @lru_cache(maxsize=4 * MOST_MACHINES)
@@ -88,7 +94,7 @@ def _known_by(
     wanted = ("gpu",) if is_accelerated else tuple(KIND_WEIGHTS)
     kinds = tuple((kind, speeds[kind]) for kind in wanted if 0 < speeds.get(kind, 0) < math.inf)
     if not kinds and not (is_accelerated and speed == 1.0):
-        kinds = (("speed", min(max(speed, SLOWEST), 1 / SLOWEST)),)
+        kinds = (("node" if is_accelerated else CORE, min(max(speed, SLOWEST), 1 / SLOWEST)),)
     single, multi = speeds.get("single", 0.0), speeds.get("multi", 0.0)
     parallel = multi / single if single > 0 and multi > 0 else cores
     return MachineSpeeds(kinds, 0.0 if is_accelerated else parallel, *_prior(kinds))
@@ -216,10 +222,14 @@ def _prior(kinds: Sequence[tuple[str, float]]) -> tuple[float, float]:
     return -mean, math.sqrt(_own_spread(kinds) ** 2 + apart)
 
 
-def _own_spread(kinds: Sequence[tuple[str, float]]) -> float:
+def _own_spread(kinds: Sequence[tuple[str, float]], *, is_stated: bool = False) -> float:
+    """`is_stated`: somebody looked at the machines, so that a speed of 1 is one."""
     if not kinds:
         return UNKNOWN_SPREAD
-    return PROFILED_SPREAD if len(kinds) > 1 else SPEED_SPREAD
+    if len(kinds) > 1:
+        return PROFILED_SPREAD
+    is_core = kinds[0][0] in KIND_WEIGHTS or (kinds[0][0] == CORE and (is_stated or tuple(kinds) != NOBODYS))
+    return SPEED_SPREAD if is_core else UNSURE_SPREAD
 
 
 def _prior_covariance(machines: Sequence[MachineSpeeds]) -> Array:
@@ -232,7 +242,9 @@ def _prior_covariance(machines: Sequence[MachineSpeeds]) -> Array:
         for kind, value in one.speeds:
             features[row, kinds.index(kind)] = KIND_SPREAD * (math.log(value) + one.log_seconds)
         features[row, -1] = CORES_SPREAD * (math.log(one.parallel) - usual) if one.parallel > 0 else 0.0
-    covariance: Array = features @ features.T + np.diag([_own_spread(one.speeds) ** 2 for one in machines])
+    is_stated = any(one.speeds != NOBODYS for one in machines if one.speeds and one.speeds[0][0] == CORE)
+    spreads = np.array([_own_spread(one.speeds, is_stated=is_stated) for one in machines])
+    covariance: Array = features @ features.T + np.diag(spreads**2)
     return covariance
 
 

@@ -188,6 +188,15 @@ def _alone_there(terms: Terms) -> Array:
     return found
 
 
+def machine_variance(fitted: Fit, terms: Terms) -> Array:
+    """Variance of what is not known of how fast these machines are, beside those that the runs were on."""
+    share, corrections, ran = fitted.points.weight / fitted.points.weight.sum(), terms.corrections, fitted.terms
+    beside = corrections.between(terms.place, ran.place) @ share
+    among = share @ corrections.between(ran.place, ran.place) @ share
+    found: Array = np.maximum(_alone_there(terms) - 2 * beside + among, 0.0)
+    return found
+
+
 def _slopes(fitted: Fit, centred: Array) -> Array:
     """How much more or less than the usual task this component follows the machine's factor, per mean."""
     rows, columns = fitted.pairs
@@ -262,4 +271,4 @@ def _mixed(fitted: Fit, means: Array, sds: Array) -> Bands:
     return middle, np.sqrt(own + down), np.sqrt(own + up)
 
 
-__all__ = ["Bands", "predict", "predict_all"]
+__all__ = ["Bands", "machine_variance", "predict", "predict_all"]

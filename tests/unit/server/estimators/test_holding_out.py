@@ -118,10 +118,42 @@ def test_a_factor_is_what_would_have_held_eight_of_ten_drawn_to_one_while_little
 
 
 @pytest.mark.parametrize("kind", [LARGER, ELSEWHERE, UNLIKE])
-def test_only_what_is_known_gets_narrower_bands(kind: str) -> None:
-    assert factors([Block(KNOWN, (0.1,))] * 50)[KNOWN] < 1.0
-    assert factors([Block(kind, (0.1,))] * 50)[kind] == 1.0
+def test_what_is_known_gets_narrower_bands_larger_inputs_half_as_much_and_nothing_else(kind: str) -> None:
+    known = factors([Block(KNOWN, (0.8,))] * 50)[KNOWN]
+    assert 0.5 < known < 1.0
+    assert factors([Block(kind, (0.8,))] * 50)[kind] == pytest.approx(math.sqrt(known) if kind == LARGER else 1.0)
     assert factors([Block(kind, (3.0,))] * 50)[kind] > 1.0
+
+
+def test_larger_inputs_elsewhere_have_bands_by_those_that_were_held_out_but_for_what_is_not_known_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known, exact, unsure = (
+        a_node(name, labels={"worker_type": name}, speeds=speeds)
+        for name, speeds in (
+            ("known", {"single": 1.0, "memory": 1.0, "disk": 1.0}),
+            ("exact", {"single": 2.0, "memory": 2.0, "disk": 2.0}),
+            ("unsure", {}),
+        )
+    )
+    work = [Profile("sort", "1", "default", 1000, input_bytes=size) for size in (1e6, 2e6, 4e6, 8e6, 16e6, 6.4e8)]
+
+    def widths(factor: float) -> list[list[float]]:
+        monkeypatch.setattr("server.estimators.pooling.factors", lambda found: {LARGER: factor})
+        chance, history = random.Random(3), HistoryEstimator()
+        for profile in work[:5]:
+            seconds = profile.input_bytes / 1e6 * chance.lognormvariate(0, 0.1)
+            history.observe([an_observation(profile, known, seconds)])
+        history.settle()
+        rows = history.estimate(work[4:], [known, exact, unsure])
+        return [[math.log(one.p90 / one.p10) for one in row if one is not None] for row in rows]
+
+    (here, *within), larger = widths(1.0)
+    (here_half, *within_half), larger_half = widths(0.5)
+    assert [here_half, *within_half] == pytest.approx([here, *within])
+    shares = [half / whole for half, whole in zip(larger_half, larger, strict=True)]
+    assert shares[0] == pytest.approx(0.5)
+    assert 0.5 < shares[1] < shares[2] < 1.0
 
 
 def test_every_question_is_of_one_kind() -> None:
@@ -196,7 +228,7 @@ def test_the_factor_of_an_accelerator_counts_where_work_never_ran_on_it(monkeypa
 
 @pytest.mark.parametrize(
     ("off", "least", "most"),
-    [(0.0, 0.0, 0.2), (0.1, 0.4, 3.0), (0.4, 4.0, 13.0)],
+    [(0.0, 0.0, 0.2), (0.06, 0.4, 3.0), (0.4, 10.0, 31.0)],
     ids=["right", "as expected", "wrong"],
 )
 def test_profiles_that_were_right_are_trusted_more_and_wrong_ones_less(off: float, least: float, most: float) -> None:
@@ -214,6 +246,19 @@ def test_profiles_that_were_right_are_trusted_more_and_wrong_ones_less(off: floa
     ((_, variance, _),) = [found.of([(("new", False), speeds)])]
     assert variance[0] == pytest.approx(found.scale * speeds.spread**2)
     np.testing.assert_allclose(found.means - found.means.mean(), told, atol=0.02)
+
+
+def test_the_speed_that_nodes_have_by_themselves_says_less_than_one_that_somebody_gave() -> None:
+    def spread_of_last(*speeds: float) -> float:
+        table = MachineTable()
+        for number, speed in enumerate(speeds):
+            table.see((f"m{number}", False), MachineSpeeds.from_figures({}, speed, 0.0, False))
+        return math.sqrt(table.corrections([]).covariance[-1, -1])
+
+    assert spread_of_last(1.0, 1.0) == pytest.approx(2 * spread_of_last(1.0, 0.5))
+    assert spread_of_last(0.5, 1.0) == pytest.approx(spread_of_last(1.0, 0.5))
+    accelerated = MachineSpeeds.from_figures({}, 0.5, 0.0, True)
+    assert accelerated.spread > MachineSpeeds.from_figures({}, 0.5, 0.0, False).spread
 
 
 def test_a_new_machine_has_narrow_bands_where_profiles_proved_right_and_wide_ones_where_not() -> None:
