@@ -20,11 +20,10 @@ from benchmarks.ground import serving
 from benchmarks.measure import Measure, percentile, show
 from mlopx.cli.loading import load_pipeline
 from server.components.historian import observation_of
-from server.domain.node import Node
 from server.domain.placement import Estimate
-from server.domain.resources import Resources
 from server.estimators.chain import ChainEstimator
 from server.estimators.interface import Observation
+from server.platforms.local.cluster_file import node_of
 from server.stores.interface import FinishedAttempt
 from server.stores.sql import SqlRunStore
 
@@ -72,7 +71,7 @@ def foretold(folder: Path) -> list[Told]:
     chain = ChainEstimator()
     chain.observe(known)
     chain.settle()
-    node = Node(AWAY[0], Resources.of(cpu_millicores=1000), speed=AWAY[1], labels={"worker_type": AWAY[0]})
+    node = node_of(AWAY[0], 1000, AWAY[1], 6 << 30, {"worker_type": AWAY[0]})
     rows = chain.estimate([one.profile for one in asked], [node])
     return [
         Told(row[0], one, median(small) * HOME[1] / AWAY[1])

@@ -37,7 +37,7 @@ class Node:
         startup_seconds: how long a virtual node takes to appear.
         price_per_hour: money per hour, where known.
         speeds: measured relative speeds by kind of work (`single`, `multi`, `gemm`, `memory`, `disk`, `gpu`), 1.0 is
-            the reference; empty without a profile.
+            the reference; without a profile empty, or the `share` of a real core that one of its CPUs is held to.
     """
 
     name: str

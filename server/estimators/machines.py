@@ -39,14 +39,17 @@ KIND_SPREAD = 0.2
 CORES_SPREAD = 0.25
 """Exponent with which time may fall with the number of cores: unknown before runs show it."""
 
-PROFILED_SPREAD, SPEED_SPREAD, UNSURE_SPREAD, UNKNOWN_SPREAD = 0.06, 0.15, 0.3, 0.8
-"""Error of a factor that is taken from a profile of several kinds, from one speed of a core (on the six machines of
-Lotaru's traces these two were 0.045 and 0.11), from one speed that is of something else or that nobody looked at, or
-from nothing."""
+HELD_SPREAD, PROFILED_SPREAD, SPEED_SPREAD, UNSURE_SPREAD, UNKNOWN_SPREAD = 0.05, 0.06, 0.15, 0.3, 0.8
+"""Error of a factor that is taken from the share of a core that a node is held to, from a profile of several kinds,
+from one speed of a core (on the six machines of Lotaru's traces these two were 0.045 and 0.11), from one speed that is
+of something else or that nobody looked at, or from nothing."""
 
-CORE = "speed"
+SHARE, CORE = "share", "speed"
+"""What stands for all kinds of work where none was measured: the share of a core that an embedded node is held to, else
+the one speed of a core."""
+
 NOBODYS = ((CORE, 1.0),)
-"""The one speed of a core where no kind of work was measured, and that of a machine that nobody looked at."""
+"""What is known of a machine that nobody looked at."""
 
 MOST_MACHINES = 256
 SCALES: Array = np.array([0.01, 0.03, 0.1, 0.3, 0.7, 1.5, 3.0, 6.0, 12.0, 30.0])
@@ -91,8 +94,9 @@ def _known_by(
 ) -> MachineSpeeds:
     """Worked out once for all runs on a machine."""
     speeds = dict(figures)
-    wanted = ("gpu",) if is_accelerated else tuple(KIND_WEIGHTS)
-    kinds = tuple((kind, speeds[kind]) for kind in wanted if 0 < speeds.get(kind, 0) < math.inf)
+    found = {kind: value for kind, value in speeds.items() if 0 < value < math.inf}
+    wanted = ("gpu",) if is_accelerated else tuple(KIND_WEIGHTS) if KIND_WEIGHTS.keys() & found else (SHARE,)
+    kinds = tuple((kind, found[kind]) for kind in wanted if kind in found)
     if not kinds and not (is_accelerated and speed == 1.0):
         kinds = (("node" if is_accelerated else CORE, min(max(speed, SLOWEST), 1 / SLOWEST)),)
     single, multi = speeds.get("single", 0.0), speeds.get("multi", 0.0)
@@ -228,6 +232,8 @@ def _own_spread(kinds: Sequence[tuple[str, float]], *, is_stated: bool = False) 
         return UNKNOWN_SPREAD
     if len(kinds) > 1:
         return PROFILED_SPREAD
+    if kinds[0][0] == SHARE:
+        return HELD_SPREAD
     is_core = kinds[0][0] in KIND_WEIGHTS or (kinds[0][0] == CORE and (is_stated or tuple(kinds) != NOBODYS))
     return SPEED_SPREAD if is_core else UNSURE_SPREAD
 

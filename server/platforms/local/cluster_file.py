@@ -158,7 +158,7 @@ def node_of(name: str, millicores: int, speed: float, memory: int, labels: Mappi
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     base = {HOSTNAME_LABEL: name, ARCHITECTURE_LABEL: architecture, "kubernetes.io/os": "linux"}
     has = Resources.of(cpu_millicores=millicores, memory_bytes=memory, accelerators=accelerators, pods=pods)
-    return Node(name=name, allocatable=has, labels={**base, **labels}, speed=speed, **more)
+    return Node(name=name, allocatable=has, labels={**base, **labels}, speed=speed, speeds={"share": speed}, **more)
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from server.estimators.machines import Evidence, MachineSpeeds, MachineTable
 from server.estimators.points import Points, Terms
 from server.estimators.regression import fit
 from server.estimators.sizes import PRIOR
+from server.platforms.local.cluster_file import node_of
 from server.testing.contracts.estimator import an_observation
 from server.testing.contracts.placement_requests import a_node
 
@@ -259,6 +261,15 @@ def test_the_speed_that_nodes_have_by_themselves_says_less_than_one_that_somebod
     assert spread_of_last(0.5, 1.0) == pytest.approx(spread_of_last(1.0, 0.5))
     accelerated = MachineSpeeds.from_figures({}, 0.5, 0.0, True)
     assert accelerated.spread > MachineSpeeds.from_figures({}, 0.5, 0.0, False).spread
+
+
+def test_the_share_of_a_core_that_a_node_is_held_to_says_more_than_its_speed_until_there_is_a_profile() -> None:
+    held, said = node_of("held", 1000, 0.25, 1 << 30, {}), a_node("said", speed=0.25)
+    one, other = MachineSpeeds.of(held, False), MachineSpeeds.of(said, False)
+    assert one.log_seconds == pytest.approx(other.log_seconds) == pytest.approx(math.log(4))
+    assert one.spread < other.spread / 2
+    profiled = MachineSpeeds.of(replace(held, speeds={**held.speeds, "single": 0.5, "memory": 0.5}), False)
+    assert [kind for kind, _ in profiled.speeds] == ["single", "memory"]
 
 
 def test_a_new_machine_has_narrow_bands_where_profiles_proved_right_and_wide_ones_where_not() -> None:
