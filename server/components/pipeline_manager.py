@@ -192,7 +192,7 @@ class PipelineManager:
         """
         old = await self._journal.run(run_id)
         if old.state.is_end or old.replaced_by:
-            said = f"is replaced by {old.replaced_by} already" if old.replaced_by else f"is {old.state} already"
+            said = f"is replaced by {old.replaced_by} already" if old.replaced_by else f"is over already ({old.state})"
             raise ConflictError(f"run {run_id} {said}", hint="retry an ended run with `mlopx retry`")
         if old.offer is None:
             raise ConflictError(

@@ -11,7 +11,7 @@ from server.components.explaining.calibrating import calibrated, judge
 from server.components.explaining.memory_advice import memory_warnings
 from server.components.explaining.placed import hindsight, how_it_went, predicted, why_there
 from server.components.explaining.queueing import waits_of
-from server.components.explaining.scene import EstimateAll, Scene, make_scene
+from server.components.explaining.scene import NO_END_YET, EstimateAll, Scene, make_scene
 from server.components.explaining.starting import start_expected
 from server.components.explaining.texts import between, clock, names, span
 from server.components.explaining.track import ForecastTrack
@@ -44,6 +44,7 @@ SKIPPED = {
     "not-handed-over": "its run ended before the platform had it",
     "not-reported": "its run ended, and the platform told nothing of it",
 }
+ROUGHLY = Action("See when it would be done if the guesses are right.", "mlopx plan")
 MOST_VERDICTS = 100_000
 """Pairs of ready tasks and nodes up to which an explanation of a whole run asks every node about every task."""
 
@@ -176,7 +177,7 @@ class Explainer:
             position=position,
             ends=ends,
             why_no_eta=why_not,
-            actions=_run_actions(run, tasks),
+            actions=_run_actions(run, tasks) or ((ROUGHLY,) if why_not.startswith(NO_END_YET) else ()),
             assumes=scene.assumed.get(run.id, "") if ends is not None else "",
             counts=Counter(task.state.value for task in tasks),
         )

@@ -38,8 +38,9 @@ from server.planning.steps import SMALLEST_SPREAD, Z90, Move, Step
 FROM_HISTORY = re.compile(r"^from \d+ runs?\b")
 """How an estimate's source begins when it stands on past runs."""
 
-GUESSED = "no end is predicted yet: {task} has never run here, so its run time is a guess"
-VAGUE = "no end is predicted yet: past runs of {task} tell too little of how long it takes this time"
+NO_END_YET = "no end is predicted yet"
+GUESSED = f"{NO_END_YET}: {{task}} has never run here, so its run time is a guess"
+VAGUE = f"{NO_END_YET}: past runs of {{task}} tell too little of how long it takes this time"
 UNPLANNED = "no end is predicted: a part of it has no place in the plan yet"
 GROWING = "no end is predicted: it waits for a node that is not there yet"
 
@@ -318,6 +319,7 @@ def band_at(found: Percentiles, now: datetime) -> Band:
 
 
 __all__ = [
+    "NO_END_YET",
     "EstimateAll",
     "Scene",
     "attempts_of",

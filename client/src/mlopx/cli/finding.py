@@ -7,6 +7,8 @@ from urllib.parse import quote
 from mlopx.errors import ServerError, UsageError
 from mlopx.remote import Client
 
+MOST_NAMED = 5
+
 
 def find_run(client: Client, text: str) -> str:
     """The id of the run that is meant. Raises UsageError where that is not clear."""
@@ -26,4 +28,5 @@ def find_run(client: Client, text: str) -> str:
         return found[0]
     if not found:
         raise UsageError(f"there is no run {text!r}", hint="`mlopx runs` lists them")
-    raise UsageError(f"{text!r} could be {', '.join(found[:5])}", hint="write more of the id")
+    said = ", ".join(found[:MOST_NAMED]) + (f" or {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else "")
+    raise UsageError(f"{text!r} could be {said}", hint="write more of the id")

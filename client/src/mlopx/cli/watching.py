@@ -83,7 +83,9 @@ def _note(task: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     line = said.get(task["key"])
     if line is None or task["state"] in ("succeeded", "skipped"):
         return str(task["hold"])
-    return short(line)
+    if line["state"] == "running" and line["ends"]:
+        return f"done {comes(line['ends'])}, {line['why']}" if line["why"] else f"done {comes(line['ends'])}"
+    return short(line).partition(", which is running")[0]
 
 
 def _coming(

@@ -37,6 +37,8 @@ def test_an_id_a_unique_beginning_or_latest_is_enough(text: str, run: str) -> No
 def test_a_beginning_of_several_runs_is_answered_with_them() -> None:
     with pytest.raises(UsageError, match=r"^'flow' could be flow-b2, flow-a1\n  hint: write more of the id$"):
         find_run(client(*RUNS), "flow")
+    with pytest.raises(UsageError, match=r"^'r' could be r0, r1, r2, r3, r4 or 2 more\n"):
+        find_run(client(*(f"r{number}" for number in range(7))), "r")
 
 
 @pytest.mark.parametrize("text", ["gone", "", "flow-a1?x=1", "a/b", "../runs"])

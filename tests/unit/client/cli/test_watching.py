@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,6 +74,13 @@ def test_when_it_is_done_is_told_once_that_is_known(api: Api, live: Any, nodes: 
     ends = {"p10": ahead(60.5), "p50": ahead(70), "p90": ahead(80.5)}
     assert " done in " not in drawn(live, nodes, explained(api))
     assert "  done in 60." in drawn(live, nodes, {**explained(api), "ends": ends})
+
+
+def test_of_what_runs_it_is_told_first_when_it_is_done(api: Api, live: Any, nodes: Any) -> None:
+    ends = {"p10": ahead(5.5), "p50": ahead(7), "p90": ahead(30.5)}
+    text = drawn(live, nodes, explained(api, ends=ends, why="chosen by heft"))
+    (row,) = [" ".join(line.split()) for line in text.splitlines() if line.startswith("train")]
+    assert re.fullmatch(r"train running quick done in 5\.\d to 30\.\d s, chosen by heft", row)
 
 
 def test_the_rest_of_what_runs_is_drawn_as_expected(api: Api, live: Any, nodes: Any) -> None:

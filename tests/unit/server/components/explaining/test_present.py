@@ -94,6 +94,8 @@ async def test_how_long_a_task_runs_counts_until_now() -> None:
     told = await stage.explainer.run("r")
     assert told.at == stage.at
     assert told.tasks[0].sentence.startswith("fit runs on only since 14:00:00 UTC (0.9 s)")
+    assert told.why_no_eta.startswith("no end is predicted yet: fit has never run here")
+    assert [one.command for one in told.actions] == ["mlopx plan"]
 
 
 async def test_who_waits_for_a_new_node_though_others_are_free_is_told_why() -> None:
