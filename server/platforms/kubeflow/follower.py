@@ -58,7 +58,7 @@ class Follower:
     """One run on its way.
 
     `paths` leads from our task paths to Kubeflow's. `logs` has the attempts whose logs are wanted, with whether they
-    came or never will. `is_seen` once Kubernetes told of the run.
+    came or never will. `is_seen` once Kubernetes told of the run; `over_since` is when its end was first seen here.
     """
 
     run_id: str
@@ -73,6 +73,7 @@ class Follower:
     logs: dict[tuple[TaskKey, int], bool] = field(default_factory=dict)
     is_stopping: bool = False
     is_seen: bool = False
+    over_since: datetime | None = None
     has_ended: bool = False
 
     @classmethod

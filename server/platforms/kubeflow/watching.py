@@ -279,8 +279,10 @@ class Watcher:
             self._look_after(follower, sight, now)
         self._look_after_drivers(follower, now)
         ending = self._ending(follower, sights, now)
-        if ending is not None and (all(follower.logs.values()) or now - ending.at > GRACE):
-            self._end(follower, ending)
+        if ending is not None:
+            follower.over_since = follower.over_since or now
+            if all(follower.logs.values()) or now - follower.over_since > GRACE:
+                self._end(follower, ending)
 
     def log_came(self, follower: Follower, key: TaskKey, attempt: int) -> None:
         """An attempt's log is kept, or never will be: its run may end."""

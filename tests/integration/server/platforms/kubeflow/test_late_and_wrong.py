@@ -234,12 +234,23 @@ async def has_ended_there(ground: Any, house: Any, run: Run) -> Run:
     return await house.until(run.id, lambda found: all(task.state.is_end for task in found.tasks.values()))
 
 
-async def test_a_server_that_dies_before_logs_are_kept_keeps_them_after_its_return(make: Any) -> None:
-    async with make() as ground:
+async def test_a_server_that_dies_before_logs_are_kept_keeps_them_after_its_return(make: Any, hurry: Any) -> None:
+    """However often it dies, and however long ago the run has ended."""
+    async with make(hurry) as ground:
         ground.double.kube.broken_logs = 10**9
         async with ground.house() as house:
             run = await has_ended_there(ground, house, await house.submit(saying))
             await ground.platform.watcher.poll()
+            await asyncio.sleep(0.1)
+            assert not (await house.journal.run(run.id)).state.is_end
+        until, hurry.rate = hurry() + 60, 1000.0
+        while hurry() < until:
+            await asyncio.sleep(0.01)
+        hurry.rate = 1.0
+        async with ground.house() as house:
+            async with asyncio.timeout(60):
+                while not any(one.logs for one in ground.platform.watcher.followers.values()):
+                    await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             assert not (await house.journal.run(run.id)).state.is_end
         ground.double.kube.broken_logs = 0
