@@ -18,7 +18,7 @@ from server.domain.run import TaskKey
 from server.domain.states import RunState
 from server.kube.client import KubeClient
 from server.kube.errors import KubeDeniedError, KubeMissingError
-from server.kube.mirror import Mirror, Name
+from server.kube.mirror import Mirror, Name, readable
 from server.kube.reading import PodSeen
 from server.kube.resources import PODS, WORKFLOWS
 from server.platforms.kubeflow.artifacts import read_launched
@@ -79,8 +79,8 @@ class Watcher:
         for name in pollers if kube is not None else ():
             assert kube is not None
             more: dict[str, Any] = {"now": now, "namespace": in_kubernetes(name), "labels": RUN_LABEL, "sleep": sleep}
-            self.workflows[name] = Mirror(kube, WORKFLOWS, reduce=read_workflow, **more)
-            self.pods[name] = Mirror(kube, PODS, reduce=read_launched, **more)
+            self.workflows[name] = Mirror(kube, WORKFLOWS, reduce=readable(read_workflow), **more)
+            self.pods[name] = Mirror(kube, PODS, reduce=readable(read_launched), **more)
             self.workflows[name].listen(self._workflow_changed)
             self.pods[name].listen(self._pod_changed)
         self._events = PodEvents(kube, now) if kube is not None else None

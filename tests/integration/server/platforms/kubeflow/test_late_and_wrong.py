@@ -282,3 +282,17 @@ async def test_each_attempt_keeps_its_own_log(make: Any, tmp_path: Path) -> None
         ground.double.collect(run.platform_run_id)
         kept = [(await ground.platform.logs(run, key, number)).text for number in (1, 2)]
     assert ("no luck" in kept[0], "no luck" in kept[1], "second" in kept[1]) == (True, False, True)
+
+
+async def test_objects_that_cannot_be_read_hide_no_others(make: Any) -> None:
+    async with make() as ground:
+        labels = {"pipeline/runid": "of-somebody"}
+        many = {"name": "main", "resources": {"requests": {"cpu": "a lot"}}}
+        for kind, more in (("pods", {"spec": {"containers": [many]}}), ("workflows", {"status": {"nodes": {"n": 1}}})):
+            ground.double.kube.objects.put(
+                kind, {"metadata": {"name": "odd", "namespace": "kubeflow", "labels": labels}, **more}
+            )
+        async with ground.house() as house:
+            run = await house.ended((await house.submit(pair)).id)
+    assert {str(task.state) for task in run.tasks.values()} == {"succeeded"}
+    assert all(task.current.actual_node for task in run.tasks.values())
