@@ -57,7 +57,7 @@ def why_there(decision: Decision) -> str:
         return f"where it was expected to finish first, {span(margin.seconds)} before {other}"
     if margin.seconds >= -CLOSE_SECONDS:
         reason = f" ({decision.reason})" if decision.reason else ""
-        return f"where it was expected to finish as soon as on {other}; {decision.strategy} chose{reason}"
+        return f"where it was expected to finish as soon as on {other}; chosen by {decision.strategy}{reason}"
     return (
         f"chosen by {decision.strategy} ({decision.reason}); regardless of what else waits, {other} would have been "
         f"{span(-margin.seconds)} sooner"

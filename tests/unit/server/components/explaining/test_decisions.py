@@ -68,7 +68,7 @@ def test_a_task_is_compared_after_those_that_were_placed_before_it_in_the_same_c
     first, second = decide(request)
     assert (first.node, second.node) == ("quick", "slow")
     assert why_there(first) == "where it was expected to finish first, 30 s before slow"
-    as_soon = "where it was expected to finish as soon as on quick; fifo_greedy chose"
+    as_soon = "where it was expected to finish as soon as on quick; chosen by fifo_greedy"
     assert why_there(second) == f"{as_soon} ({second.reason})"
     assert second.reason
 
