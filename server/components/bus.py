@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from server.domain.events import StoredEvent
 from server.stores.interface import RunStoreInterface
@@ -23,6 +23,8 @@ class Bus:
         self._store = store
         self._poll_seconds = poll_seconds
         self._news = asyncio.Condition()
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._closed = False
         self._pending_wake: asyncio.Task[None] | None = None
 
@@ -30,6 +32,15 @@ class Bus:
         """New events were committed."""
         if self._pending_wake is None or self._pending_wake.done():
             self._pending_wake = asyncio.get_running_loop().create_task(self._notify())
+
+    @contextlib.contextmanager
+    def unsettled(self) -> Iterator[None]:
+        """What is committed meanwhile is told only afterwards: who hears of an event finds its run as that left it."""
+        self._settled.clear()
+        try:
+            yield
+        finally:
+            self._settled.set()
 
     def end(self) -> None:
         """End all subscriptions soon."""
@@ -46,6 +57,7 @@ class Bus:
         seen = await asyncio.to_thread(self._store.last_event_id) if after is None else after
         while not self._closed:
             page = await asyncio.to_thread(self._store.events, after=seen, run_id=run_id, limit=PAGE)
+            await self._settled.wait()
             for stored in page:
                 yield stored
                 seen = stored.id

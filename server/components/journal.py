@@ -103,21 +103,22 @@ class Journal:
         for _ in range(CONFLICT_TRIES):
             batch = await self._prepare(requests)
             saves = [self._save_of(batch, run_id) for run_id in batch.events]
-            try:
-                if saves:
-                    await asyncio.to_thread(self._store.save, saves)
-            except VersionConflictError:
-                await self._reload(batch)
-                continue
-            except MlopxError as error:
-                self._refuse(requests, error)
+            with self._bus.unsettled():
+                try:
+                    if saves:
+                        await asyncio.to_thread(self._store.save, saves)
+                except VersionConflictError:
+                    await self._reload(batch)
+                    continue
+                except MlopxError as error:
+                    self._refuse(requests, error)
+                    return
+                except Exception as error:
+                    log.exception("the store failed to save %d runs", len(saves))
+                    self._refuse(requests, error)
+                    return
+                self._publish(batch)
                 return
-            except Exception as error:
-                log.exception("the store failed to save %d runs", len(saves))
-                self._refuse(requests, error)
-                return
-            self._publish(batch)
-            return
         self._refuse(requests, VersionConflictError("somebody else keeps changing the same runs", hint="try again"))
 
     async def _prepare(self, requests: Sequence[_Request]) -> _Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from server.domain.errors import IllegalTransitionError, MlopxError
 from server.domain.events import TaskPlaced
 from server.domain.lifecycle import Change
 from server.domain.run import TaskKey
+from server.domain.states import TaskState
 from server.stores.interface import Save
 from server.stores.memory import MemoryRunStore
 from server.testing.contracts.placement_requests import a_node
@@ -77,6 +79,59 @@ async def test_a_placement_that_another_server_wrote_last_is_carried_out(tmp_pat
     assert BindTask(run.id, TaskKey("work"), 1) in [command for change in heard for command in change.commands]
     async with open_house(platform, store, tmp_path, clock) as house:
         assert str((await house.ended(run.id)).state) == "succeeded"
+
+
+class Slow(MemoryRunStore):
+    """A store that has saved, and does not say so yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.saved, self.may_return, self.read = threading.Event(), threading.Event(), threading.Event()
+
+    def save(self, saves: Sequence[Save]) -> Any:
+        found = super().save(saves)
+        self.saved.set()
+        self.may_return.wait(60)
+        return found
+
+    def events(self, **more: Any) -> Any:
+        found = super().events(**more)
+        if self.saved.is_set():
+            self.read.set()
+        return found
+
+
+async def test_who_hears_of_an_event_finds_its_run_as_that_left_it(tmp_path: Path) -> None:
+    """Else whoever looks at the run at its last event sees it as it was before, and never looks again."""
+    clock, store = machine_clock(), Slow()
+    store.may_return.set()
+    async with open_house(FakePlatform([], clock.now), store, tmp_path, clock) as elsewhere:
+        run = await elsewhere.submit(single)
+    store.saved.clear()
+    store.may_return.clear()
+    bus = Bus(store)
+    journal = Journal(store, bus)
+    await journal.load()
+    writer = asyncio.create_task(journal.write_forever())
+    seen: list[TaskState] = []
+
+    async def look() -> None:
+        async for stored in bus.subscribe(after=0, run_id=run.id):
+            if isinstance(stored.event, TaskPlaced):
+                seen.append((await journal.run(run.id)).tasks[TaskKey("work")].state)
+                return
+
+    placed = TaskPlaced(at=clock.now(), key=TaskKey("work"), attempt=1, node="one", option="default")
+    applying = asyncio.create_task(journal.apply(run.id, placed))
+    await asyncio.to_thread(store.saved.wait, 60)
+    looking = asyncio.create_task(look())
+    await asyncio.to_thread(store.read.wait, 60)
+    store.may_return.set()
+    async with asyncio.timeout(60):
+        await looking
+        change = await applying
+    writer.cancel()
+    assert seen == [change.run.tasks[TaskKey("work")].state] != [TaskState.READY]
 
 
 class Failing(MemoryRunStore):
