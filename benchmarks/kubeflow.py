@@ -11,12 +11,12 @@ import yaml
 
 from benchmarks.measure import Measure
 from mlopx import component, pipeline
+from server.kube.own_runs import OURS_LABEL
 from server.platforms.kubeflow.compile import compile_spec
 from server.platforms.kubeflow.compile.sizes import size_problems, workflow_bytes
 from server.platforms.kubeflow.placing import TaskPlacement, place_pipeline
 from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading import read_pipeline
-from server.platforms.kubeflow.submitting import RUN_LABEL
 from server.testing.compiled import a_container, a_node, a_pipeline, a_task
 
 TASKS = 500
@@ -68,7 +68,7 @@ def measure(_: Path) -> Iterator[Measure]:
     yield Measure(f"workflow of {TASKS} tasks", workflow_bytes(made.pipeline, made.platform) / 2**20, "MiB", most=1)
     own = read_pipeline(made.text)
     marked = {
-        task.path: TaskPlacement((nodes[index % 8], nodes[(index + 2) % 8]), labels={RUN_LABEL: "many-a6use3jjke"})
+        task.path: TaskPlacement((nodes[index % 8], nodes[(index + 2) % 8]), labels={OURS_LABEL: "many-a6use3jjke"})
         for index, task in enumerate(own.placeable())
     }
     both = place_pipeline(own, marked)

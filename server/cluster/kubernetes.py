@@ -19,15 +19,10 @@ from server.domain.starting import NodeImages
 from server.kube.client import KubeClient, Object
 from server.kube.errors import KubeDeniedError, KubeError
 from server.kube.mirror import Mirror
-from server.kube.own_runs import OwnRuns
+from server.kube.own_runs import OURS_LABEL, TASK_ANNOTATION, OwnRuns
 from server.kube.pod_requests import beside_requests, requests_of
 from server.kube.reading import images_of, instant, read_node
 from server.kube.resources import NODES, PODS
-
-RUN_LABEL = "pipeline/runid"
-OURS_LABEL, TASK_ANNOTATION = "mlopx.dev/run", "mlopx.dev/task"
-"""What placing writes on the pods of our runs: what their tasks ask for is counted by the run itself, and only what was
-put beside them (a mesh's sidecar, say) here, for as long as the task lasts."""
 
 Seen = tuple[Node, NodeImages]
 
@@ -162,4 +157,4 @@ def _holding(item: Object) -> PodHeld | None:
         return PodHeld(str(node), Resources(pods=1), claims=claims, leaves_at=leaves_at)
 
 
-__all__ = ["OURS_LABEL", "RUN_LABEL", "KubernetesNodes", "PodHeld"]
+__all__ = ["KubernetesNodes", "PodHeld"]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+OURS_LABEL, TASK_ANNOTATION = "mlopx.dev/run", "mlopx.dev/task"
+"""What placing writes on the pods of our runs: what their tasks ask for is counted by the run itself, and of the pods
+only what was put beside them (a mesh's sidecar, say), for as long as the task lasts."""
+
 MOST_OVER = 1000
 """So many runs that ended last are remembered: their pods are gone long before they are forgotten."""
 
@@ -41,4 +45,4 @@ class OwnRuns:
         return ended_at is not None and now - ended_at <= LEAVING and run_id not in self._live
 
 
-__all__ = ["LEAVING", "MOST_OVER", "OwnRuns"]
+__all__ = ["LEAVING", "MOST_OVER", "OURS_LABEL", "TASK_ANNOTATION", "OwnRuns"]

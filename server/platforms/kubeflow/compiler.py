@@ -16,6 +16,7 @@ from mlopx.spec import PipelineSpec
 from server.domain.errors import PlatformError
 from server.domain.node import Node
 from server.domain.run import Run, TaskKey
+from server.kube.own_runs import OURS_LABEL, TASK_ANNOTATION
 from server.platforms.interface import PlannedPlacement
 from server.platforms.kubeflow.adopting import uncached
 from server.platforms.kubeflow.compile.sizes import is_roomy, size_problems
@@ -26,7 +27,7 @@ from server.platforms.kubeflow.placing.importers import with_importers
 from server.platforms.kubeflow.placing.merging import merged
 from server.platforms.kubeflow.reading import KubeflowPipeline, read_pipeline
 from server.platforms.kubeflow.reading.inputs import input_artifacts
-from server.platforms.kubeflow.submitting import LONGEST_WHY, RUN_LABEL, TASK_ANNOTATION, WHY_ANNOTATION, Compiled
+from server.platforms.kubeflow.submitting import LONGEST_WHY, WHY_ANNOTATION, Compiled
 
 RUN_ANNOTATION = "mlopx.dev/run-id"
 MOST_NOTES = 10
@@ -181,7 +182,7 @@ class PlacingCompiler:
         return TaskPlacement(
             nodes=nodes,
             mode=PlacementMode.REQUIRE if run.graph.task(path).node else None,
-            labels={RUN_LABEL: run.id},
+            labels={OURS_LABEL: run.id},
             environment=said.environment if said is not None else {},
             annotations={RUN_ANNOTATION: run.id, TASK_ANNOTATION: path, **why},
         )

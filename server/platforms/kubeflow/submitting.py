@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 MARK = " mlopx/"
 """In the display name, before our run id; what tells our runs from others in one filtered list."""
 
-RUN_LABEL = "mlopx.dev/run"
-TASK_ANNOTATION = "mlopx.dev/task"
 WHY_ANNOTATION = "mlopx.dev/why"
 LONGEST_WHY = 1000
 MOST_SAID = 3
@@ -206,4 +204,4 @@ class Submitter:
         return self._namespaces.of(run.options.project)
 
 
-__all__ = ["MARK", "RUN_LABEL", "TASK_ANNOTATION", "Compiled", "CompilerPort", "Submitter", "display_name", "our_id"]
+__all__ = ["MARK", "Compiled", "CompilerPort", "Submitter", "display_name", "our_id"]
