@@ -63,7 +63,10 @@ class Agent:
 
     def now(self) -> float:
         """Seconds since the epoch; goes on steadily when the machine's clock is set back."""
-        return self._began + time.monotonic() - self._began_at
+        return self._since_epoch(time.monotonic())
+
+    def _since_epoch(self, monotonic: float) -> float:
+        return self._began + monotonic - self._began_at
 
     async def run(self) -> None:
         """Serve until told to stop, or left alone for too long."""
@@ -207,7 +210,7 @@ class Agent:
             self._release(task)
             self._keep({"event": "ended", "id": task.id, "outcome": "lost", "ended_at": self.now(), **said})
             return
-        task.pid, task.started_at = said["pid"], self.now()
+        task.pid, task.started_at = said["pid"], self._since_epoch(said["at"])
         task.base_bytes = resident_bytes(self.forks.pid) if task.order["python"] is None else 0
         seconds = task.order["timeout_seconds"]
         if seconds:
@@ -284,7 +287,7 @@ class Agent:
 
     async def _close(self, task: Running, said: dict[str, Any]) -> None:
         """A task's processes are gone: look at what it left, and tell its end."""
-        ended_at, status = self.now(), said["status"]
+        ended_at, status = self._since_epoch(said["at"]), said["status"]
         self.spent.close(task.id, CpuTimes(said["user_seconds"], said["system_seconds"]))
         task.pid = None
         seen = self.throttle.seen(task.tag)

@@ -5,7 +5,10 @@ them; what a task leaves behind becomes its own child and is killed. When the ag
 
     in:  {"start": ID, "launch": {...}}
     out: {"warm": {"user": WAY, "reason": "...", "threads": n, "failed": [...]}} once, then
-         {"started": ID, "pid": n} · {"ended": ID, "status": n, "peak_bytes": n, "user_seconds": s, "system_seconds": s}
+         {"started": ID, "pid": n, "at": t} ·
+         {"ended": ID, "status": n, "at": t, "peak_bytes": n, "user_seconds": s, "system_seconds": s}
+
+`at` is when the process began and was gone, by the machine's monotonic clock: the agent may hear of it late.
 """
 
 from __future__ import annotations
@@ -99,7 +102,7 @@ class Zygote:
         return True
 
     def _start(self, name: str, launch: dict[str, Any]) -> None:
-        parent = os.getpid()
+        parent, begun = os.getpid(), time.monotonic()
         try:
             pid = os.fork()
         except OSError as error:
@@ -114,7 +117,7 @@ class Zygote:
             finally:
                 os._exit(status)
         self._tasks[pid] = name
-        say({"started": name, "pid": pid})
+        say({"started": name, "pid": pid, "at": begun})
 
     def _reap(self) -> None:
         """Wait for all that ended. An end is told once nothing that the task left behind is still there."""
@@ -128,6 +131,7 @@ class Zygote:
                     end = {
                         "ended": name,
                         "status": os.waitstatus_to_exitcode(status),
+                        "at": time.monotonic(),
                         "peak_bytes": usage.ru_maxrss * 1024,
                         "user_seconds": usage.ru_utime,
                         "system_seconds": usage.ru_stime,

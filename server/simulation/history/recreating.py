@@ -26,6 +26,7 @@ from server.estimators.table import build_estimates
 from server.simulation.engine import Case, Loss
 from server.simulation.history.reading import History, attempts_that_ran
 from server.simulation.machines import Machine
+from server.simulation.pipeline_lines import LEAST_SECONDS
 from server.simulation.rules import Rules
 from server.simulation.work import KIND_LABEL, Arrival, TaskWork, Way, make_work
 from server.simulation.world import Nature
@@ -111,7 +112,7 @@ def _tasks(
         attempts = attempts_that_ran(run, key)
         last = attempts[-1]
         ran_on, option = last.actual_node or last.node or "", last.option or view.options[0].name
-        took = max(sum(one.run_seconds or 0.0 for one in attempts), 1e-3)
+        took = max(sum(one.run_seconds or 0.0 for one in attempts), LEAST_SECONDS)
         option = option if any(one.name == option for one in view.options) else view.options[0].name
         scale = took / estimates.seconds(view.ref, ran_on, option)
         ways = []

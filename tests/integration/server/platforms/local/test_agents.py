@@ -66,6 +66,24 @@ async def test_an_end_is_told_until_it_is_acknowledged(ground: Opener) -> None:
         assert isinstance(await third.told_of(launch), happened.TaskLost)
 
 
+async def test_a_task_ends_when_its_process_is_gone_however_late_its_agent_hears(ground: Opener) -> None:
+    async with ground() as it:
+        launch = await it.start(SLOW, component=INT)
+        started = await it.told_of(launch, (happened.TaskStarted,))
+        agent = agent_pid(it)
+        (task,) = (pid for zygote in children_of(agent) for pid in children_of(zygote))
+        os.kill(agent, signal.SIGSTOP)
+        try:
+            await gone([task])
+            gone_at = time.time()  # noqa: TID251 - real processes end at real times
+            await asyncio.sleep(2)
+        finally:
+            os.kill(agent, signal.SIGCONT)
+        end = await it.told_of(launch)
+        assert (end.at - started.at).total_seconds() >= 1
+        assert end.at.timestamp() < gone_at + 1
+
+
 async def test_an_end_survives_the_agent(ground: Opener) -> None:
     async with ground(stop_tasks=False) as first:
         first.is_acknowledging = False
