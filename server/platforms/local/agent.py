@@ -27,6 +27,7 @@ from server.platforms.local.privileges import UNPRIVILEGED
 from server.platforms.local.processes import CpuTimes, adopt_orphans, resident_bytes, send, tree
 from server.platforms.local.results import BadResultError, give_to, read_result, take_back
 from server.platforms.local.running import Running, describe_end
+from server.platforms.local.sockets import leave, listen
 from server.platforms.local.throttle import TICK_SECONDS, Limits
 from server.platforms.local.usage import CpuAccount
 
@@ -74,14 +75,12 @@ class Agent:
         names = ("preload", "readable", "runtime")
         await self.forks.start({"uid": self.uid, **{name: self.config[name] for name in names}})
         path = self.config["socket"]
-        Path(path).unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._connected, path, limit=LINE_LIMIT)
-        os.chmod(path, 0o600)
+        server = await listen(path, self._connected, LINE_LIMIT)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
         parts = [loop.create_task(part) for part in (self._watch(), self._leave_when_alone(), self._follow_zygote())]
         await self.stopping.wait()
-        Path(path).unlink(missing_ok=True)
+        leave(path)
         for task in list(self.tasks.values()):
             self._end(task, "stop", 0.5)
         with contextlib.suppress(TimeoutError):
@@ -111,6 +110,7 @@ class Agent:
                 closing.add_done_callback(self._closing.discard)
         if not self.stopping.is_set():
             log.error("the zygote of node %s is gone, and all tasks with it", self.config["node"])
+            leave(self.config["socket"])
             os._exit(3)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

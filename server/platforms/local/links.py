@@ -10,12 +10,12 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from server.domain.errors import ConfigurationError, PlatformError
+from server.platforms.local.sockets import check_owner, socket_path
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class AgentLink:
 
     async def start(self) -> None:
         """Connect for the first time. Raises ConfigurationError if no agent can be had."""
+        check_owner(self._socket)
         self._task = asyncio.create_task(self._keep_connected(), name=f"agent {self.node}")
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -154,7 +155,7 @@ class AgentLink:
         while not self._is_closing:
             try:
                 reader, writer = await self._connect()
-            except (OSError, ConnectionError) as error:
+            except (OSError, ConfigurationError) as error:
                 log.warning("agent of node %s: %s", self.node, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
@@ -204,15 +205,19 @@ class AgentLink:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         with contextlib.suppress(OSError):
-            return await asyncio.open_unix_connection(self._socket, limit=LINE_LIMIT)
+            return await self._open()
         await asyncio.to_thread(self._spawn)
         for _ in range(int(START_SECONDS / 0.05)):
             await asyncio.sleep(0.05)
             with contextlib.suppress(OSError):
-                return await asyncio.open_unix_connection(self._socket, limit=LINE_LIMIT)
+                return await self._open()
             if self._process is not None and self._process.poll() is not None:
                 raise ConnectionError(f"it ended with status {self._process.returncode}; see {self.folder}/agent.log")
         raise ConnectionError("it does not listen")
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        check_owner(self._socket)
+        return await asyncio.open_unix_connection(self._socket, limit=LINE_LIMIT)
 
     def _spawn(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -237,14 +242,3 @@ class AgentLink:
 def is_kept(variable: str) -> bool:
     """Whether agents and tasks see this variable of the server's environment."""
     return variable in KEPT_VARIABLES or variable.startswith("LC_")
-
-
-def socket_path(folder: Path, node: str) -> str:
-    """Where the agent of a node listens: short, private, and different for every state folder."""
-    tag = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    home = Path(tempfile.gettempdir()) / f"mlopx-{os.getuid()}-{tag}"
-    home.mkdir(mode=0o700, exist_ok=True)
-    if home.stat().st_uid != os.getuid():
-        raise ConfigurationError(f"{home} belongs to somebody else", hint="remove it, or set TMPDIR")
-    home.chmod(0o700)
-    return str(home / f"{hashlib.sha256(node.encode()).hexdigest()[:16]}.sock")

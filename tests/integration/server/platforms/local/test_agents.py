@@ -137,6 +137,19 @@ async def test_an_agent_that_nobody_comes_back_to_leaves(ground: Opener) -> None
     await gone(left)
 
 
+async def test_agents_leave_nothing_in_the_temporary_folder(ground: Opener) -> None:
+    async with ground() as it:
+        socket = Path(it.platform._links["alpha"]._socket)
+        await it.told_of(await it.start(ENDLESS), (happened.TaskStarted,))
+        first = agent_pid(it)
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while agent_pid(it) == first:
+                await asyncio.sleep(0.02)
+        assert socket.is_socket()
+    assert not socket.parent.exists()
+
+
 async def test_an_agent_without_a_grace_time_waits_for_who_started_it(ground: Opener) -> None:
     async with ground() as it:
         config = json.loads((it.folder / "agents" / "alpha" / "config.json").read_text())

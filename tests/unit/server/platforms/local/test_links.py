@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from server.domain.errors import PlatformError
-from server.platforms.local.links import AgentLink, socket_path
+from server.platforms.local.links import LINE_LIMIT, AgentLink
+from server.platforms.local.sockets import leave, listen, socket_path
 
 ORDER = {"op": "start", "id": "run/task:1"}
 ACCEPTED = {"event": "accepted", "id": "run/task:1"}
@@ -76,11 +77,12 @@ async def linked(folder: Path, agent: Agent) -> AsyncIterator[tuple[AgentLink, l
     heard: list[str] = []
     link = AgentLink("alpha", folder, {}, lambda _, message: heard.append(message["event"]))
     agent.digest = link._config["digest"]
-    listening = await asyncio.start_unix_server(agent.visited, socket_path(folder, "alpha"))
-    async with listening:
+    path = socket_path(folder, "alpha")
+    async with await listen(path, agent.visited, LINE_LIMIT):
         await link.start()
         yield link, heard
         await link.aclose(stop=False)
+    leave(path)
 
 
 async def test_an_order_is_given_again_while_the_agent_that_has_it_lives(tmp_path: Path) -> None:
