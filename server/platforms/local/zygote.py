@@ -4,7 +4,7 @@ It speaks JSON lines with its agent over its standard input and output. It is th
 them; what a task leaves behind becomes its own child and is killed. When the agent dies it kills every task and ends.
 
     in:  {"start": ID, "launch": {...}}
-    out: {"warm": {"user": WAY, "reason": "...", "threads": n, "failed": [...]}} once, then
+    out: {"warm": {"user": WAY, "reason": "...", "threads": n, "failed": [...]}} first, and when the way changes, then
          {"started": ID, "pid": n, "at": t} ·
          {"ended": ID, "status": n, "at": t, "peak_bytes": n, "user_seconds": s, "system_seconds": s}
 
@@ -44,6 +44,7 @@ class Zygote:
         self._ends: list[tuple[float, dict[str, Any]]] = []
         self._buffer = b""
         self._user = "same"
+        self._python = privileges.python_folders()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         os.set_blocking(self._wake_read, False)
@@ -53,7 +54,8 @@ class Zygote:
         adopt_orphans()
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        say({"warm": self._warm_up()})
+        self._warm = self._warm_up()
+        say({"warm": self._warm})
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         try:
@@ -65,10 +67,7 @@ class Zygote:
             self._kill_all()
 
     def _warm_up(self) -> dict[str, Any]:
-        reason = ""
-        if self._config["uid"] is not None:
-            needed = [*privileges.python_folders(), *(Path(path) for path in self._config["readable"])]
-            self._user, reason = privileges.choose([path for path in needed if path.exists()], self._config["uid"])
+        reason = self._choose_user()
         self._main = _load(self._config["runtime"])
         failed = []
         for name in self._config["preload"]:
@@ -82,6 +81,26 @@ class Zygote:
         gc.freeze()
         threads = len(os.listdir("/proc/self/task"))
         return {"user": self._user, "reason": reason, "threads": threads, "failed": failed}
+
+    def _choose_user(self) -> str:
+        """Find out how tasks can run; returns why not in a better way."""
+        if self._config["uid"] is None:
+            return ""
+        needed = [*self._python, *(Path(path) for path in self._config["readable"])]
+        self._user, reason = privileges.choose([path for path in needed if path.exists()], self._config["uid"])
+        return reason
+
+    def _keep_open(self, folder: Path) -> None:
+        """Somebody may have closed a folder on the way to a task's since the way was chosen: then choose again."""
+        if self._user not in ("plain", "secluded"):
+            return
+        try:
+            closed = privileges.first_closed(folder, self._config["uid"])
+        except OSError:  # the task itself tells what is wrong with its folder
+            return
+        if closed is not None:
+            self._warm = {**self._warm, "reason": self._choose_user(), "user": self._user}
+            say({"warm": self._warm})
 
     def _serve_once(self) -> bool:
         pause = 0.05 if self._ends else None
@@ -102,6 +121,7 @@ class Zygote:
         return True
 
     def _start(self, name: str, launch: dict[str, Any]) -> None:
+        self._keep_open(Path(launch["work_folder"]))
         parent, begun = os.getpid(), time.monotonic()
         try:
             pid = os.fork()

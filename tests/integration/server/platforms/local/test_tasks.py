@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from server.domain import events as happened
 from server.domain.errors import PlatformError
 from server.domain.resources import Resources
 from server.platforms.local.processes import with_variable
-from server.testing.local_ground import Ground, Opener
+from server.testing.local_ground import Ground, Opener, opener
 
 INT = {"outputs": {"result": {"kind": "parameter", "type": "int"}}}
 TEXT = {"outputs": {"result": {"kind": "parameter", "type": "str"}}}
@@ -258,6 +259,21 @@ async def test_under_root_a_task_has_no_rights(ground: Opener) -> None:
         path = Path(end.outputs["data"].artifact.uri.removeprefix("file://"))
         assert path.read_text() == "mine"
         assert path.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has rights to give up")
+async def test_a_folder_that_is_closed_while_an_agent_runs_stops_no_task() -> None:
+    source = """
+        def work():
+            import os
+            return os.getuid()
+    """
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        async with opener(Path(folder) / "state")() as it:
+            assert (await it.run(source, name="before", component=INT)).outputs["result"].value == 65534
+            Path(folder).chmod(0o700)
+            assert (await it.run(source, name="after", component=INT)).outputs["result"].value == 65534
 
 
 async def test_a_bad_package_fails_the_task_with_its_name(ground: Opener) -> None:
