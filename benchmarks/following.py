@@ -26,8 +26,9 @@ from server.domain.run import Run, RunOptions
 from server.domain.states import Binding
 from server.kube.access import Access
 from server.kube.client import KubeClient
-from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.client import KfpClient
 from server.platforms.kubeflow.compiler import PlacingCompiler
+from server.platforms.kubeflow.identity import Identity
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 
 RUNS = 1000

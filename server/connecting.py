@@ -38,9 +38,10 @@ from server.kube.access import Access, find_access
 from server.kube.client import KubeClient
 from server.kube.own_runs import OwnRuns
 from server.platforms.interface import PlatformInterface
-from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.client import KfpClient
 from server.platforms.kubeflow.compile import compile_spec, refusals
 from server.platforms.kubeflow.compiler import PlacingCompiler, Translated
+from server.platforms.kubeflow.identity import Identity
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, Shadow
 from server.platforms.kubeflow.observing import Lesson
@@ -195,7 +196,7 @@ def make_observer(
         teach=teach,
         shadow=shadow,
         now=now,
-        is_blind=platform.watcher.is_blind,
+        is_blind=platform.watcher.mirrors.is_blind,
     )
     platform.watcher.tell_all(observer.offer, observer.away_since)
     return observer

@@ -74,7 +74,7 @@ async def _learn(settings: Settings, back: timedelta) -> Learned:
                 store.add_finished(finished)
 
             watcher = connected.platform.watcher
-            for listing in watcher.listings():
+            for listing in watcher.mirrors.listings():
                 await _sync(listing)
             observer = make_observer(connected, settings, state, now=now, keep=keep, node_of=known.get, shadow=None)
             return await observer.learn(now() - back)

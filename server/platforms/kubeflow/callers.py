@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Mapping
 
 from server.domain.errors import ForbiddenError, PlatformError, UnauthorizedError
 from server.domain.run import Run
-from server.platforms.kubeflow.client import GoneError, Headers, KfpClient, RefusedError
+from server.platforms.kubeflow.client import KfpClient
+from server.platforms.kubeflow.errors import GoneError, RefusedError
+from server.platforms.kubeflow.identity import Headers
 from server.platforms.kubeflow.namespaces import Namespaces
 
 OWN_AUTHORIZATION = "kubeflow-authorization"

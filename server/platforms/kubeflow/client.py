@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +19,8 @@ import httpx
 from server.domain.errors import PlatformError
 from server.kube.reading import instant
 from server.platforms.kubeflow.breaker import Breaker
+from server.platforms.kubeflow.errors import GoneError, RefusedError, ThereAlreadyError, UnsureError
+from server.platforms.kubeflow.identity import Headers, Identity
 from server.platforms.kubeflow.versions import Version, read_version
 
 ROOT = "/apis/v2beta1"
@@ -41,66 +42,6 @@ ACTIVE = ("RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSE
 
 KEEP_NO_COOKIES = DefaultCookiePolicy(allowed_domains=())
 """A session that Kubeflow's login page renews for one caller must not speak for the next."""
-
-Headers = Mapping[str, str]
-
-
-class UnsureError(PlatformError):
-    """Nobody can say whether the call was carried out."""
-
-    code = "platform-unsure"
-
-
-class RefusedError(PlatformError):
-    """It does not know, or does not let, whoever called. Waiting mends that for us, not for a caller."""
-
-    code = "platform-refused"
-
-    def __init__(self, http_status: int, said: str, *, is_callers: bool) -> None:
-        whom = "the caller" if is_callers else "us"
-        hint = "send a credential that may do this" if is_callers else "see KFP_TOKEN_FILE, KFP_USER and KFP_COOKIE"
-        super().__init__(f"Kubeflow refuses {whom}: {http_status} {said}", hint=hint, is_retryable=not is_callers)
-        self.http_status, self.said = http_status, said
-
-
-class GoneError(PlatformError):
-    """There is no such run (any more)."""
-
-    code = "platform-gone"
-
-
-class ThereAlreadyError(PlatformError):
-    """What was to be made is there: somebody else made it, or we did, and did not hear of it."""
-
-    code = "platform-there-already"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """How we show who we are: a token file (read anew each time), fixed headers, a cookie among them."""
-
-    token_file: Path | None = None
-    headers: Headers = field(default_factory=dict)
-
-    def now(self) -> dict[str, str]:
-        """The headers for the next request."""
-        found = dict(self.headers)
-        if self.token_file is not None:
-            found["Authorization"] = f"Bearer {self._token(self.token_file)}"
-        return found
-
-    @staticmethod
-    def _token(file: Path) -> str:
-        try:
-            token = file.read_bytes().decode("ascii").strip()
-            why = "is empty" if not token else ""
-        except OSError as error:
-            why = f"cannot be read: {error.strerror}"
-        except UnicodeDecodeError:
-            why = "holds no token: tokens are plain ASCII text"
-        if why:
-            raise PlatformError(f"the token file {file} {why}", hint="KFP_TOKEN_FILE names it", is_retryable=True)
-        return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,16 +310,4 @@ def _said(answer: httpx.Response) -> str:
         return answer.text[:200]
 
 
-__all__ = [
-    "ACTIVE",
-    "FINAL",
-    "GoneError",
-    "Headers",
-    "Health",
-    "Identity",
-    "KfpClient",
-    "KfpRun",
-    "RefusedError",
-    "UnsureError",
-    "read_run",
-]
+__all__ = ["ACTIVE", "FINAL", "Health", "KfpClient", "KfpRun", "read_run"]

@@ -37,8 +37,10 @@ from server.platforms.interface import (
 from server.platforms.kubeflow.adopting import adopt
 from server.platforms.kubeflow.artifacts import ArtifactProxy
 from server.platforms.kubeflow.callers import Callers
-from server.platforms.kubeflow.client import GoneError, Headers, Health, KfpClient
+from server.platforms.kubeflow.client import Health, KfpClient
+from server.platforms.kubeflow.errors import GoneError
 from server.platforms.kubeflow.follower import Ending, Follower
+from server.platforms.kubeflow.identity import Headers
 from server.platforms.kubeflow.logs import Logs
 from server.platforms.kubeflow.modes import PLACE, Modes
 from server.platforms.kubeflow.namespaces import Namespaces, in_kubernetes

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from server.platforms.kubeflow.client import ACTIVE, GoneError, KfpClient, KfpRun
+from server.platforms.kubeflow.client import ACTIVE, KfpClient, KfpRun
+from server.platforms.kubeflow.errors import GoneError
 from server.platforms.kubeflow.submitting import MARK
 
 OVERLAP = timedelta(minutes=5)

@@ -16,7 +16,9 @@ from mlopx.spec import PipelineSpec
 from server.domain.errors import InvalidSubmissionError, PlatformError
 from server.domain.run import Run, TaskKey
 from server.platforms.interface import PlannedPlacement
-from server.platforms.kubeflow.client import GoneError, Headers, KfpClient, KfpRun, UnsureError
+from server.platforms.kubeflow.client import KfpClient, KfpRun
+from server.platforms.kubeflow.errors import GoneError, UnsureError
+from server.platforms.kubeflow.identity import Headers
 from server.platforms.kubeflow.namespaces import Namespaces
 
 log = logging.getLogger(__name__)

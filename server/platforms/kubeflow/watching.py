@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,28 +17,23 @@ from server.domain.errors import MlopxError
 from server.domain.run import TaskKey
 from server.domain.states import RunState
 from server.kube.client import KubeClient
-from server.kube.errors import KubeDeniedError, KubeMissingError
-from server.kube.mirror import Mirror, Name, readable
+from server.kube.mirror import Name
 from server.kube.reading import PodSeen
-from server.kube.resources import PODS, WORKFLOWS
-from server.platforms.kubeflow.artifacts import read_launched
 from server.platforms.kubeflow.client import KfpRun
 from server.platforms.kubeflow.endings import lost_ending, record_ending, workflow_ending
 from server.platforms.kubeflow.follower import Ending, Follower
+from server.platforms.kubeflow.mirrors import GRACE, Mirrors, named
 from server.platforms.kubeflow.namespaces import in_kubernetes
-from server.platforms.kubeflow.orphans import ORPHANED, Orphans
+from server.platforms.kubeflow.orphans import Orphans
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.pod_events import PodEvents, is_silent
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.shown import Shown
-from server.platforms.kubeflow.sight import RUN_LABEL, TaskSight, WorkflowSeen, joined, read_driver, read_workflow
+from server.platforms.kubeflow.sight import TaskSight, WorkflowSeen, joined, read_driver
 from server.platforms.kubeflow.task_records import read_tasks, tells_tasks
 from server.platforms.kubeflow.watchdog import why_driver_waits, why_waiting
 
 log = logging.getLogger(__name__)
-
-GRACE = timedelta(seconds=10)
-"""How long an end in one source waits for the others to catch up."""
 
 EVENTS_SECONDS = 10.0
 """How often events are asked for at most."""
@@ -74,22 +69,16 @@ class Watcher:
         self._pollers, self._outbox, self._now, self._sleep = pollers, outbox, now, sleep
         self._update_seconds, self._on_ended, self._on_waiting = update_seconds, on_ended, on_waiting
         self.followers: dict[str, Follower] = {}
-        self.workflows: dict[str, Mirror[WorkflowSeen]] = {}
-        self.pods: dict[str, Mirror[PodSeen]] = {}
-        for name in pollers if kube is not None else ():
-            assert kube is not None
-            more: dict[str, Any] = {"now": now, "namespace": in_kubernetes(name), "labels": RUN_LABEL, "sleep": sleep}
-            self.workflows[name] = Mirror(kube, WORKFLOWS, reduce=readable(read_workflow), **more)
-            self.pods[name] = Mirror(kube, PODS, reduce=readable(read_launched), **more)
-            self.workflows[name].listen(self._workflow_changed)
-            self.pods[name].listen(self._pod_changed)
+        self.mirrors = Mirrors(
+            kube, pollers, now=now, sleep=sleep, on_workflow=self._workflow_changed, on_pod=self._pod_changed
+        )
         self._events = PodEvents(kube, now) if kube is not None else None
         self._shown = Shown(self.followers)
         self._orphans = Orphans(kube, now)
         self._records: dict[str, KfpRun] = {}
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
-        self._began_at = self._tells_tasks_from = now()
+        self._tells_tasks_from = now()
         self._on_runs: Callable[[Iterable[KfpRun]], None] | None = None
         self._poll_problems: dict[str, MlopxError] = {}
 
@@ -98,31 +87,18 @@ class Watcher:
         found: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "poll": self.poll_forever,
             "digest": self.digest_forever,
+            **self.mirrors.parts(),
         }
-        for name in self.workflows:
-            found[_named("workflows", name)] = self.workflows[name].run_forever
-            found[_named("pods", name)] = self.pods[name].run_forever
         if self._events is not None:
             found["events"] = self.ask_events_forever
         return found
 
     def problems(self) -> dict[str, str]:
         """What cannot be seen now, and why."""
-        found = {_named("kubeflow", name): problem.message for name, problem in self._poll_problems.items()}
-        if not self.pods:
-            why = "there is no Kubernetes access: runs are followed as a whole only"
-            return {**found, "workflows": why, "pods": why}
-        for kind, mirrors in (("workflows", self.workflows), ("pods", self.pods)):
-            for name, mirror in mirrors.items():
-                if mirror.problem is not None:
-                    found[_named(kind, name)] = mirror.problem.message
+        found = {named("kubeflow", name): problem.message for name, problem in self._poll_problems.items()}
         told = self._events.problems if self._events is not None else {}
-        return found | {f"events ({namespace})": problem for namespace, problem in told.items()}
-
-    def listings(self) -> Iterator[Awaitable[None]]:
-        """List everything once, kind by kind: for commands that do not stay."""
-        yield from (mirror.sync() for mirror in self.workflows.values())
-        yield from (mirror.sync() for mirror in self.pods.values())
+        events = {named("events", namespace): problem for namespace, problem in told.items()}
+        return found | self.mirrors.problems() | events
 
     def tell_all(self, on_runs: Callable[[Iterable[KfpRun]], None], since: datetime | None = None) -> None:
         """Look at everybody's runs from now on (those that ended, from `since` on), and tell of what was seen."""
@@ -131,11 +107,6 @@ class Watcher:
             poller.is_all = True
             if since is not None:
                 poller.catch_up(since)
-
-    def is_blind(self) -> bool:
-        """Whether Kubernetes does not tell of tasks now, and may later."""
-        mirrors: list[Mirror[Any]] = [*self.workflows.values(), *self.pods.values()]
-        return any(not one.is_synced or one.problem is not None for one in mirrors if not _is_refused(one))
 
     def follow(self, follower: Follower) -> None:
         """Follow a run from now on."""
@@ -170,26 +141,17 @@ class Watcher:
     def sights(self, platform_run_id: str) -> list[TaskSight]:
         """All that is seen of a run's tasks."""
         pods = self._shown.pods(platform_run_id).values()
-        has_pods = bool(self.pods) and all(mirror.is_synced for mirror in self._pods_around(platform_run_id))
+        follower = self.followers.get(platform_run_id)
+        has_pods = self.mirrors.has_pods(follower.namespace if follower is not None else None)
         found = joined(self._shown.workflow(platform_run_id), pods, self._now() - GRACE, has_pods=has_pods)
         record = self._records.get(platform_run_id)
         return read_tasks(record) if not found and record is not None else found
-
-    def _sees_pods(self, namespace: str) -> bool:
-        """Whether Kubernetes tells of a namespace's pods."""
-        mirror = self.pods.get(namespace)
-        return mirror is not None and mirror.is_synced and mirror.problem is None
 
     async def poll_forever(self) -> None:
         """A look every interval; a failure is remembered and the next look sees what this one missed."""
         while True:
             await self.poll()
             await self._sleep(self._update_seconds)
-
-    def _pods_around(self, platform_run_id: str) -> list[Mirror[PodSeen]]:
-        """Where a run's pods are seen; everywhere, where nobody knows its namespace."""
-        follower = self.followers.get(platform_run_id)
-        return [self.pods[follower.namespace]] if follower is not None else list(self.pods.values())
 
     async def poll(self) -> None:
         """Ask KFP once how our runs stand; namespaces that do not answer keep nobody from seeing the others."""
@@ -207,7 +169,7 @@ class Watcher:
         if not wanted and self._on_runs is None and namespace not in self._poll_problems:
             return ()
         poller = self._pollers[namespace]
-        poller.is_full = not self._sees_pods(namespace) and self._now() >= self._tells_tasks_from
+        poller.is_full = not self.mirrors.shows_pods(namespace) and self._now() >= self._tells_tasks_from
         try:
             found, gone = await poller.look(wanted)
         except MlopxError as error:
@@ -271,7 +233,7 @@ class Watcher:
     def digest(self, platform_run_id: str) -> None:
         """Tell what is new of one run."""
         follower = self.followers.get(platform_run_id)
-        if follower is None or follower.has_ended or self._is_blind(follower):
+        if follower is None or follower.has_ended or self.mirrors.is_unseen(follower.namespace):
             return
         now, sights = self._now(), self.sights(platform_run_id)
         self._outbox.put(follower.run_id, follower.news(sights, now))
@@ -321,7 +283,7 @@ class Watcher:
     def _ending(self, follower: Follower, sights: list[TaskSight], now: datetime) -> Ending | None:
         """How the run ended, once every source had the time to say what it knows of its tasks."""
         workflow, record = self._shown.workflow(follower.platform_run_id), self._records.get(follower.platform_run_id)
-        patience = self._patience(follower)
+        patience = self.mirrors.patience(follower.namespace)
         is_open = any(sight.phase in ("queued", "running") for sight in sights)
         if workflow is not None and workflow.phase:
             at = workflow.finished_at or now
@@ -335,27 +297,10 @@ class Watcher:
         self._orphans.note(follower.platform_run_id, is_missing=workflow is None and self._should_be_seen(follower))
         return None
 
-    def _patience(self, follower: Follower) -> timedelta:
-        """How long after an end in one source the others may take to say what they know: none, where nobody would."""
-        mirrors: list[Mirror[Any]] = [
-            one[follower.namespace] for one in (self.workflows, self.pods) if follower.namespace in one
-        ]
-        open_ones = [one for one in mirrors if not _is_refused(one)]
-        if not open_ones:
-            return timedelta()
-        return ORPHANED if any(one.problem is not None or not one.is_synced for one in open_ones) else GRACE
-
     def _should_be_seen(self, follower: Follower) -> bool:
         """Whether Kubernetes would show a run's Workflow if there was one: it showed this run, or others there."""
-        mirror = self.workflows.get(follower.namespace)
-        is_well = mirror is not None and mirror.is_synced and mirror.problem is None
-        return is_well and (follower.is_seen or len(self.workflows[follower.namespace]) > 0)
-
-    def _is_blind(self, follower: Follower) -> bool:
-        """Whether Kubernetes has not told yet what there is, since this server started, and may still."""
-        mirrors = [one[follower.namespace] for one in (self.workflows, self.pods) if follower.namespace in one]
-        is_early = self._now() - self._began_at <= ORPHANED
-        return is_early and any(one.seen_at is None and not _is_refused(one) for one in mirrors)
+        is_shown = self.mirrors.shows_workflows(follower.namespace)
+        return is_shown and (follower.is_seen or len(self.mirrors.workflows[follower.namespace]) > 0)
 
     def _workflow_changed(self, name: Name, seen: WorkflowSeen | None) -> None:
         run_id = self._shown.workflow_changed(name, seen)
@@ -376,14 +321,4 @@ class Watcher:
         return taken
 
 
-def _is_refused(mirror: Mirror[Any]) -> bool:
-    """Whether it will show nothing however long it is waited for."""
-    return isinstance(mirror.problem, KubeDeniedError | KubeMissingError)
-
-
-def _named(part: str, namespace: str) -> str:
-    """A part's name, with its namespace where it has one."""
-    return f"{part} ({namespace})" if namespace else part
-
-
-__all__ = ["GRACE", "Watcher"]
+__all__ = ["Watcher"]

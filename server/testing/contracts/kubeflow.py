@@ -16,7 +16,8 @@ from server.domain.errors import PlatformError
 from server.kube.client import KubeClient
 from server.kube.reading import read_pod
 from server.kube.resources import PODS, WORKFLOWS
-from server.platforms.kubeflow.client import GoneError, KfpClient, KfpRun
+from server.platforms.kubeflow.client import KfpClient, KfpRun
+from server.platforms.kubeflow.errors import GoneError
 from server.platforms.kubeflow.sight import RUN_LABEL, Place, TaskSight, WorkflowSeen, joined, read_workflow
 
 EXPERIMENT = "mlopx-contract"

@@ -17,7 +17,8 @@ from server.domain.errors import MlopxError
 from server.kube.access import Access
 from server.kube.client import KubeClient
 from server.kube.resources import WORKFLOWS
-from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.client import KfpClient
+from server.platforms.kubeflow.identity import Identity
 from server.settings import Settings, load
 from server.testing.contracts.kubeflow import PROMISES, KubeflowGround
 from server.testing.kfp import KubeflowDouble, VirtualNode

@@ -18,8 +18,9 @@ from server.components.clock import SteadyClock
 from server.kube.access import Access
 from server.kube.client import KubeClient
 from server.kube.own_runs import OwnRuns
-from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.client import KfpClient
 from server.platforms.kubeflow.compiler import PlacingCompiler
+from server.platforms.kubeflow.identity import Identity
 from server.platforms.kubeflow.placing import PlacementMode
 from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
 from server.stores.memory import MemoryRunStore

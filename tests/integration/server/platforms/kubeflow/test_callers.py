@@ -18,7 +18,8 @@ from server.domain.errors import ConflictError, ForbiddenError, PlatformError, U
 from server.domain.run import Run
 from server.domain.states import TaskState
 from server.platforms.kubeflow.callers import Callers
-from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.client import KfpClient
+from server.platforms.kubeflow.identity import Identity
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.testing.house import House
 from server.testing.kfp import KubeflowDouble

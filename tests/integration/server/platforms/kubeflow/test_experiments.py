@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from mlopx import component, pipeline
-from server.platforms.kubeflow.client import Identity, KfpClient
+from server.platforms.kubeflow.client import KfpClient
+from server.platforms.kubeflow.identity import Identity
 
 
 @component

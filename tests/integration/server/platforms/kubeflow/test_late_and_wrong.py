@@ -78,7 +78,7 @@ async def test_a_workflow_that_a_late_list_left_out_is_not_taken_as_deleted(make
         workflow = ground.double.workflows[run.platform_run_id]
         ground.double.kube.objects.delete("workflows", workflow.namespace, workflow.name)
         async with asyncio.timeout(60):
-            while len(ground.platform.watcher.workflows[""]):
+            while len(ground.platform.watcher.mirrors.workflows[""]):
                 await asyncio.sleep(0.01)
         await ground.platform.watcher.poll()
         await asyncio.sleep(0.05)

@@ -223,7 +223,8 @@ async def test_in_multi_user_mode_a_run_is_made_as_its_caller_or_refused(make: A
 
 
 async def test_a_token_file_is_read_for_every_request(make: Any, tmp_path: Path) -> None:
-    from server.platforms.kubeflow.client import Identity, KfpClient
+    from server.platforms.kubeflow.client import KfpClient
+    from server.platforms.kubeflow.identity import Identity
 
     token = tmp_path / "token"
     token.write_text("one")

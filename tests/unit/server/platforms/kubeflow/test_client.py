@@ -14,7 +14,9 @@ import pytest
 from server.connecting import kfp_client
 from server.domain.errors import PlatformError
 from server.platforms.kubeflow.breaker import FAILURES, OPEN_SECONDS
-from server.platforms.kubeflow.client import GoneError, Identity, KfpClient, RefusedError, UnsureError
+from server.platforms.kubeflow.client import KfpClient
+from server.platforms.kubeflow.errors import GoneError, RefusedError, UnsureError
+from server.platforms.kubeflow.identity import Identity
 from server.settings import Settings
 
 Answer = Callable[[httpx.Request], httpx.Response]
