@@ -64,7 +64,7 @@ def read_direct(
     """Read, compile and check. Raises InvalidRequestError or InvalidSubmissionError."""
     from mlopx.cli.actions import arguments_for
     from mlopx.cli.loading import load_pipeline
-    from server.components.pipeline_manager import resolve_parameters
+    from server.components.parameters import resolve_parameters
     from server.platforms.kubeflow.adopting import adopt
     from server.platforms.kubeflow.compile import compile_spec
     from server.platforms.kubeflow.compiler import importing, original, refusals_of, without_cache

@@ -6,34 +6,30 @@ What is accepted is durable before the answer; what no node of a fixed cluster c
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlopx.errors import SpecError
-from mlopx.spec import PipelineSpec, RunDefaults, check, fits
+from mlopx.spec import PipelineSpec, RunDefaults, check
 from server.components.clock import Clock
 from server.components.holdout.drawing import NOBODY, Holdout
 from server.components.journal import Journal
 from server.components.node_manager import NodeManager
+from server.components.parameters import resolve_parameters
+from server.components.possible import unplaceable
 from server.components.retrying import Retried, again, from_there, reusable
 from server.domain import events as happened
 from server.domain.errors import ConflictError, InvalidSubmissionError, UnplaceableError
-from server.domain.feasibility import explain_unplaceable, feasible_nodes
 from server.domain.graph import Graph, compile_graph
 from server.domain.lifecycle import Change, start_run
-from server.domain.node import Node
-from server.domain.placement import WaitingTask
-from server.domain.request import waiting_task
-from server.domain.run import Output, Run, RunOptions, TaskKey, TaskRun
+from server.domain.run import Output, Run, RunOptions
 from server.domain.states import Binding, RunState
 from server.domain.trace import header_of
 from server.platforms.interface import ForeignFile, PlatformInterface
 from server.stores.interface import ArtifactStoreInterface
 
-SHOWN_NODES = 5
 LOOKS, LOOK_SECONDS = 100, 0.02
 
 
@@ -283,69 +279,6 @@ class PipelineManager:
         return all(self._artifacts.exists(artifact.uri) for artifact in artifacts)
 
 
-def resolve_parameters(spec: PipelineSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters of a run, checked: given ones and defaults. Raises InvalidSubmissionError with every problem."""
-    problems = [
-        f"parameter {name!r} is not one of this pipeline's ({', '.join(sorted(spec.parameters)) or 'it has none'})"
-        for name in given
-        if name not in spec.parameters
-    ]
-    found: dict[str, Any] = {}
-    for name, parameter in spec.parameters.items():
-        if name not in given:
-            if not parameter.optional:
-                about = f": {parameter.description[:200]}" if parameter.description else ""
-                problems.append(f"parameter {name!r} ({parameter.type}) is required and was not given{about}")
-            found[name] = parameter.default
-            continue
-        value = given[name] if spec.foreign is None else _as_declared(given[name], parameter.type)
-        if not fits(value, parameter.type) and not (value is None and parameter.optional):
-            problems.append(f"parameter {name!r} expects {parameter.type}, but {value!r} was given")
-        found[name] = value
-    if problems:
-        raise InvalidSubmissionError(
-            "the parameters do not fit the pipeline",
-            details=tuple(problems),
-            hint="give parameters with -p NAME=VALUE or --params FILE",
-        )
-    return found
-
-
-def unplaceable(graph: Graph, nodes: Sequence[Node], platform: PlatformInterface) -> list[str]:
-    """Sentences on the tasks that none of the nodes could ever hold. Nodes that are only down or cordoned count.
-
-    Where whole runs are handed over, a cluster may grow nodes that nobody told of: only pins are judged there.
-    """
-    healthy = [replace(node, is_ready=True, is_schedulable=True) for node in nodes]
-    problems = []
-    for path in graph.order:
-        task = _example(graph, path, platform)
-        if platform.binding is Binding.AT_SUBMISSION and task.node is None:
-            continue
-        if not healthy or feasible_nodes(task, healthy):
-            continue
-        reasons = explain_unplaceable(task, healthy)
-        text = "; ".join(f"{_some(names)}: {reason}" for reason, names in reasons.items())
-        problems.append(f"task {path}: {text}")
-    return problems
-
-
-def _some(names: Sequence[str]) -> str:
-    """Nodes by name, the first few of them: `node a`, `nodes a, b`, `nodes a, b, c and 7 more`."""
-    more = f" and {len(names) - SHOWN_NODES} more" if len(names) > SHOWN_NODES else ""
-    return f"node{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN_NODES])}{more}"
-
-
-def _as_declared(value: Any, kind: str) -> Any:
-    """A text as what the document declares: whoever sends a document need not be able to read it."""
-    if kind == "str" or not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value.lower() if kind == "bool" else value)
-    except ValueError:
-        return value
-
-
 def _seconds_after(now: datetime, seconds: float) -> datetime:
     try:
         return now + timedelta(seconds=seconds)
@@ -359,18 +292,4 @@ def _known(spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name in spec.parameters}
 
 
-def _example(graph: Graph, path: str, platform: PlatformInterface) -> WaitingTask:
-    """The task as it will wait, for asking who could ever run it."""
-    shell = Run(
-        id="",
-        graph=graph,
-        parameters={},
-        options=RunOptions(),
-        submitted_at=datetime.min.replace(tzinfo=UTC),
-        tasks={},
-        expansions={},
-    )
-    return waiting_task(shell, TaskRun(TaskKey(path)), platform.defaults)
-
-
-__all__ = ["PipelineManager", "Submission", "resolve_parameters", "unplaceable"]
+__all__ = ["PipelineManager", "Submission"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.components.pipeline_manager import resolve_parameters
+from server.components.parameters import resolve_parameters
 from server.domain.errors import InvalidSubmissionError
 from server.platforms.kubeflow.adopting import adopt
 from server.platforms.kubeflow.compiler import importing, refusals_of
