@@ -29,7 +29,8 @@ from server.kube.client import KubeClient
 from server.platforms.kubeflow.client import KfpClient
 from server.platforms.kubeflow.compiler import PlacingCompiler
 from server.platforms.kubeflow.identity import Identity
-from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
+from server.platforms.kubeflow.options import KubeflowOptions
+from server.platforms.kubeflow.platform import KubeflowPlatform
 
 RUNS = 1000
 INTERVAL_SECONDS = 5.0

@@ -45,8 +45,9 @@ from server.platforms.kubeflow.identity import Identity
 from server.platforms.kubeflow.namespaces import Namespaces
 from server.platforms.kubeflow.observer import Observer, Shadow
 from server.platforms.kubeflow.observing import Lesson
+from server.platforms.kubeflow.options import KubeflowOptions
 from server.platforms.kubeflow.placing import PlacementMode
-from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
+from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.platforms.kubeflow.reading import read_pipeline
 from server.platforms.kubeflow.versions import read_version
 from server.platforms.local.cluster_file import default_cluster, read_cluster, usable_cores, usable_memory_bytes

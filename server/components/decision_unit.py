@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 
 from server.components.collecting import uncollected
 from server.components.decisions.binding import bind_ready
-from server.components.decisions.candidates import Bands
 from server.components.decisions.plan_check import plan_problems
-from server.components.decisions.records import Memory, Recorder
+from server.components.decisions.recording import Recording
 from server.components.placer_registry import (
     DEFAULT_PLACER,
     ENTRY_POINT_GROUP,
@@ -51,9 +50,6 @@ STAND_IN = "fifo_greedy"
 
 NO_PLACEMENT = "none"
 """Strategy of a cycle in which nothing is placed and the platform's own scheduler decides."""
-
-MOST_CHANGED = 128
-"""Waiting tasks recorded in one cycle because the plan for them changed: records must not hold up the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +111,10 @@ class DecisionUnit:
         self.last_failure: FailureKind | None = None
         self.on_ready: Callable[[], None] = lambda: None
         self.decided = 0
-        self._new_id, self._monotonic, self._binding = new_id, monotonic, binding
-        self._is_recording, self._max_hold_seconds = is_recording, max_hold_seconds
-        self._is_in_process = in_process
+        self._monotonic, self._is_in_process = monotonic, in_process
+        self._recording = (
+            Recording(new_id=new_id, binding=binding, max_hold_seconds=max_hold_seconds) if is_recording else None
+        )
         self._process = PlacerProcess(
             path,
             start_limit_seconds=start_limit_seconds,
@@ -128,8 +125,7 @@ class DecisionUnit:
         self._local: PlacerInterface | None = None
         self._stand_in: PlacerInterface | None = None
         self._hello: Hello | None = None
-        self._memory = Memory()
-        self._table, self._bands = NeedsTable(()), Bands()
+        self._table = NeedsTable(())
         if in_process:
             self._here()
 
@@ -285,18 +281,17 @@ class DecisionUnit:
         decisions: Sequence[Decision] = ()
         with uncollected():
             now = bind_ready(request, plan, table)
-            if self._is_recording:
-                recorder = Recorder(
+            if self._recording is not None:
+                decisions = self._recording.records(
                     request,
                     table,
+                    plan,
+                    now,
                     strategy=strategy,
+                    version=self._version(strategy),
                     fallback_from=fallback_from,
                     because=f"{fallback_from} is not ready yet" if is_cold else "",
-                    new_id=self._new_id,
-                    version=self._version(strategy),
-                    bands=self._bands,
                 )
-                decisions = self._records(recorder, request, plan, now.bind_now, now.holds)
         return Outcome(
             plan=plan,
             bind_now=now.bind_now,
@@ -307,42 +302,6 @@ class DecisionUnit:
             problem=problem,
             seconds=self._monotonic() - began,
         )
-
-    def _records(
-        self,
-        recorder: Recorder,
-        request: PlacementRequest,
-        plan: PlacementPlan,
-        bind_now: tuple[Placement, ...],
-        holds: Mapping[TaskRef, str],
-    ) -> list[Decision]:
-        """Records of what is bound, and of what else changed since the task was last decided on: of the first
-        `MOST_CHANGED` in plan order, since the others are about to change again; their turn comes in later cycles."""
-        tasks = {task.ref: task for task in request.tasks()}
-        planned = {(placement.run_id, placement.key): placement for placement in plan.placements}
-        self._memory.keep_only(tasks)
-        recorded: Sequence[Placement] = bind_now
-        if self._binding is Binding.AT_SUBMISSION:
-            starting = {placement.run_id for placement in bind_now} | self._due(request)
-            recorded = [placement for placement in plan.placements if placement.run_id in starting]
-            holds = {ref: reason for ref, reason in holds.items() if ref[0] not in starting}
-        found = [recorder.placed(tasks[(one.run_id, one.key)], one) for one in recorded]
-        changed = []
-        for ref, reason in holds.items():
-            placement = planned.get(ref)
-            answer = (placement.node, placement.option) if placement else (reason,)
-            if self._memory.is_new(ref, tasks[ref].attempt, recorder.fallback_from, *answer):
-                changed.append((tasks[ref], reason, placement))
-                if len(changed) == MOST_CHANGED:
-                    break
-        recorder.expect(task for task, _, _ in changed)
-        found += [recorder.held(*each) for each in changed]
-        return found
-
-    def _due(self, request: PlacementRequest) -> set[str]:
-        """Runs that have waited for as long as they may."""
-        limit = self._max_hold_seconds
-        return set() if limit is None else {run.run_id for run in request.runs if run.goes_at(limit) <= request.now}
 
     def _foreign_info(self, name: str, path: str) -> PlacerInfo:
         """Of the present strategy as its worker told; others are imported to ask them."""

@@ -15,7 +15,6 @@ from server.domain.placement import (
     Placement,
     PlacementRequest,
     TaskOption,
-    TaskRef,
     WaitingTask,
 )
 from server.placers.halves import Cluster
@@ -182,25 +181,6 @@ class Recorder:
         return decision
 
 
-class Memory:
-    """What was recorded last for every waiting task, so that only changed decisions are recorded again."""
-
-    def __init__(self) -> None:
-        self._last: dict[TaskRef, tuple[object, ...]] = {}
-
-    def is_new(self, ref: TaskRef, *answer: object) -> bool:
-        """Whether this is not what was answered for the task last time; remembers it."""
-        if self._last.get(ref) == answer:
-            return False
-        self._last[ref] = answer
-        return True
-
-    def keep_only(self, refs: Mapping[TaskRef, object]) -> None:
-        """Forget tasks that wait no more."""
-        for ref in [ref for ref in self._last if ref not in refs]:
-            del self._last[ref]
-
-
 def record_bytes(decision: Decision) -> int:
     """An upper bound of the record's size as JSON (UTF-8, escapes included for ordinary text)."""
     texts = [decision.id, decision.run_id, str(decision.key), decision.reason, decision.strategy, *decision.rejected]
@@ -230,4 +210,4 @@ def _unknown(seconds: float) -> Estimate:
     return Estimate(seconds, seconds, seconds, "unknown")
 
 
-__all__ = ["LARGEST_RECORD_BYTES", "MOST_CANDIDATES", "Memory", "Recorder", "record_bytes"]
+__all__ = ["LARGEST_RECORD_BYTES", "MOST_CANDIDATES", "Recorder", "record_bytes"]

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mlopx.spec import PipelineSpec
-from server.domain.errors import ConflictError, MlopxError, NotFoundError, PlatformError, UnauthorizedError
+from server.domain.errors import ConflictError, NotFoundError, PlatformError, UnauthorizedError
 from server.domain.launch import Launch
 from server.domain.node import Node
 from server.domain.request import Defaults, kubernetes_defaults
@@ -36,6 +35,7 @@ from server.platforms.interface import (
 )
 from server.platforms.kubeflow.adopting import adopt
 from server.platforms.kubeflow.artifacts import ArtifactProxy
+from server.platforms.kubeflow.background import Background
 from server.platforms.kubeflow.callers import Callers
 from server.platforms.kubeflow.client import Health, KfpClient
 from server.platforms.kubeflow.errors import GoneError
@@ -43,7 +43,8 @@ from server.platforms.kubeflow.follower import Ending, Follower
 from server.platforms.kubeflow.identity import Headers
 from server.platforms.kubeflow.logs import Logs
 from server.platforms.kubeflow.modes import PLACE, Modes
-from server.platforms.kubeflow.namespaces import Namespaces, in_kubernetes
+from server.platforms.kubeflow.namespaces import in_kubernetes
+from server.platforms.kubeflow.options import KubeflowOptions
 from server.platforms.kubeflow.outbox import Outbox
 from server.platforms.kubeflow.polling import Poller
 from server.platforms.kubeflow.reuse import CacheMemory
@@ -54,30 +55,7 @@ from server.platforms.kubeflow.watching import Watcher
 
 log = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 1.0
 SURROUNDINGS_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KubeflowOptions:
-    """How the adapter behaves. `namespaces` are those of the runs.
-
-    `user_header` names the header with which a caller shows who it is, in multi-user mode. `mode` is `observe`,
-    `place`, or `auto`: as the namespace's label says. `own_token` is this server's own, which callers send it. `ui_url`
-    leads to Kubeflow's UI server, which hands out artifacts. `version` is Kubeflow's, for one that does not tell it.
-    """
-
-    namespaces: Namespaces = field(default_factory=Namespaces)
-    experiment: str = "mlopx"
-    service_account: str = ""
-    user_header: str = "kubeflow-userid"
-    update_seconds: float = 5.0
-    settle_seconds: float = 30.0
-    is_annotating: bool = False
-    mode: str = "place"
-    own_token: str | None = None
-    ui_url: str = ""
-    version: Version | None = None
 
 
 class KubeflowPlatform(PlatformInterface):
@@ -133,22 +111,18 @@ class KubeflowPlatform(PlatformInterface):
         self._callers = Callers(
             client, namespaces=options.namespaces, user_header=options.user_header, own_token=options.own_token
         )
-        self._parts: list[asyncio.Task[None]] = []
-        self._chores: set[asyncio.Task[Any]] = set()
+        self._background = Background(sleep)
         self._problems: dict[str, str] = {}
         self._unstopped: set[str] = set()
 
     async def start(self) -> None:
         """Begin to watch. A server that does not answer now is asked again: runs wait until it does."""
         await self._look_around()
-        parts = {**self.watcher.parts(), "surroundings": self._look_around_forever}
-        self._parts = [asyncio.create_task(self._keep_going(name, part)) for name, part in parts.items()]
+        self._background.keep({**self.watcher.parts(), "surroundings": self._look_around_forever})
 
     async def aclose(self, *, stop_tasks: bool = False) -> None:
         """Stop watching. Runs go on in Kubeflow whatever becomes of this server."""
-        for task in [*self._parts, *self._chores]:
-            task.cancel()
-        await asyncio.gather(*self._parts, *self._chores, return_exceptions=True)
+        await self._background.aclose()
         await self.client.aclose()
         if self._kube is not None:
             await self._kube.aclose()
@@ -360,14 +334,6 @@ class KubeflowPlatform(PlatformInterface):
     async def _look_around(self) -> None:
         await asyncio.gather(self._learn_health(), *(one.look() for one in self.modes.values()))
 
-    async def _keep_going(self, name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while True:
-            try:
-                await part()
-            except Exception:
-                log.exception("part %r of the Kubeflow adapter failed; it begins again", name)
-            await self._sleep(AGAIN_SECONDS)
-
     def _keep_log(self, follower: Follower, key: TaskKey, attempt: int, pod: tuple[str, str]) -> None:
         async def keep() -> None:
             try:
@@ -375,24 +341,13 @@ class KubeflowPlatform(PlatformInterface):
             finally:
                 self.watcher.log_came(follower, key, attempt)
 
-        self._chore(keep)
+        self._background.do(keep)
 
     def _say_on_pod(self, follower: Follower, key: TaskKey, reason: str | None, pod: tuple[str, str] | None) -> None:
         may_write = self._options.is_annotating and self.modes[follower.namespace].mode == PLACE
         if pod is not None and self._kube is not None and may_write:
             patch = annotation(key, reason)
-            self._chore(partial(self._kube.patch, PODS, patch, name=pod[1], namespace=pod[0]))
-
-    def _chore(self, work: Callable[[], Awaitable[object]]) -> None:
-        async def done() -> None:
-            try:
-                await work()
-            except MlopxError as error:
-                log.info("a chore failed: %s", error.message)
-
-        task = asyncio.create_task(done())
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+            self._background.do(partial(self._kube.patch, PODS, patch, name=pod[1], namespace=pod[0]))
 
 
-__all__ = ["KubeflowOptions", "KubeflowPlatform"]
+__all__ = ["KubeflowPlatform"]

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 
 from server.components import decision_unit
 from server.components.decision_unit import NO_PLACEMENT, DecisionUnit, foreign_placers, load_placer, placers
+from server.components.decisions import recording
 from server.components.decisions.records import LARGEST_RECORD_BYTES, MOST_CANDIDATES, record_bytes
 from server.components.placer_registry import takes_turns
 from server.domain.errors import ConfigurationError
@@ -166,7 +167,7 @@ def test_an_unchanged_hold_is_recorded_once(unit_of: Callable[..., DecisionUnit]
 def test_of_very_many_waiting_tasks_those_planned_first_are_recorded_first(
     unit_of: Callable[..., DecisionUnit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decision_unit, "MOST_CHANGED", 2)
+    monkeypatch.setattr(recording, "MOST_CHANGED", 2)
     unit = unit_of()
     waiting = a_request([a_node("one", cpus=1)], [a_run(name, a_task(name)) for name in "abcdef"])
     recorded = [[one.run_id for one in unit.decide_now(waiting).decisions] for _ in range(4)]

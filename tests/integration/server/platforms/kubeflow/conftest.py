@@ -21,8 +21,9 @@ from server.kube.own_runs import OwnRuns
 from server.platforms.kubeflow.client import KfpClient
 from server.platforms.kubeflow.compiler import PlacingCompiler
 from server.platforms.kubeflow.identity import Identity
+from server.platforms.kubeflow.options import KubeflowOptions
 from server.platforms.kubeflow.placing import PlacementMode
-from server.platforms.kubeflow.platform import KubeflowOptions, KubeflowPlatform
+from server.platforms.kubeflow.platform import KubeflowPlatform
 from server.stores.memory import MemoryRunStore
 from server.testing.house import House, open_house
 from server.testing.kfp import KubeflowDouble, VirtualNode
