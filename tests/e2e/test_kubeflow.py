@@ -63,7 +63,7 @@ async def test_an_artifact_is_listed_and_downloaded_after_its_pod_is_gone(
             double.collect(next(iter(double.runs)))
             listed = await asyncio.to_thread(server.client.get, f"/api/v1/runs/{ended['id']}/artifacts")
             [found] = listed["artifacts"]
-            async with httpx.AsyncClient(base_url=server.url) as client:
+            async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
                 content = await client.get(found["download"])
                 log = await client.get(f"/api/v1/runs/{ended['id']}/logs", params={"task": "write"})
         finally:
@@ -129,7 +129,7 @@ async def test_one_server_places_the_runs_of_several_namespaces(
         server = make_server(**settings, KFP_NAMESPACE="red,blue", KFP_USER="mlopx")
         try:
             await asyncio.to_thread(server.start)
-            async with httpx.AsyncClient(base_url=server.url, headers={"kubeflow-userid": "ada"}) as client:
+            async with httpx.AsyncClient(base_url=server.url, headers={"kubeflow-userid": "ada"}, timeout=60) as client:
                 body = {"spec": written.build().model_dump(), "options": {"project": "red"}}
                 answer = await client.post("/api/v1/runs", json=body)
                 refused = await client.post("/api/v1/runs", json={**body, "options": {"project": "blue"}})

@@ -95,6 +95,15 @@ class Served:
         """The run when its first task has a reason for waiting."""
         return await self.when(run_id, lambda run: bool(run["tasks"][0]["hold"]))
 
+    async def foretold(self, run_id: str) -> dict[str, Any]:
+        """The run, explained, when its end is predicted: what a run took is learnt beside its end."""
+        async with asyncio.timeout(LONG_SECONDS):
+            while True:
+                found: dict[str, Any] = await self.get(f"/api/v1/runs/{run_id}/explain")
+                if found["ends"]:
+                    return found
+                await asyncio.sleep(0.05)
+
     async def explained(self, run_id: str) -> list[dict[str, Any]]:
         """The run's tasks in the queue when the picture of the cluster that explains them has them all."""
         async with asyncio.timeout(LONG_SECONDS):

@@ -167,8 +167,8 @@ async def test_a_watched_run_shows_what_is_to_come(api: Any, make_spec: MakeSpec
     latch.shut()
     run = await api.run(spec)
     await api.when(run["id"], lambda run: run["tasks"][0]["state"] == "running")
+    explained = await api.foretold(run["id"])
     detail, nodes = await api.get(f"/api/v1/runs/{run['id']}"), (await api.get("/api/v1/nodes"))["nodes"]
-    explained = await api.get(f"/api/v1/runs/{run['id']}/explain")
     out = Console(width=80, file=io.StringIO())
     with out.capture() as captured:
         out.print(picture(detail, nodes, 80, explained))
@@ -183,10 +183,12 @@ async def test_a_watched_run_shows_what_is_to_come(api: Any, make_spec: MakeSpec
 async def test_showing_a_run_warns_of_memory_that_nobody_uses(
     serve: Any, listening: Any, make_spec: MakeSpec, mlopx: Any
 ) -> None:
-    sleepy = "def greet(name: str) -> str:\n    import time\n    time.sleep(0.8)\n    return name\n"
+    modest = (
+        "def greet(name: str) -> str:\n    held = bytearray(64 << 20)\n    held[::4096] = b'x' * len(held[::4096])\n"
+    )
     needs = {"memory_bytes": 960 << 20, "cpu_millicores": 100}
     async with serve() as api:
-        run = await api.run(make_spec(source=sleepy, task={"cache": False, "resources": needs}))
+        run = await api.run(make_spec(source=modest + "    return name\n", task={"cache": False, "resources": needs}))
         await api.ended(run["id"])
         async with asyncio.timeout(60):  # what a run used is learnt beside its end
             while not (await api.get(f"/api/v1/runs/{run['id']}/explain"))["warnings"]:

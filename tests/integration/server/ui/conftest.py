@@ -50,7 +50,7 @@ class Real(ServerProcess):
 
     def __init__(self, folder: Path, *, cluster: str = CLUSTER, **settings: str) -> None:
         super().__init__(folder, cluster, **{"PLACER": "fifo_greedy", "PLACER_TIME_LIMIT": "60", **settings})
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.http = httpx.Client(base_url=self.url, timeout=60)
 
     def submit(self, spec: dict[str, Any], **more: Any) -> str:
         """Start a run; its id."""

@@ -35,9 +35,8 @@ def test_the_overview_answers_where_since_when_why_and_when_done(page: Any, runs
     waiting.get_by_text("waits for a new node: it needs 1 CPU and 1 nvidia.com/gpu").first.wait_for()
     assert page.get_by_role("link", name=re.compile(r"Running runs")).inner_text().startswith("1")
     assert page.get_by_role("link", name=re.compile(r"Failed runs")).inner_text().startswith("1")
-    assert page.get_by_text("fifo_greedy").is_visible()
-    recent = page.get_by_role("region", name="Runs")
-    assert recent.get_by_role("link", name=runs["failed"]).is_visible()
+    page.get_by_text("fifo_greedy").wait_for()
+    page.get_by_role("region", name="Runs").get_by_role("link", name=runs["failed"]).wait_for()
 
 
 def test_a_run_shows_its_graph_with_loops_folded_and_a_task_beside_it(page: Any, runs: dict[str, str]) -> None:
@@ -170,7 +169,7 @@ def test_nodes_show_what_they_have_and_what_runs_there(page: Any, runs: dict[str
     card.get_by_role("link", name="nap").wait_for()
     assert "1 of 2" in card.inner_text()
     assert "can be added" in page.get_by_role("region", name="Node rented").inner_text()
-    assert page.get_by_role("img", name=re.compile("Tasks at a time on each node")).is_visible()
+    page.get_by_role("img", name=re.compile("Tasks at a time on each node")).wait_for()
 
 
 def test_what_if_compares_a_change_with_how_it_is(page: Any, runs: dict[str, str]) -> None:

@@ -156,16 +156,18 @@ def is_unsure(run: Any) -> bool:
     return any("may have taken it" in task.hold for task in run.tasks.values())
 
 
-async def test_a_server_that_dies_while_it_is_unsure_makes_no_second_run(make: Any) -> None:
-    async with make() as ground:
+async def test_a_server_that_dies_while_it_is_unsure_makes_no_second_run(make: Any, hurry: Any) -> None:
+    async with make(hurry) as ground:
         late = LateCreation(ground.double)
         async with ground.house() as house:
             run = await house.until((await house.submit(pair)).id, is_unsure)
             assert str(run.state) == "dispatched"
+        hurry.rate = 0.0  # it is carried out before the server gives up waiting for it
         async with ground.house(settle_seconds=1.0) as house:
             await asyncio.sleep(0.2)
             assert not ground.double.runs
             late.carry_out()
+            hurry.rate = 1.0
             run = await house.ended(run.id)
     assert str(run.state) == "succeeded"
     assert list(ground.double.runs) == [run.platform_run_id]
@@ -173,16 +175,18 @@ async def test_a_server_that_dies_while_it_is_unsure_makes_no_second_run(make: A
 
 
 async def test_what_is_cancelled_while_it_is_unsure_is_stopped_if_it_comes(
-    make: Any, monkeypatch: pytest.MonkeyPatch
+    make: Any, hurry: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatcher, "CANCEL_AGAIN_SECONDS", 0.05)
-    async with make() as ground, ground.house(settle_seconds=1.0) as house:
+    async with make(hurry) as ground, ground.house(settle_seconds=1.0) as house:
+        hurry.rate = 0.0  # it is carried out before the server gives up waiting for it
         late = LateCreation(ground.double)
         ground.double.world.holding = {"first"}
         run = await house.until((await house.submit(pair)).id, is_unsure)
         await house.pipeline_manager.cancel(run.id)
         await asyncio.sleep(0.2)
         record = late.carry_out()
+        hurry.rate = 1.0
         run = await house.ended(run.id)
     assert str(run.state) == "cancelled"
     assert list(ground.double.runs) == [record.id]

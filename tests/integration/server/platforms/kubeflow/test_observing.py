@@ -253,8 +253,8 @@ async def test_what_our_runs_hold_is_not_counted_twice(make: Any) -> None:
 async def test_a_run_whose_creation_is_not_answered_yet_is_no_stranger(make: Any) -> None:
     async with make() as ground:
         ground.double.world.holding = {"only"}
-        ground.double.silent_answers, ground.double.silence_seconds = 1, 2.0
-        async with ground.house() as house, KubeClient(Access(url=ground.kube_url)) as client:
+        ground.double.silent_answers, ground.double.silence_seconds = 1, 8.0
+        async with ground.house(timeout_seconds=60) as house, KubeClient(Access(url=ground.kube_url)) as client:
             run = await house.submit(single)
             nodes = KubernetesNodes(client, now=ground.clock.now, own_runs=ground.own_runs)
             async with asyncio.timeout(60):

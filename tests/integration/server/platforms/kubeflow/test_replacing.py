@@ -77,12 +77,11 @@ def times_started(ground: Any) -> Counter[str]:
 
 async def looked(found: Replacer, house: House, run: Run) -> Run:
     """The run after looks until something is offered."""
-    for _ in range(200):
-        await found.look()
-        run = await house.journal.run(run.id)
-        if run.offer is not None:
-            break
-        await found._clock.sleep(0.01)
+    async with asyncio.timeout(60):
+        while run.offer is None:
+            await found.look()
+            run = await house.journal.run(run.id)
+            await asyncio.sleep(0.01)
     return run
 
 
