@@ -33,8 +33,9 @@ class SteadyClock(Clock):
         self._told, self._told_at = wall(), monotonic()
 
     def now(self) -> datetime:
+        wall = self._wall()  # read first: a pause before the next line must not put this clock ahead, for good
         elapsed = max(self._monotonic() - self._told_at, 0.0)
-        self._told = max(self._wall(), self._told + elapsed)
+        self._told = max(wall, self._told + elapsed)
         self._told_at += elapsed
         return datetime.fromtimestamp(self._told, UTC)
 

@@ -45,7 +45,8 @@ class Agent:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self._began, self._began_at = time.time(), time.monotonic()
+        self._told, self._told_at = time.time(), time.monotonic()
+        self._began_at = self._told_at
         folder = Path(config["folder"])
         self.ends = Ends(folder / "ended")
         self.throttle = cgroups.choose(config["throttle"], f"{config['node']}-{os.getpid()}")
@@ -63,11 +64,14 @@ class Agent:
         self._connections: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
-        """Seconds since the epoch; goes on steadily when the machine's clock is set back."""
-        return self._since_epoch(time.monotonic())
+        """Seconds since the epoch, as the server's clock tells them: steady when the machine's clock is set back."""
+        wall = time.time()
+        monotonic = time.monotonic()
+        self._told, self._told_at = max(wall, self._told + monotonic - self._told_at), monotonic
+        return self._told
 
     def _since_epoch(self, monotonic: float) -> float:
-        return self._began + monotonic - self._began_at
+        return self.now() + monotonic - self._told_at
 
     async def run(self) -> None:
         """Serve until told to stop, or left alone for too long."""
