@@ -395,7 +395,9 @@ def test_two_runs_are_compared_in_parameters_values_nodes_and_code(page: Any, ru
     page.get_by_role("region", name="Tasks: node and run time").get_by_text("train.2").wait_for()
 
 
-def test_a_new_run_appears_by_itself_and_moves_to_its_end(page: Any, server: Any, make: Any) -> None:
+def test_a_new_run_appears_by_itself_and_moves_to_its_end(
+    page: Any, server: Any, runs: dict[str, str], make: Any
+) -> None:
     page.goto("#/runs")
     page.get_by_role("table", name="Runs").wait_for()
     new = server.submit(make["churn"](7))
