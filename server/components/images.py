@@ -67,6 +67,7 @@ class ImagesKnown:
         self._seen, self._waits, self._now, self._own_image = seen, waits, now, own_image
         self._defaults = defaults
         self._lately: OrderedDict[tuple[str, str], datetime] = OrderedDict()
+        self._pulling: OrderedDict[tuple[str, str], datetime] = OrderedDict()
         self._pending: OrderedDict[tuple[str, TaskKey, int], tuple[str, Begun]] = OrderedDict()
         self._names: dict[str, tuple[str, ...]] = {}
         self._places: tuple[object, dict[str, _Places]] = (None, {})
@@ -102,6 +103,10 @@ class ImagesKnown:
         classes = [(node.name, node_class(node)) for node in nodes]
         of_image: dict[str, Mapping[str, Wait]] = {}
         pulled: dict[str, frozenset[str]] = {}
+        passed: dict[str, dict[str, float]] = {}
+        pulling: dict[str, dict[str, datetime]] = {}
+        for (node, image), since in list(self._pulling.items()):
+            pulling.setdefault(image, {})[node] = since
         here = {kind: self._waits.here(kind) for kind in {kind for _, kind in classes}}
         for image in list(asked)[:MOST_IMAGES]:
             name = image or self._own_image
@@ -110,12 +115,28 @@ class ImagesKnown:
             waits = ((node, pulls[kind] if node in place.lacking else here[kind]) for node, kind in classes)
             of_image[image] = {node: wait for node, wait in waits if wait is not None}
             pulled[image] = place.lacking
-        return Starts(queue, of_image, pulled)
+            passed[image] = self._passed(name, pulling.get(name, {}), queue, of_image[image])
+        there = {node: wait for node, kind in classes if (wait := here[kind]) is not None}
+        return Starts(queue, of_image, pulled, there, {image: nodes for image, nodes in passed.items() if nodes})
 
     def _pull(self, image: str, size: float | None, kind: str, here: Wait | None) -> Wait | None:
         """Where it has to be pulled; never sooner than where it lies already."""
         found = self._waits.pull(image, size, kind)
         return here if found is None or (here is not None and found.p50 < here.p50) else found
+
+    def _passed(
+        self, image: str, since: Mapping[str, datetime], queue: Wait | None, waits: Mapping[str, Wait]
+    ) -> dict[str, float]:
+        """How long ago tasks came to nodes that pull an image for them; on what takes longer than pulls do nobody
+        counts."""
+        found: dict[str, float] = {}
+        for node in since.keys() & waits.keys():
+            seconds = (self._now() - since[node]).total_seconds()
+            if seconds <= waits[node].p90 + (queue.p90 if queue is not None else 0.0):
+                found[node] = seconds
+            else:
+                self._pulling.pop((node, image), None)
+        return found
 
     def _place(self, image: str, seen: Mapping[str, NodeImages]) -> _Places:
         """Where an image lies; looked up once for each look of the node sources."""
@@ -156,7 +177,12 @@ class ImagesKnown:
             self._pending[run.id, key, attempt.number] = (node, begun)
             while len(self._pending) > MOST_PENDING:
                 self._pending.popitem(last=False)
+            if begun.had_image is False:
+                self._pulling.setdefault((node, image), self._now())
+            while len(self._pulling) > MOST_PENDING:
+                self._pulling.popitem(last=False)
         if is_started:
+            self._pulling.pop((node, image), None)
             self._lately[node, image] = self._now()
             self._lately.move_to_end((node, image))
             self._places[1].pop(image, None)

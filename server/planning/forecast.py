@@ -3,7 +3,8 @@
 The plan's own order is kept: a task starts after what it waits for, and after what is planned to make its room on the
 same node. Run times are drawn, evenly over the lognormal distribution that a band stands for (a Latin hypercube); a
 running task's is conditioned on having run so long already. Where it is known how long tasks take to start, they start
-so much later; where the network is known, when their inputs have come, by the cards that transfers share.
+so much later (a node pulls an image once, for whoever is first); where the network is known, when their inputs have
+come, by the cards that transfers share.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from server.domain.network import NodeNetwork
@@ -73,13 +74,14 @@ def forecast(
     network: NodeNetwork | None = None,
 ) -> Forecast:
     """Bands of all starts and ends, and of the last end of each group of steps."""
-    ordered = sorted(steps, key=lambda step: (not step.is_running, step.start, step.finish))
+    ordered = sorted(steps, key=lambda step: (not step.is_running, step.start, step.fetches_since is None, step.finish))
     before = predecessors(ordered)
     fetched = fetch_seconds(ordered, before, network) if network is not None else {}
     count = max(FEWEST_SAMPLES, min(SAMPLES, MOST_DRAWS // max(len(ordered), 1)))
     draws = _Draws(random.Random(seed), count)
     starts: dict[TaskRef, list[float]] = {}
     ends: dict[TaskRef, list[float]] = {}
+    brought: dict[tuple[str, str], list[float]] = {}
     for step in ordered:
         if step.is_running:
             starts[step.key] = [step.start] * count
@@ -87,7 +89,14 @@ def forecast(
             continue
         waited = [ends[key] for key in before[step.key] if key in ends]
         begins = [max(0.0, *(other[index] for other in waited), 0.0) for index in range(count)]
-        starts[step.key] = _begun(step, begins, fetched.get(step.key, 0.0), draws)
+        fetching = fetched.get(step.key, 0.0)
+        begun = _begun(step, begins, fetching, draws)
+        if step.pulls is not None:
+            image = step.node, step.pulls
+            if image in brought:
+                begun = _begun_later(step, begins, fetching, draws, begun, brought[image])
+            brought[image] = [min(pair) for pair in zip(begun, brought.get(image, begun), strict=True)]
+        starts[step.key] = begun
         ends[step.key] = [
             at + took for at, took in zip(starts[step.key], draws.around(step.p50, step.spread), strict=True)
         ]
@@ -130,6 +139,14 @@ def _begun(step: Step, begins: list[float], fetching: float, draws: _Draws) -> l
         since = min(step.fetches_since, 0.0)
         return [max(since + took, 0.0) for took in draws.longer_than(-since, seconds, spread)]
     return [at + took for at, took in zip(begins, draws.around(seconds, spread), strict=True)]
+
+
+def _begun_later(
+    step: Step, begins: list[float], fetching: float, draws: _Draws, alone: list[float], brought: list[float]
+) -> list[float]:
+    """When it has started on a node to which others bring its image at these times; `alone`: if nobody did."""
+    there = _begun(replace(step, begins_p50=step.brought_p50, fetches_since=None), begins, fetching, draws)
+    return [min(own, max(pair)) for own, *pair in zip(alone, there, brought, strict=True)]
 
 
 def _makes_room(on_node: Sequence[tuple[float, Step]], step: Step) -> list[TaskRef]:

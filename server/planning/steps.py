@@ -34,6 +34,8 @@ class Step:
         begins_p50: seconds that it takes to start once its turn has come (the platform's queue, its image); of what
             runs, 0.
         begins_spread: standard deviation of their logarithm.
+        pulls: the image that its node has to pull, unless another has brought it by then (None: none).
+        brought_p50: seconds that it takes to start in that case.
     """
 
     key: TaskRef
@@ -49,6 +51,8 @@ class Step:
     fetches_since: float | None = None
     begins_p50: float = 0.0
     begins_spread: float = SMALLEST_SPREAD
+    pulls: str | None = None
+    brought_p50: float = 0.0
 
     @property
     def spread(self) -> float:

@@ -205,7 +205,9 @@ class Explainer:
             node=node,
             planned_node=plan.node if plan is not None else None,
             position=scene.positions.get(ref),
-            start=start_expected(view, plan.node if plan is not None else node, option, scene.estimates.starts)
+            start=start_expected(
+                view, plan.node if plan is not None else node, option, scene.estimates.starts, is_there=plan is None
+            )
             if task.state in WAITING
             else None,
             starts=scene.starts.get(ref) if is_known and task.state in WAITING else None,

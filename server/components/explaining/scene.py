@@ -30,7 +30,7 @@ from server.domain.node import Node, Snapshot
 from server.domain.placement import DEFAULT_OPTION, Estimate, Estimates, Placement, TaskRef, WaitingRun, WaitingTask
 from server.domain.request import Defaults, waiting_run, waiting_task
 from server.domain.run import Attempt, Run
-from server.domain.starting import Wait
+from server.domain.starting import OWN_IMAGE, Wait
 from server.domain.states import BOUND, TaskState
 from server.planning.forecast import Forecast, Percentiles, forecast
 from server.planning.steps import SMALLEST_SPREAD, Z90, Move, Step
@@ -190,10 +190,9 @@ def estimate_of(task: WaitingTask, node: str, option: str, estimates: Estimates)
     return None if row is None or column is None else estimates.table[row][column]
 
 
-def starts_of(task: WaitingTask, node: str, option: str, estimates: Estimates) -> tuple[Wait, ...]:
-    """What comes before the run of a task on a node, where that is known."""
-    chosen = next((one for one in task.options if one.name == option), task.options[0])
-    return estimates.starts.waits(chosen.image, node)
+def _image(task: WaitingTask, option: str) -> str | None:
+    """What the task runs in with this option; None where it names no image."""
+    return next((one for one in task.options if one.name == option), task.options[0]).image
 
 
 def is_from_history(source: str) -> bool:
@@ -240,7 +239,9 @@ def steps_of(
             begins = (start - now).total_seconds()
             is_running = attempt.state is TaskState.RUNNING
             fetches = attempt.queued_at if attempt.state.is_bound and not is_running else None
-            before = () if is_running else starts_of(task, node, option, estimates)
+            starts, image = estimates.starts, _image(task, option)
+            before = () if is_running else starts.waits(image, node)
+            is_pulled = not is_running and starts.is_pulled(image, node)
             step = Step(
                 key=task.ref,
                 node=node,
@@ -257,6 +258,8 @@ def steps_of(
                 fetches_since=(fetches - now).total_seconds() if fetches else None,
                 begins_p50=sum(wait.p50 for wait in before),
                 begins_spread=_spread(before),
+                pulls=(image or OWN_IMAGE) if is_pulled else None,
+                brought_p50=sum(wait.p50 for wait in starts.waits(image, node, is_brought=True)) if is_pulled else 0.0,
             )
             yield step, band.source
 
@@ -330,7 +333,6 @@ __all__ = [
     "is_from_history",
     "last_of",
     "make_scene",
-    "starts_of",
     "steps_of",
     "with_bound",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,10 +38,11 @@ Precedence = tuple[int, datetime, int]
 
 @dataclass(slots=True)
 class _Turn:
-    """A task without a node yet: where it goes, how long it takes there, and what it still waits for."""
+    """A task without a node yet: where it goes, how long it takes there (its start from when its turn comes), and what
+    it still waits for."""
 
     placement: Placement
-    requests: Resources
+    option: TaskOption
     seconds: float
     precedence: Precedence
     missing: set[TaskRef]
@@ -82,6 +84,7 @@ class _Course:
         self._plan, self._now, self._estimates = plan, now, estimates
         self._serial = itertools.count()
         self._events: list[tuple[float, int, str, Resources, TaskRef | None]] = []
+        self._brought: dict[tuple[str, str | None], float] = {}
         available, held = snapshot.available(), snapshot.allocated()
         self._places = {node.name: _Place(available[node.name]) for node in snapshot.nodes}
         self._there_after = {node.name: node.startup_seconds for node in snapshot.nodes if node.is_virtual}
@@ -138,8 +141,8 @@ class _Course:
             self._dependents.setdefault(other, []).append(ref)
         self._turns[ref] = _Turn(
             placement=placement,
-            requests=_option(task, placement.option).requests,
-            seconds=self._begins(task, placement) + self._seconds(ref, placement.node, placement.option),
+            option=_option(task, placement.option),
+            seconds=self._seconds(ref, placement.node, placement.option),
             precedence=(-view.priority, view.submitted_at, index),
             missing=missing,
         )
@@ -163,17 +166,19 @@ class _Course:
 
     def _start(self, ref: TaskRef, at: float) -> None:
         turn = self._turns[ref]
+        node, requests = turn.placement.node, turn.option.requests
         turn.starts = at
-        place = self._places[turn.placement.node]
-        place.free = place.free - turn.requests
-        self._comes(at + turn.seconds, turn.placement.node, turn.requests, ref)
+        turn.seconds += self._begins(turn.option.image, node, at)
+        place = self._places[node]
+        place.free = place.free - requests
+        self._comes(at + turn.seconds, node, requests, ref)
 
     def _fill(self, node: str, at: float) -> None:
         place = self._places[node]
         passed: list[tuple[Precedence, int, TaskRef]] = []
         while place.ready and len(passed) < MOST_PASSED_OVER:
             entry = heapq.heappop(place.ready)
-            if self._turns[entry[2]].requests.fits_in(place.free):
+            if self._turns[entry[2]].option.requests.fits_in(place.free):
                 self._start(entry[2], at)
             else:
                 passed.append(entry)
@@ -194,8 +199,12 @@ class _Course:
         passed = (self._now - begun).total_seconds()
         return max(self._seconds(task.ref, node, attempt.option or task.options[0].name) - passed, 0.0)
 
-    def _begins(self, task: WaitingTask, placement: Placement) -> float:
-        return self._estimates.starts.seconds(_option(task, placement.option).image, placement.node)
+    def _begins(self, image: str | None, node: str, at: float) -> float:
+        """Seconds until a task runs whose turn comes `at`; the first one brings the image for those after it."""
+        brought = self._brought.get((node, image), math.inf)
+        seconds = self._estimates.starts.seconds(image, node, at, brought)
+        self._brought[node, image] = min(at + seconds, brought)
+        return seconds
 
     def _seconds(self, ref: TaskRef, node: str, option: str) -> float:
         row, column = self._estimates.profile_of.get((*ref, option)), self._estimates.column_of.get(node)

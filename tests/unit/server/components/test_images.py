@@ -104,6 +104,30 @@ def test_a_task_that_must_pull_starts_later_and_one_that_need_not_does_not() -> 
     assert starts.seconds("another:1", "two") == 3.0
 
 
+def test_a_pull_that_is_under_way_is_for_all_who_come_until_it_takes_longer_than_pulls_do() -> None:
+    stage = Stage(one=HERE, two=BARE)
+    seen = replace(some_runs(1)[0], image=IMAGE)
+    stage.waits.observe(replace(seen, pull_seconds=1.0, had_image=True))
+    stage.waits.observe(replace(seen, pull_seconds=41.0, had_image=False))
+    task = a_task("a")
+    runs, nodes = [a_run("a", replace(task, options=(replace(task.options[0], image=IMAGE),)))], [a_node("two")]
+
+    def seconds() -> int:
+        return round(stage.known.starts(runs, nodes).seconds(IMAGE, "two"))
+
+    assert seconds() == 41
+    stage.queued(a_live_run())
+    stage.at += timedelta(seconds=30)
+    assert seconds() == 11
+    stage.at += timedelta(minutes=10)
+    assert seconds() == 41
+    stage.queued(replace(a_live_run(), id="again"))
+    stage.at += timedelta(seconds=5)
+    assert seconds() == 36
+    stage.started(a_live_run(), "two")
+    assert seconds() == 1
+
+
 def test_tasks_without_an_image_run_in_the_platforms_own() -> None:
     stage = Stage(one=NodeImages({"own": 5}), two=BARE)
     stage.waits.observe(replace(some_runs(1)[0], pull_seconds=9.0, image="own", had_image=False))

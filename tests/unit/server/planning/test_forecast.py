@@ -56,6 +56,18 @@ def test_a_running_task_that_is_half_done_has_about_its_rest_to_go() -> None:
     assert found.p50 == pytest.approx(50, rel=0.1)
 
 
+def test_a_node_pulls_an_image_once_and_who_has_its_node_already_brings_it_for_who_is_planned() -> None:
+    more = {"begins_p50": 40.0, "begins_spread": 0.01, "pulls": "image", "brought_p50": 1.0, "spread": 1.01}
+    steps = [step("a", 0, 10, **more), step("b", 0, 10, **more), step("c", 50, 10, **more)]
+    steps.append(step("d", 0, 10, node="two", **more))
+    found = forecast(steps, {}).starts
+    seconds = [found[key(name)].p50 for name in "abcd"]
+    assert seconds == pytest.approx([40, 40, 51, 40], abs=1)
+    bound = step("e", 0, 90, fetches_since=-30.0, **more)
+    found = forecast([*steps, bound], {}).starts
+    assert [found[key(name)].p50 for name in "eabd"] == pytest.approx([10, 10, 10, 40], abs=1)
+
+
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(0.1, 500), st.sampled_from("ab")), max_size=12), st.integers())
 def test_percentiles_are_in_order_and_the_same_seed_gives_the_same(
     rows: list[tuple[float, float, str]], seed: int

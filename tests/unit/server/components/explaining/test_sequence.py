@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
 
 from server.components.explaining.sequence import NOW_SECONDS, in_sequence
 from server.domain.node import Node, Occupancy, Snapshot
-from server.domain.placement import Placement, PlacementRequest, TaskRef, WaitingRun
+from server.domain.placement import Placement, PlacementRequest, TaskRef, WaitingRun, WaitingTask
 from server.domain.resources import Resources
 from server.domain.run import Attempt, TaskKey
+from server.domain.starting import Starts, Wait
 from server.domain.states import TaskState
 from server.placers.fifo_greedy import FifoGreedy
 from server.testing.contracts.placement_requests import NOW, a_node, a_run, a_task, amounts, requests, some_estimates
@@ -80,6 +82,22 @@ def test_what_holds_room_of_a_node_that_is_not_there_yet_gives_none_back_before_
     held = [Occupancy("grown", amounts(cpus=1), None, None, NOW + timedelta(seconds=20))]
     plan = [planned("r", name, "grown", 70) for name in "xyz"]
     assert told(plan, [run], [node], {}, held) == {"x": 60, "y": 60, "z": 70}
+
+
+def test_a_node_pulls_an_image_once_for_all_that_start_there() -> None:
+    def with_image(name: str) -> WaitingTask:
+        task = a_task("r", name)
+        return replace(task, options=tuple(replace(one, image="x") for one in task.options))
+
+    run = a_run("r", *map(with_image, "abc"))
+    starts = Starts(None, {"x": {"one": Wait(30, 20, 40)}}, {"x": frozenset({"one"})}, {"one": Wait(1, 1, 1)})
+    plan = [planned("r", "a", "one", 0), planned("r", "b", "one", 0), planned("r", "c", "one", 40)]
+    nodes = [a_node("one", cpus=2)]
+    snapshot, estimates = Snapshot(NOW, tuple(nodes)), replace(some_estimates(nodes, [run], 10), starts=starts)
+    found = in_sequence({(one.run_id, one.key): one for one in plan}, [run], {}, estimates, snapshot, NOW)
+    begins = NOW + timedelta(seconds=40)
+    assert found["r", TaskKey("c")].planned_start_at == begins
+    assert found["r", TaskKey("c")].planned_finish_at == begins + timedelta(seconds=11)
 
 
 def test_what_waits_for_something_without_a_place_stays_as_it_is() -> None:
