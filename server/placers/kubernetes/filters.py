@@ -42,6 +42,14 @@ def volume_binding(pod: Pod, machines: Machines) -> Mask:
     return np.full(len(machines), not pod.claims)
 
 
+def volume_restrictions(pod: Pod, machines: Machines) -> Mask:
+    """A disk that somebody writes to is had once per node. Source: plugins/volumerestrictions."""
+    if not pod.disks:
+        return np.ones(len(machines), np.bool_)
+    taken = ([disk for other in there for disk in other.disks] for there in machines.pods)
+    return np.array([not any(one.conflicts(other) for one in pod.disks for other in had) for had in taken], np.bool_)
+
+
 def node_ports(pod: Pod, machines: Machines) -> Mask:
     """A host port can be had once. Source: plugins/nodeports."""
     if not pod.host_ports:
@@ -103,5 +111,6 @@ __all__ = [
     "taint_toleration",
     "tolerates",
     "volume_binding",
+    "volume_restrictions",
     "wants",
 ]

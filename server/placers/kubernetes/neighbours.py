@@ -26,10 +26,10 @@ def inter_pod_affinity(pod: Pod, machines: Machines) -> Mask:
     for node, there in zip(machines.nodes, machines.pods, strict=True):
         for other in there:
             closed |= _places(node, [term for term in other.others.away if term.matches(pod)])
-            closed |= _places(node, [term for term in pod.others.away if term.matches(other)])
-            if pod.others.near and all(term.matches(other) for term in pod.others.near):
+            closed |= _places(node, [term for term in pod.others.away if term.finds(other)])
+            if pod.others.near and all(term.finds(other) for term in pod.others.near):
                 near |= _places(node, pod.others.near)
-    is_first = not near and all(term.matches(pod) for term in pod.others.near)
+    is_first = not near and all(term.finds(pod) for term in pod.others.near)
     return np.array(
         [
             not any(place in closed for place in node.labels.items())
@@ -47,11 +47,11 @@ def neighbour_score(pod: Pod, machines: Machines, nodes: Amounts) -> Amounts | N
     weights: dict[Place, int] = {}
     for node, there in zip(machines.nodes, machines.pods, strict=True):
         for other in there:
-            _weigh(weights, node, pod.others.rather_near, other, 1)
-            _weigh(weights, node, pod.others.rather_away, other, -1)
-            _weigh(weights, node, other.others.near, pod, 1)
-            _weigh(weights, node, other.others.rather_near, pod, 1)
-            _weigh(weights, node, other.others.rather_away, pod, -1)
+            _weigh(weights, node, [term for term in pod.others.rather_near if term.finds(other)], 1)
+            _weigh(weights, node, [term for term in pod.others.rather_away if term.finds(other)], -1)
+            _weigh(weights, node, [term for term in other.others.near if term.matches(pod)], 1)
+            _weigh(weights, node, [term for term in other.others.rather_near if term.matches(pod)], 1)
+            _weigh(weights, node, [term for term in other.others.rather_away if term.matches(pod)], -1)
     if not weights:
         return None
     raw = [sum(weights.get(place, 0) for place in machines.nodes[index].labels.items()) for index in nodes]
@@ -73,9 +73,9 @@ def _places(node: Machine, terms: Sequence[PodTerm]) -> set[Place]:
     return {(key, node.labels[key]) for key in keys if key in node.labels}
 
 
-def _weigh(weights: dict[Place, int], node: Machine, terms: Sequence[PodTerm], pod: Pod, sign: int) -> None:
+def _weigh(weights: dict[Place, int], node: Machine, terms: Sequence[PodTerm], sign: int) -> None:
     for term in terms:
-        if term.matches(pod) and term.topology_key in node.labels:
+        if term.topology_key in node.labels:
             place = (term.topology_key, node.labels[term.topology_key])
             weights[place] = weights.get(place, 0) + sign * term.weight
 

@@ -69,13 +69,13 @@ class Machines:
         """A pod is bound to a node."""
         self.pods[node].append(pod)
         self.pods_with_terms += pod.others != NO_TERMS
-        self.hold(node, pod.requests, pod.scored_cpu_millicores, pod.scored_memory_bytes, 1)
+        self.hold(node, pod.requests, pod.held_cpu_millicores, pod.held_memory_bytes, 1)
 
     def remove(self, pod: Pod, node: int) -> None:
         """A pod leaves its node. Raises ValueError if it is not there."""
         self.pods[node].remove(pod)
         self.pods_with_terms -= pod.others != NO_TERMS
-        self.hold(node, pod.requests, pod.scored_cpu_millicores, pod.scored_memory_bytes, -1)
+        self.hold(node, pod.requests, pod.held_cpu_millicores, pod.held_memory_bytes, -1)
 
     def hold(self, node: int, requests: Mapping[str, int], scored_cpu: int, scored_memory: int, pods: int) -> None:
         """Something holds room on a node; with a negative number of pods it gives it back."""

@@ -72,7 +72,7 @@ class _Queue:
             if best:
                 node = best[0] if len(best) == 1 else drawn_for(self.request, task.ref, "tie").choice(best)
                 pod = question.pod
-                self.machines.hold(node, pod.requests, pod.scored_cpu_millicores, pod.scored_memory_bytes, 1)
+                self.machines.hold(node, pod.requests, pod.held_cpu_millicores, pod.held_memory_bytes, 1)
                 return self._placement(task, option, node, decision)
         self.reasons[id(needs)] = self._pending(task, needs)
         return None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from server.placers.kubernetes.pods import HostPort, Pod, PodTerm, PodTerms, Preference, Spread, Toleration
+from server.placers.kubernetes.pods import Disk, HostPort, Pod, PodTerm, PodTerms, Preference, Spread, Toleration
 from server.placers.kubernetes.reading import Part
 from server.placers.kubernetes.requests import (
     SCORED_DEFAULTS,
     Amounts,
     Container,
+    missing_once_bound,
     pod_amounts,
     pod_level_requests,
     whole,
@@ -23,7 +24,7 @@ DEFAULT_SCHEDULER = "default-scheduler"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 ADMITTED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-"""Taints of effect NoExecute that every pod tolerates for a while."""
+"""Taints of effect NoExecute that a pod tolerates for a while where it says nothing of them itself."""
 
 
 def read_pod(name: str, spec: Part, labels: Mapping[str, str], namespace: str) -> Pod:
@@ -35,7 +36,9 @@ def read_pod(name: str, spec: Part, labels: Mapping[str, str], namespace: str) -
     every = [*initial, *containers]
     level = _pod_level(spec, every)
     overhead = spec.amounts("overhead")
-    scored = whole(pod_amounts(every, level, overhead, SCORED_DEFAULTS))
+    asked = pod_amounts(every, level, overhead, {})
+    scored = whole(pod_amounts(every, {}, overhead, SCORED_DEFAULTS))
+    held = whole(pod_amounts(every, level, overhead, missing_once_bound(level, asked)))
     images = [item.text("image") for key in ("initContainers", "containers") for item in spec.items(key)]
     node_affinity = spec.part("affinity", "nodeAffinity")
     required = node_affinity.part(REQUIRED) if node_affinity else None
@@ -43,9 +46,11 @@ def read_pod(name: str, spec: Part, labels: Mapping[str, str], namespace: str) -
         name=name,
         namespace=namespace,
         labels=labels,
-        requests=whole(pod_amounts(every, level, overhead, {})),
+        requests=whole(asked),
         scored_cpu_millicores=scored.get("cpu", 0),
         scored_memory_bytes=scored.get("memory", 0),
+        held_cpu_millicores=held.get("cpu", 0),
+        held_memory_bytes=held.get("memory", 0),
         images=tuple(image for image in (*images, *_image_volumes(spec)) if image),
         container_count=len(every),
         node_selector=spec.labels("nodeSelector"),
@@ -57,6 +62,7 @@ def read_pod(name: str, spec: Part, labels: Mapping[str, str], namespace: str) -
         spreads=tuple(_spread(item, labels) for item in spec.items("topologySpreadConstraints")),
         node_name=spec.text("nodeName"),
         claims=_claims(spec),
+        disks=tuple(disk for volume in spec.items("volumes") for disk in _disks(volume)),
         is_ours=spec.text("schedulerName", DEFAULT_SCHEDULER) == DEFAULT_SCHEDULER
         and not any(spec.items("schedulingGates")),
     )
@@ -64,8 +70,9 @@ def read_pod(name: str, spec: Part, labels: Mapping[str, str], namespace: str) -
 
 def _container(item: Part, is_initial: bool = False) -> Container:
     resources = item.part("resources")
-    requests = {} if resources is None else {**resources.amounts("limits"), **resources.amounts("requests")}
-    return Container(requests, is_initial, is_initial and item.text("restartPolicy") == "Always")
+    limits = {} if resources is None else resources.amounts("limits")
+    requests = {} if resources is None else {**limits, **resources.amounts("requests")}
+    return Container(requests, is_initial, is_initial and item.text("restartPolicy") == "Always", limits)
 
 
 def _pod_level(spec: Part, containers: list[Container]) -> Amounts:
@@ -82,9 +89,24 @@ def _image_volumes(spec: Part) -> list[str]:
 
 def _claims(spec: Part) -> tuple[str, ...]:
     claims = (volume.part("persistentVolumeClaim") for volume in spec.items("volumes"))
-    named = tuple(claim.required("claimName").string() for claim in claims if claim is not None)
-    devices = tuple(item.text("name") for item in spec.items("resourceClaims"))
-    return (*named, *devices)
+    named = (claim.required("claimName").string() for claim in claims if claim is not None)
+    own = (volume.text("name") for volume in spec.items("volumes") if volume.part("ephemeral") is not None)
+    devices = (item.text("name") for item in spec.items("resourceClaims"))
+    return (*named, *own, *devices)
+
+
+def _disks(volume: Part) -> list[Disk]:
+    """The disks of one volume; one of Ceph is known by each of its monitors."""
+    if (disk := volume.part("gcePersistentDisk")) is not None:
+        return [Disk("gce", (disk.text("pdName"),), disk.flag("readOnly"))]
+    if (disk := volume.part("awsElasticBlockStore")) is not None:
+        return [Disk("aws", (disk.text("volumeID"),))]
+    if (disk := volume.part("iscsi")) is not None:
+        return [Disk("iscsi", (disk.text("iqn"),), disk.flag("readOnly"))]
+    if (disk := volume.part("rbd")) is not None:
+        image = (disk.text("pool") or "rbd", disk.text("image"))
+        return [Disk("rbd", (monitor, *image), disk.flag("readOnly")) for monitor in disk.texts("monitors")]
+    return []
 
 
 def _host_ports(spec: Part) -> tuple[HostPort, ...]:
@@ -104,14 +126,19 @@ def _tolerations(spec: Part) -> tuple[Toleration, ...]:
         Toleration(item.text("key"), item.text("operator") or "Equal", item.text("value"), item.text("effect"))
         for item in spec.items("tolerations")
     ]
-    return (*own, *(Toleration(key, "Exists", "", "NoExecute") for key in ADMITTED))
+    told = {one.key for one in own if one.effect in ("", "NoExecute")}
+    return (*own, *(Toleration(key, "Exists", "", "NoExecute") for key in ADMITTED if not told & {"", key}))
 
 
 def _preferences(affinity: Part) -> tuple[Preference, ...]:
-    return tuple(
-        Preference(item.required("weight").integer(), _term(item.required("preference")))
-        for item in affinity.items(PREFERRED)
-    )
+    return tuple(_preference(item) for item in affinity.items(PREFERRED))
+
+
+def _preference(item: Part) -> Preference:
+    """One wish. The API server lets more pass than the scheduler can judge."""
+    weight, term = item.required("weight").integer(), _term(item.required("preference"))
+    is_fine = term.is_valid and all(expression.is_of_labels for expression in term.labels)
+    return Preference(weight, term, is_broken=not is_fine)
 
 
 def _term(item: Part) -> NodeTerm:

@@ -6,7 +6,7 @@ Source: Kubernetes 1.36, pod requests with sidecars, overhead and pod-level reso
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from server.kube.quantities import millis, quantity, units
@@ -24,11 +24,12 @@ POD_LEVEL = ("cpu", "memory")
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What one container asks for. A sidecar starts before the others and stays."""
+    """What one container asks for, and may have at most. A sidecar starts before the others and stays."""
 
     requests: Amounts
     is_initial: bool = False
     is_sidecar: bool = False
+    limits: Amounts = field(default_factory=dict)
 
 
 def pod_amounts(containers: Sequence[Container], pod_level: Amounts, overhead: Amounts, missing: Amounts) -> Amounts:
@@ -51,15 +52,35 @@ def pod_amounts(containers: Sequence[Container], pod_level: Amounts, overhead: A
 
 
 def pod_level_requests(requests: Amounts, limits: Amounts, containers: Sequence[Container]) -> Amounts:
-    """The pod's own requests; where it has only limits, what its containers ask for, or the limit itself."""
+    """The pod's own requests as the API server completes them.
+
+    A pod with limits of its own, be they only its containers' huge pages, asks also for the processors and memory that
+    its containers ask for; what nobody asks for is its limit.
+    """
+    if requests or limits:
+        allowed = pod_amounts([replace(container, requests=container.limits) for container in containers], {}, {}, {})
+        pages = {name: amount for name, amount in allowed.items() if _is_pages(name) and name not in requests}
+        limits = {**pages, **limits}
+    if not limits:
+        return requests
     summed = pod_amounts(containers, {}, {}, {})
-    implied = {name: summed.get(name, limit) for name, limit in limits.items() if is_pod_level(name)}
-    return {**implied, **requests}
+    implied = {name: limit for name, limit in limits.items() if is_pod_level(name)}
+    return {**implied, **{name: summed[name] for name in POD_LEVEL if name in summed}, **requests}
+
+
+def missing_once_bound(pod_level: Amounts, requests: Amounts) -> Amounts:
+    """What stands in for what a container does not ask for once its pod is bound.
+
+    A pod that asks for something itself is then taken at its word.
+    """
+    if not any(is_pod_level(name) for name in pod_level):
+        return SCORED_DEFAULTS
+    return {name: amount for name, amount in SCORED_DEFAULTS.items() if name not in requests}
 
 
 def is_pod_level(name: str) -> bool:
     """Whether a pod as a whole can ask for it."""
-    return name in POD_LEVEL or name.startswith("hugepages-")
+    return name in POD_LEVEL or _is_pages(name)
 
 
 def whole(amounts: Amounts) -> dict[str, int]:
@@ -76,6 +97,10 @@ def is_counted(name: str) -> bool:
 def is_scalar(name: str) -> bool:
     """Extended resources such as accelerators, huge pages, attachable volumes."""
     return "/" in name or name.startswith(("hugepages-", "attachable-volumes-"))
+
+
+def _is_pages(name: str) -> bool:
+    return name.startswith("hugepages-")
 
 
 def _sum(one: Amounts, other: Amounts) -> dict[str, Fraction]:
@@ -98,6 +123,7 @@ __all__ = [
     "Container",
     "is_counted",
     "is_scalar",
+    "missing_once_bound",
     "pod_amounts",
     "pod_level_requests",
     "whole",

@@ -29,6 +29,7 @@ STATIC_FILTERS: Mapping[str, filters.Filter] = {
 FILTERS: Mapping[str, filters.Filter] = {
     "NodePorts": filters.node_ports,
     "NodeResourcesFit": filters.node_resources_fit,
+    "VolumeRestrictions": filters.volume_restrictions,
     "PodTopologySpread": pod_topology_spread,
     "InterPodAffinity": inter_pod_affinity,
 }
@@ -102,7 +103,7 @@ class Question:
         """Score these nodes."""
         if len(nodes) < 2:
             return Decision(nodes)
-        if not all(wish.term.is_valid for wish in self.pod.preferred if wish.weight):
+        if any(wish.is_broken for wish in self.pod.preferred if wish.weight):
             return Decision(nodes[:0])
         pod, machines = self.pod, self.machines
         found = {

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 NAME_FIELD = "metadata.name"
+_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_VALUE = re.compile(rf"(?:{_NAME})?", re.ASCII)
+_KEY = re.compile(rf"(?:(?=[^/]{{1,253}}/){_PART}(?:\.{_PART})*/)?{_NAME}", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -29,6 +33,11 @@ class Expression:
         if self.operator in ("In", "NotIn"):
             return bool(self.values)
         return self.operator in ("Exists", "DoesNotExist") and not self.values
+
+    @property
+    def is_of_labels(self) -> bool:
+        """Whether a label of Kubernetes can have such a name and such values; `-5` is none."""
+        return bool(_KEY.fullmatch(self.key)) and all(_VALUE.fullmatch(value) for value in self.values)
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether the labels meet it. `NotIn` and `DoesNotExist` hold where the label is missing."""

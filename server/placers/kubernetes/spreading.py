@@ -39,18 +39,23 @@ def pod_topology_spread(pod: Pod, machines: Machines) -> Mask:
 
 
 def spread_score(pod: Pod, machines: Machines, nodes: Amounts) -> Amounts | None:
-    """Soft constraints: places with few matching pods are better, small topologies count as much as large ones."""
+    """Soft constraints: places with few matching pods are better, small topologies count as much as large ones.
+
+    Hosts are counted node by node, whatever their labels say.
+    """
     spreads = [spread for spread in pod.spreads if not spread.is_hard]
     if not spreads:
         return None
     scored = [int(index) for index in nodes if _has_labels(machines.nodes[index], spreads)]
     raw = dict.fromkeys(scored, 0.0)
     for spread in spreads:
-        counts = _soft_counts(pod, machines, spreads, spread, scored)
-        size = len(scored) if spread.topology_key == HOSTNAME_LABEL else len(counts)
+        if spread.topology_key == HOSTNAME_LABEL:
+            there, size = {index: _matching(pod, spread, machines.pods[index]) for index in scored}, len(scored)
+        else:
+            counts = _soft_counts(pod, machines, spreads, spread, scored)
+            there, size = {i: counts[machines.nodes[i].labels[spread.topology_key]] for i in scored}, len(counts)
         for index in scored:
-            place = machines.nodes[index].labels[spread.topology_key]
-            raw[index] += counts[place] * math.log(size + 2) + (spread.max_skew - 1)
+            raw[index] += there[index] * math.log(size + 2) + (spread.max_skew - 1)
     whole = {index: _rounded(score) for index, score in raw.items()}
     low, high = min(whole.values(), default=0), max(whole.values(), default=0)
     if not high:

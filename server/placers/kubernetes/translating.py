@@ -28,11 +28,15 @@ def pod_of(task: WaitingTask, option: TaskOption) -> Pod:
     demands = tuple(Expression(one.label, one.operator, one.values) for one in task.requirements)
     wished = [(wish.weight, wish.requirement) for wish in task.preferences]
     asked = option.requests
+    scored_cpu = asked.cpu_millicores or DEFAULT_CPU_MILLICORES
+    scored_memory = asked.memory_bytes or DEFAULT_MEMORY_BYTES
     return Pod(
         name=f"{task.run_id}/{task.key}",
         requests=amounts_of(asked),
-        scored_cpu_millicores=asked.cpu_millicores or DEFAULT_CPU_MILLICORES,
-        scored_memory_bytes=asked.memory_bytes or DEFAULT_MEMORY_BYTES,
+        scored_cpu_millicores=scored_cpu,
+        scored_memory_bytes=scored_memory,
+        held_cpu_millicores=scored_cpu,
+        held_memory_bytes=scored_memory,
         images=(option.image,) if option.image else (),
         required=(NodeTerm(demands),) if demands else None,
         preferred=tuple(

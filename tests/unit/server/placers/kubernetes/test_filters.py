@@ -115,6 +115,23 @@ def test_every_pod_stays_a_while_on_a_node_that_is_out_of_reach(
     assert feasible(pod(), machines) == ["away"]
 
 
+@pytest.mark.parametrize(
+    ("own", "is_taken"),
+    [
+        ({"operator": "Equal", "value": "no", "effect": "NoExecute"}, False),
+        ({"operator": "Equal", "value": "no"}, False),
+        ({"operator": "Equal", "value": "no", "effect": "NoSchedule"}, True),
+        ({"operator": "Equal", "value": "", "effect": "NoExecute"}, True),
+    ],
+)
+def test_a_pod_that_speaks_of_such_a_node_itself_is_taken_at_its_word(
+    pod: MakePod, machine: MakeMachine, feasible: Feasible, own: dict[str, Any], is_taken: bool
+) -> None:
+    taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}
+    asking = pod(tolerations=[{"key": taint["key"], **own}])
+    assert bool(feasible(asking, Machines([machine("one", taints=[taint])]))) is is_taken
+
+
 def test_a_cordoned_node_takes_only_who_tolerates_it(pod: MakePod, machine: MakeMachine, feasible: Feasible) -> None:
     machines = Machines([machine("shut", unschedulable=True), machine("open", unschedulable=False)])
     assert feasible(pod(), machines) == ["open"]
@@ -192,5 +209,48 @@ def test_a_claim_that_nobody_knows_keeps_the_pod_waiting(
     pod: MakePod, machine: MakeMachine, feasible: Feasible
 ) -> None:
     claim = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    own = [{"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]
     assert feasible(pod(volumes=claim), Machines([machine("one")])) == []
+    assert feasible(pod(volumes=own), Machines([machine("one")])) == []
     assert feasible(pod(volumes=[{"name": "scratch", "emptyDir": {}}]), Machines([machine("one")])) == ["one"]
+
+
+def gce(**more: Any) -> dict[str, Any]:
+    return {"gcePersistentDisk": {"pdName": "one", **more}}
+
+
+def iscsi(**more: Any) -> dict[str, Any]:
+    return {"iscsi": {"targetPortal": "10.0.0.1", "iqn": "iqn.2001-04.com.example:one", "lun": 1, **more}}
+
+
+def rbd(*monitors: str, **more: Any) -> dict[str, Any]:
+    return {"rbd": {"monitors": list(monitors), "image": "one", **more}}
+
+
+AWS = {"awsElasticBlockStore": {"volumeID": "one", "readOnly": True}}
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "is_free"),
+    [
+        (gce(), gce(), False),
+        (gce(), gce(readOnly=True), False),
+        (gce(readOnly=True), gce(readOnly=True), True),
+        (gce(), gce(pdName="two"), True),
+        (AWS, AWS, False),
+        (iscsi(), iscsi(lun=2), False),
+        (iscsi(readOnly=True), iscsi(readOnly=True), True),
+        (rbd("m1", "m2"), rbd("m2", "m3", pool="rbd"), False),
+        (rbd("m1"), rbd("m2"), True),
+        (rbd("m1"), rbd("m1", pool="other"), True),
+        (rbd("m1", readOnly=True), rbd("m1", readOnly=True), True),
+        (gce(), {"hostPath": {"path": "/data"}}, True),
+    ],
+)
+def test_a_disk_without_a_claim_is_shared_by_readers_only(
+    pod: MakePod, machine: MakeMachine, feasible: Feasible, there: dict[str, Any], asked: dict[str, Any], is_free: bool
+) -> None:
+    machines = Machines([machine("one"), machine("two")])
+    machines.add(pod("first", volumes=[{"name": "data", **there}]), 0)
+    found = feasible(pod(volumes=[{"name": "data", **asked}]), machines)
+    assert found == (["one", "two"] if is_free else ["two"])

@@ -19,6 +19,9 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
+NAME = "kubernetes.io/metadata.name"
+
+
 def term(app: str, key: str = "zone", **more: Any) -> dict[str, Any]:
     return {"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}, **more}
 
@@ -101,6 +104,22 @@ def test_who_runs_has_wishes_too(pod: MakePod, scores: Scores, machines: Machine
     # -1 in zone a, 4 in b, a required term counts 1: shares of 5 are 0, 100 and 40 percent
     found = scores(pod("web", {"app": "web"}), machines, "InterPodAffinity")
     assert found == {"a1": 0, "a2": 0, "b1": 200, "nowhere": 80}
+
+
+def test_a_pods_own_selector_of_namespaces_is_asked_about_one_without_labels_too(
+    pod: MakePod, feasible: Feasible, scores: Scores, machines: Machines
+) -> None:
+    # kube-scheduler 1.36.1 to 1.36.3: what only excludes the namespace of db-0 finds it none the less
+    excludes = {"matchExpressions": [{"key": NAME, "operator": "NotIn", "values": ["default"]}]}
+    selects = {"matchLabels": {NAME: "other"}}
+    assert feasible(pod("web", affinity=away(term("db", namespaceSelector=excludes))), machines) == ["b1", "nowhere"]
+    assert feasible(pod("web", affinity=near(term("db", namespaceSelector=excludes))), machines) == ["a1", "a2"]
+    assert feasible(pod("web", affinity=near(term("db", namespaceSelector=selects))), machines) == []
+    wanted = rather("podAffinity", (10, term("db", namespaceSelector=excludes)))
+    found = scores(pod("web", affinity=wanted), machines, "InterPodAffinity")
+    assert found == {"a1": 200, "a2": 200, "b1": 0, "nowhere": 0}
+    machines.add(pod("lonely", affinity=away(term("web", namespaceSelector=excludes))), machines.index["b1"])
+    assert feasible(pod("web", {"app": "web"}), machines) == ["a1", "a2", "b1", "nowhere"]
 
 
 def test_where_nobody_has_wishes_nothing_is_scored(pod: MakePod, scores: Scores, machines: Machines) -> None:

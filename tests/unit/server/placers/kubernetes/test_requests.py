@@ -80,6 +80,36 @@ def test_the_pods_own_limit_stands_in_where_nothing_is_asked_for() -> None:
     assert pod.requests == {"cpu": 1000, "memory": 2048 * MIB}
 
 
+def test_a_limit_of_the_pod_makes_all_that_its_containers_ask_for_its_own() -> None:
+    containers = [container(cpu="1", memory="1Gi"), container(cpu="1")]
+    pod = spec(containers=containers, resources={"limits": {"cpu": "3"}})
+    assert pod.requests == {"cpu": 2000, "memory": 1024 * MIB}
+    assert (pod.scored_memory_bytes, pod.held_memory_bytes) == (1224 * MIB, 1024 * MIB)
+
+
+def test_huge_pages_are_the_pods_limit_and_not_what_its_containers_take() -> None:
+    pages = container({"hugepages-2Mi": "4Mi"}, memory="1Gi")
+    both = spec(containers=[pages, container()], resources={"limits": {"hugepages-2Mi": "8Mi"}})
+    assert both.requests == {"hugepages-2Mi": 8 * MIB, "memory": 1024 * MIB}
+    assert both.held_memory_bytes == 1024 * MIB
+    implied = spec(containers=[pages, container()], resources={"requests": {"cpu": "1"}})
+    assert implied.requests == {"cpu": 1000, "hugepages-2Mi": 4 * MIB, "memory": 1024 * MIB}
+    assert implied.held_memory_bytes == 1024 * MIB
+
+
+def test_once_bound_a_pod_is_taken_at_its_own_word_and_before_that_at_its_containers() -> None:
+    whole = spec(containers=[container(cpu="1", memory="1Gi")], resources={"requests": {"cpu": "3", "memory": "4Gi"}})
+    assert (whole.scored_cpu_millicores, whole.held_cpu_millicores) == (1000, 3000)
+    assert (whole.scored_memory_bytes, whole.held_memory_bytes) == (1024 * MIB, 4096 * MIB)
+    containers = [container(memory="1Gi"), container()]
+    pod = spec(containers=containers, resources={"requests": {"cpu": "1"}})
+    assert (pod.scored_memory_bytes, pod.held_memory_bytes) == (1224 * MIB, 1024 * MIB)
+    without = spec(containers=[container(), container()], resources={"requests": {"cpu": "1"}})
+    assert (without.scored_memory_bytes, without.held_memory_bytes) == (400 * MIB, 400 * MIB)
+    plain = spec(containers=containers)
+    assert (plain.scored_memory_bytes, plain.held_memory_bytes) == (1224 * MIB, 1224 * MIB)
+
+
 def test_resources_that_the_scheduler_does_not_know_are_left_out() -> None:
     pod = spec(
         containers=[container(**{"cpu": "1", "storage": "1Gi", "example.com/dongle": "2", "hugepages-2Mi": "4Mi"})]

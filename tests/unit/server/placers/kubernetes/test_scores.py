@@ -122,10 +122,14 @@ def test_wishes_add_up_and_count_in_shares_of_the_best(pod: MakePod, machine: Ma
     assert scores(pod(affinity=named), machines, "NodeAffinity") == {"a": 0, "b": 0, "c": 200, "d": 0}
 
 
+@pytest.mark.parametrize(
+    ("key", "operator", "value"),
+    [("size", "Gt", "much"), ("size", "Gt", "-5"), ("size", "In", "two words"), ("a/b/size", "In", "2")],
+)
 def test_a_wish_that_cannot_be_judged_keeps_the_pod_waiting_where_nodes_must_be_compared(
-    pod: MakePod, machine: MakeMachine
+    pod: MakePod, machine: MakeMachine, key: str, operator: str, value: str
 ) -> None:
-    broken = {"matchExpressions": [{"key": "size", "operator": "Gt", "values": ["much"]}]}
+    broken = {"matchExpressions": [{"key": key, "operator": operator, "values": [value]}]}
     asked = pod(affinity=preferring({"weight": 1, "preference": broken}))
     for nodes, expected in (([machine("one"), machine("two")], []), ([machine("one")], [0])):
         question = Question(asked, Machines(nodes))

@@ -113,6 +113,13 @@ def test_hosts_are_places_too(pod: MakePod, scores: Scores, occupied: Any) -> No
     assert found == {"a1": 0, "a2": 200, "b1": 100, "c1": 200, "nowhere": 0}
 
 
+def test_hosts_are_nodes_also_where_two_say_the_same_name(pod: MakePod, machine: MakeMachine, scores: Scores) -> None:
+    machines = Machines([machine(name, labels={"kubernetes.io/hostname": "same"}) for name in ("one", "two")])
+    machines.add(pod("web-0", APP), 0)
+    asking = pod("web", APP, topologySpreadConstraints=[spread("kubernetes.io/hostname", policy="ScheduleAnyway")])
+    assert scores(asking, machines, "PodTopologySpread") == {"one": 0, "two": 200}
+
+
 def test_where_nothing_matches_all_places_are_as_good(pod: MakePod, scores: Scores, occupied: Any) -> None:
     asking = pod("web", {"app": "db"}, topologySpreadConstraints=[spread("zone", policy="ScheduleAnyway")])
     assert set(scores(asking, occupied([]), "PodTopologySpread").values()) == {200, 0}
