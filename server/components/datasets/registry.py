@@ -54,7 +54,10 @@ class DatasetRegistry:
 
     async def load(self) -> None:
         """Read what is registered, at start and now and then: another server may have changed it."""
+        version = self._version
         notes = await asyncio.to_thread(self._store.notes, KIND, limit=2 * MOST_DATASETS)
+        if self._version != version or not self._unwritten.empty():
+            return  # what changed here meanwhile is newer than what was read: the next look takes the rest
         found = {one.subject: _dataset(one) for one in notes if not one.document.get("is_removed")}
         if found != self._known:
             self._known = found

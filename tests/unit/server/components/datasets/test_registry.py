@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -82,6 +84,31 @@ async def test_what_is_registered_outlives_the_server() -> None:
     assert second.all() == []
     with pytest.raises(NotFoundError, match="no data set 'photos' is registered"):
         second.get("photos")
+
+
+class Meanwhile(MemoryRunStore):
+    """A store in which something happens between a read and its answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: list[Callable[[], Any]] = []
+
+    def notes(self, *given: Any, **more: Any) -> Any:
+        found = super().notes(*given, **more)
+        while self.happens:
+            self.happens.pop()()
+        return found
+
+
+async def test_what_changes_here_while_the_record_is_read_is_not_undone_by_it() -> None:
+    store = Meanwhile()
+    registry = a_registry(store)
+    store.happens.append(lambda: asyncio.run(registry.register(PHOTOS)))
+    await registry.load()
+    assert registry.all() == [replace(PHOTOS, registered_at=BEGIN)]
+    store.happens.append(lambda: registry.notice(read_on("b")))
+    await registry.load()
+    assert [copy.node for copy in registry.get("photos").copies] == ["b"]
 
 
 async def test_copies_stay_while_the_data_set_is_the_same() -> None:
