@@ -112,6 +112,7 @@ class Dispatcher:
         run = await self._journal.run(command.run_id)
         task = run.tasks.get(command.key)
         if task is None or task.state is not TaskState.PLACED or task.current.number != command.attempt:
+            self._may_tell_again(command)
             return
         option = task.current.option
         try:
@@ -138,9 +139,8 @@ class Dispatcher:
             await self._fail(command, TaskError("refused", error.message, hint=error.hint or ""))
             return
         delay = self._delay(str(command.key) + command.run_id)
-        self._may_tell_again(command)
-        await self._journal.apply(
-            command.run_id,
+        await self._write_then_tell_again(
+            command,
             happened.TaskUnbound(
                 at=self._clock.now(),
                 key=command.key,
@@ -163,6 +163,7 @@ class Dispatcher:
             await self._clock.sleep(max((max(delays) - self._clock.now()).total_seconds(), 0.0))
             run = await self._journal.run(command.run_id)
         if command not in outstanding(run):
+            self._may_tell_again(command)
             return
         decisions = await asyncio.to_thread(self._decisions, run.id) if self._decisions is not None else ()
         try:
@@ -206,8 +207,7 @@ class Dispatcher:
             )
         else:
             event = happened.RunEnded(at=self._clock.now(), state=RunState.FAILED, error=error.message)
-        self._may_tell_again(command)
-        await self._journal.apply(command.run_id, event)
+        await self._write_then_tell_again(command, event)
 
     async def _cancel(self, command: CancelTask | CancelRun) -> None:
         """Ask until the platform has told the end."""
@@ -232,6 +232,13 @@ class Dispatcher:
     def _delay(self, subject: str) -> float:
         self._tries[subject] += 1
         return float(min(FIRST_DELAY_SECONDS * 2 ** (self._tries[subject] - 1), LONGEST_DELAY_SECONDS))
+
+    async def _write_then_tell_again(self, command: Command, event: happened.Event) -> None:
+        """Write that a call failed, and only then forget that it was made: what else changes in its run meanwhile
+        would have it made again, though it is to wait."""
+        change = await self._journal.apply(command.run_id, event)
+        self._may_tell_again(command)
+        self._carry_out(change.commands)
 
     def _may_tell_again(self, command: Command) -> None:
         self._told.get(command.run_id, set()).discard(command)

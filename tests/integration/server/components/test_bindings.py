@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 from mlopx import component, pipeline
 from server.components.clock import SteadyClock
 from server.components.scheduler import OpenGate
-from server.domain.errors import MlopxError
+from server.domain.errors import MlopxError, PlatformError
+from server.domain.launch import Launch
 from server.domain.placement import WaitingRun
 from server.domain.states import TaskState
 from server.stores.interface import RunStoreInterface
@@ -120,6 +123,31 @@ async def test_a_call_that_was_refused_is_made_again(kind: Any, make: Any, clock
         run = await house.ended((await house.submit(diamond)).id)
     assert platform.refusing == 0
     assert str(run.state) == "succeeded"
+
+
+class Twice(FakePlatform):
+    """Refuses the two in the middle of a diamond at the same moment, once."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.both, self.asked = asyncio.Barrier(2), Counter[str]()
+
+    async def bind(self, launch: Launch) -> None:
+        self.asked[launch.key.path] += 1
+        if launch.key.path in ("left", "right") and self.asked[launch.key.path] == 1:
+            await self.both.wait()
+            raise PlatformError("its agent is away", is_retryable=True)
+        await super().bind(launch)
+
+
+async def test_two_calls_that_are_refused_at_once_are_both_made_again(
+    make: Any, clock: SteadyClock, tmp_path: Path
+) -> None:
+    platform = make(Twice)
+    async with open_house(platform, MemoryRunStore(), tmp_path, clock) as house:
+        run = await house.ended((await house.submit(diamond)).id)
+    assert str(run.state) == "succeeded"
+    assert platform.asked == {"top": 1, "left": 2, "right": 2, "bottom": 1}
 
 
 @pytest.mark.parametrize("kind", BOTH)
