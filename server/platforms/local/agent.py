@@ -27,7 +27,7 @@ from server.platforms.local.privileges import UNPRIVILEGED
 from server.platforms.local.processes import CpuTimes, adopt_orphans, resident_bytes, send, tree
 from server.platforms.local.results import BadResultError, give_to, read_result, take_back
 from server.platforms.local.running import Running, describe_end
-from server.platforms.local.sockets import leave, listen
+from server.platforms.local.sockets import Place, listen
 from server.platforms.local.throttle import TICK_SECONDS, Limits
 from server.platforms.local.usage import CpuAccount
 
@@ -78,13 +78,13 @@ class Agent:
         adopt_orphans()
         names = ("preload", "readable", "runtime")
         await self.forks.start({"uid": self.uid, **{name: self.config[name] for name in names}})
-        path = self.config["socket"]
-        server = await listen(path, self._connected, LINE_LIMIT)
+        place = await listen(self.config["socket"], self._connected, LINE_LIMIT)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
-        parts = [loop.create_task(part) for part in (self._watch(), self._leave_when_alone(), self._follow_zygote())]
+        forever = (self._watch(), self._leave_when_alone(), self._follow_zygote(place))
+        parts = [loop.create_task(part) for part in forever]
         await self.stopping.wait()
-        leave(path)
+        place.leave()
         for task in list(self.tasks.values()):
             self._end(task, "stop", 0.5)
         with contextlib.suppress(TimeoutError):
@@ -93,14 +93,14 @@ class Agent:
                     await asyncio.sleep(0.02)
         for part in parts:
             part.cancel()
-        server.close()
+        place.server.close()
         await self.forks.aclose()
         self.throttle.close()
         if self.writer is not None:
             self.writer.close()
             await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _follow_zygote(self) -> None:
+    async def _follow_zygote(self, place: Place) -> None:
         """Hear what the zygote says. Without it no task can run: the agent ends and a new one is made."""
         async for said in self.forks.said():
             if "warm" in said:
@@ -114,7 +114,7 @@ class Agent:
                 closing.add_done_callback(self._closing.discard)
         if not self.stopping.is_set():
             log.error("the zygote of node %s is gone, and all tasks with it", self.config["node"])
-            leave(self.config["socket"])
+            place.leave()
             os._exit(3)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

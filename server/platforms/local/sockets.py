@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from server.domain.errors import ConfigurationError
@@ -33,7 +34,23 @@ def check_owner(path: str) -> None:
             raise ConfigurationError(f"{home} belongs to somebody else", hint="remove it, or set TMPDIR")
 
 
-async def listen(path: str, connected: Connected, limit: int) -> asyncio.Server:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one agent listens; `file` is its socket's, as the file system knows it."""
+
+    path: str
+    server: asyncio.Server
+    file: tuple[int, int]
+
+    def leave(self) -> None:
+        """Be found no more, and leave nothing but what is another agent's: a newer one at this path, say."""
+        with contextlib.suppress(OSError):
+            if _file_of(self.path) == self.file:
+                os.unlink(self.path)
+            Path(self.path).parent.rmdir()
+
+
+async def listen(path: str, connected: Connected, limit: int) -> Place:
     """Listen at a path for this user only. Raises ConfigurationError if its folder is somebody else's."""
     home = Path(path).parent
     while True:
@@ -44,11 +61,9 @@ async def listen(path: str, connected: Connected, limit: int) -> asyncio.Server:
             Path(path).unlink(missing_ok=True)
             server = await asyncio.start_unix_server(connected, path, limit=limit)
             os.chmod(path, 0o600)
-            return server
+            return Place(path, server, _file_of(path))
 
 
-def leave(path: str) -> None:
-    """Be found no more, and leave nothing; the folder stays while another agent listens there."""
-    Path(path).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        Path(path).parent.rmdir()
+def _file_of(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino

@@ -13,7 +13,7 @@ import pytest
 
 from server.domain.errors import PlatformError
 from server.platforms.local.links import LINE_LIMIT, AgentLink
-from server.platforms.local.sockets import leave, listen, socket_path
+from server.platforms.local.sockets import listen, socket_path
 
 ORDER = {"op": "start", "id": "run/task:1"}
 ACCEPTED = {"event": "accepted", "id": "run/task:1"}
@@ -77,12 +77,12 @@ async def linked(folder: Path, agent: Agent) -> AsyncIterator[tuple[AgentLink, l
     heard: list[str] = []
     link = AgentLink("alpha", folder, {}, lambda _, message: heard.append(message["event"]))
     agent.digest = link._config["digest"]
-    path = socket_path(folder, "alpha")
-    async with await listen(path, agent.visited, LINE_LIMIT):
+    place = await listen(socket_path(folder, "alpha"), agent.visited, LINE_LIMIT)
+    async with place.server:
         await link.start()
         yield link, heard
         await link.aclose(stop=False)
-    leave(path)
+    place.leave()
 
 
 async def test_an_order_is_given_again_while_the_agent_that_has_it_lives(tmp_path: Path) -> None:
