@@ -76,6 +76,11 @@ async def test_an_artifact_is_listed_and_downloaded_after_its_pod_is_gone(
     assert log.status_code == 200
 
 
+def troubles(server: Any) -> list[str]:
+    """What is not well now: a call that took too long, say, until the next is answered."""
+    return [name for name, one in server.client.get("/readyz")["checks"].items() if not one["ok"]]
+
+
 async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
     make_server: Any, kubeconfig_for: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -96,7 +101,9 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
                     await asyncio.sleep(0.001)
                 print(f"create call {time.monotonic() - asked:.3f} s after the submission")
                 ended = await asyncio.to_thread(server.ended, answer["run"]["id"])
-            ready = await asyncio.to_thread(server.client.get, "/readyz")
+            async with asyncio.timeout(60):
+                while await asyncio.to_thread(troubles, server):
+                    await asyncio.sleep(0.05)
             shown = await asyncio.to_thread(server.client.get, "/nodes/")
         finally:
             await asyncio.to_thread(server.stop)
@@ -106,7 +113,6 @@ async def test_a_server_beside_kubeflow_places_runs_by_its_settings_alone(
     assert ended["state"] == "succeeded", ended
     assert {attempt["actual_node"] for attempt in attempts.values()} <= {"one", "two"}
     assert all(attempt["queue_seconds"] is not None for attempt in attempts.values())
-    assert {name: one for name, one in ready["checks"].items() if not one["ok"]} == {}
     assert {node["name"] for node in shown["nodes"]} == {"one", "two"}
 
 
