@@ -19,7 +19,7 @@ from server.components.explaining.placed import why_handed_over
 from server.components.journal import Journal
 from server.domain import events as happened
 from server.domain.commands import BindTask, CancelRun, CancelTask, Command, SubmitRun, outstanding
-from server.domain.errors import MlopxError, PlatformError
+from server.domain.errors import IllegalTransitionError, MlopxError, NotFoundError, PlatformError
 from server.domain.launch import launch_of
 from server.domain.lifecycle import Change
 from server.domain.placement import DEFAULT_OPTION, Decision
@@ -129,7 +129,7 @@ class Dispatcher:
             await self._bind_failed(command, error)
             return
         self._tries.pop(launch.attempt_id, None)
-        await self._journal.apply(
+        await self._write(
             command.run_id,
             happened.TaskQueued(at=self._clock.now(), key=command.key, attempt=command.attempt, node=task.current.node),
         )
@@ -151,7 +151,7 @@ class Dispatcher:
         )
 
     async def _fail(self, command: BindTask, error: TaskError) -> None:
-        await self._journal.apply(
+        await self._write(
             command.run_id,
             happened.TaskFailed(at=self._clock.now(), key=command.key, attempt=command.attempt, error=error),
         )
@@ -177,7 +177,7 @@ class Dispatcher:
             why = f"this server failed at handing the run over ({said}); its log has more"
             await self._submit_failed(command, run, PlatformError(why, is_retryable=True))
             return
-        await self._journal.apply(run.id, happened.RunHandedOver(at=self._clock.now(), platform_run_id=platform_run_id))
+        await self._write(run.id, happened.RunHandedOver(at=self._clock.now(), platform_run_id=platform_run_id))
 
     def _placements(self, run: Run, decisions: Sequence[Decision]) -> dict[TaskKey, PlannedPlacement]:
         newest = {decision.key: decision for decision in decisions}
@@ -233,10 +233,23 @@ class Dispatcher:
         self._tries[subject] += 1
         return float(min(FIRST_DELAY_SECONDS * 2 ** (self._tries[subject] - 1), LONGEST_DELAY_SECONDS))
 
+    async def _write(self, run_id: str, event: happened.Event) -> Change:
+        """Write what became of a call, as soon as the store can: nothing would ask for it again."""
+        delay = FIRST_DELAY_SECONDS
+        while True:
+            try:
+                return await self._journal.apply(run_id, event)
+            except (IllegalTransitionError, NotFoundError):
+                raise
+            except Exception:
+                log.exception("what became of a call for run %s could not be stored; trying again", run_id)
+                await self._clock.sleep(delay)
+                delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+
     async def _write_then_tell_again(self, command: Command, event: happened.Event) -> None:
         """Write that a call failed, and only then forget that it was made: what else changes in its run meanwhile
         would have it made again, though it is to wait."""
-        change = await self._journal.apply(command.run_id, event)
+        change = await self._write(command.run_id, event)
         self._may_tell_again(command)
         self._carry_out(change.commands)
 

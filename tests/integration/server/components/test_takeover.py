@@ -17,6 +17,7 @@ from server.components.tracker import Tracker
 from server.domain.commands import BindTask
 from server.domain.errors import IllegalTransitionError, MlopxError
 from server.domain.events import TaskPlaced
+from server.domain.launch import Launch
 from server.domain.lifecycle import Change
 from server.domain.run import TaskKey
 from server.domain.states import TaskState
@@ -171,3 +172,18 @@ async def test_what_happened_waits_while_the_store_fails_and_nothing_overtakes_i
     assert patient.slept == [0.5, 1.0, 2.0]
     assert str(store.load_run(run.id).state) == "succeeded"
     assert not tracker.refused
+
+
+async def test_a_refusal_that_the_store_could_not_take_at_once_is_made_good(tmp_path: Path) -> None:
+    clock, store = machine_clock(), Failing()
+
+    class Refusing(FakePlatform):
+        async def bind(self, launch: Launch) -> None:
+            if self.refusing:
+                store.left = 1
+            await super().bind(launch)
+
+    platform = Refusing([a_node("one", cpus=2)], clock.now, refusing=1)
+    async with open_house(platform, store, tmp_path, clock) as house:
+        run = await house.ended((await house.submit(single)).id)
+    assert (str(run.state), store.left, platform.refusing) == ("succeeded", 0, 0)
