@@ -84,7 +84,7 @@ async def test_a_workflow_that_a_late_list_left_out_is_not_taken_as_deleted(make
         await asyncio.sleep(0.05)
         workflow.write()
         async with asyncio.timeout(60):
-            while not len(ground.platform.watcher.workflows[""]):
+            while not len(ground.platform.watcher.mirrors.workflows[""]):
                 await asyncio.sleep(0.01)
         await passed(ground, hurry, 200)
         assert not (await house.journal.run(run.id)).state.is_end
