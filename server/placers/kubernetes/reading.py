@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -100,11 +101,11 @@ class Part:
         return {} if found is None else {name: value.amount() for name, value in found.mapping().items()}
 
     def amount(self) -> Fraction:
-        """This part as a quantity, written as text or as a number."""
+        """This part as a quantity, written as text or as a number; up to the next thousandth, as the API has it."""
         if isinstance(self.value, bool) or not isinstance(self.value, str | int | float):
             raise self.problem(f"should be a quantity, is {_kind(self.value)}")
         try:
-            return quantity(str(self.value))
+            return Fraction(math.ceil(quantity(str(self.value)) * 1000), 1000)
         except ValueError as error:
             raise self.problem(str(error)) from None
 

@@ -1,4 +1,8 @@
-"""Recorded events of a real scheduler: the nodes, and pods created and deleted one after the other."""
+"""Recorded events of a real scheduler: the nodes, and pods created and deleted one after the other.
+
+Volumes, devices, services and other labels of namespaces than their names are not told of. A pod with a claim is taken
+to wait for it; where it did not, the replay names `VolumeBinding`.
+"""
 
 from __future__ import annotations
 

@@ -69,7 +69,8 @@ def _compared(event: Created, machines: Machines) -> Replayed:
     differences: list[Difference] = []
     if event.pod.is_ours or event.bound_to is None:
         if set(names) != recorded:
-            differences.append(Difference("feasible", sorted(recorded), sorted(names)))
+            cause = "VolumeBinding" if event.pod.claims else None
+            differences.append(Difference("feasible", sorted(recorded), sorted(names), plugin=cause))
         if (event.bound_to is None and best) or (event.bound_to is not None and event.bound_to not in best):
             differences.append(Difference("choice", event.bound_to, list(best)))
     differences.extend(_score_differences(event, names, decision))

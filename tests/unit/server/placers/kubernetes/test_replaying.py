@@ -114,6 +114,13 @@ def test_a_pod_that_found_no_node_differs_where_one_was_free() -> None:
     assert [what for what, *_ in differences(document)["d"]] == ["feasible", "choice"]
 
 
+def test_a_pod_that_got_a_claim_which_the_record_does_not_tell_of_differs_by_that() -> None:
+    document = a_document()
+    claim = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
+    document["events"][7]["spec"].update(claim)
+    assert ("feasible", None, "VolumeBinding", ["two"], []) in differences(document)["e"]
+
+
 def test_one_of_equally_good_nodes_is_no_difference() -> None:
     for node in ("one", "two"):
         document = {

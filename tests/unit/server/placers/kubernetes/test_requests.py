@@ -66,8 +66,10 @@ def test_a_request_of_nothing_counts_as_nothing() -> None:
     assert (pod.scored_cpu_millicores, pod.scored_memory_bytes) == (0, 0)
 
 
-def test_fractions_are_added_before_they_are_rounded() -> None:
-    assert spec(containers=[container(cpu="0.0005"), container(cpu="0.0005")]).requests == {"cpu": 1}
+def test_fractions_are_added_before_they_are_rounded_but_thousandths_are_the_smallest() -> None:
+    pod = spec(containers=[container(cpu="0.0005", memory="0.5"), container(cpu="1n", memory="0.5")])
+    assert pod.requests == {"cpu": 2, "memory": 1}
+    assert spec(containers=[container(memory="16Pi")]).requests == {"memory": 2**54}
 
 
 def test_the_pods_own_request_replaces_the_sum() -> None:
