@@ -18,7 +18,7 @@ async def follow(url: str, *, last: int | None = None, **params: Any) -> AsyncIt
     """Events of the stream, each with its fields; the first is the greeting."""
     headers = {} if last is None else {"Last-Event-ID": str(last)}
     async with (
-        httpx.AsyncClient(timeout=20) as http,
+        httpx.AsyncClient(timeout=60) as http,
         http.stream("GET", f"{url}/api/v1/events", params=params, headers=headers) as answer,
     ):
         assert answer.status_code == 200

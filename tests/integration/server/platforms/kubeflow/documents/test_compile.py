@@ -92,7 +92,7 @@ async def test_a_loop_over_what_a_task_made_runs_in_kubeflows_double(own: Any, t
     double = KubeflowDouble(tmp_path, [VirtualNode("one", cpu="8")], now=clock.now)
     async with double.serve():
         body = {"pipeline_spec": made.pipeline, "platform_spec": made.platform}
-        run = await double.ended(double.create({"pipeline_spec": body}).id, seconds=60)
+        run = await double.ended(double.create({"pipeline_spec": body}).id, seconds=120)
     assert run.state == "SUCCEEDED"
     values = [
         json.loads(path.read_text())["parameterValues"]["output"] for path in tmp_path.rglob("executor_output.json")
