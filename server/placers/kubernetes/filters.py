@@ -54,7 +54,10 @@ def node_ports(pod: Pod, machines: Machines) -> Mask:
     """A host port can be had once. Source: plugins/nodeports."""
     if not pod.host_ports:
         return np.ones(len(machines), np.bool_)
-    return np.array([not _is_port_taken(pod, there) for there in machines.pods], np.bool_)
+    return np.array(
+        [not any(one.conflicts(other) for one in pod.host_ports for other in taken) for taken in machines.ports],
+        np.bool_,
+    )
 
 
 def node_resources_fit(pod: Pod, machines: Machines) -> Mask:
@@ -89,11 +92,6 @@ def _accepts(toleration: Toleration, taint: Taint) -> bool:
     if toleration.operator == "Exists":
         return True
     return toleration.operator in ("", "Equal") and toleration.value == taint.value
-
-
-def _is_port_taken(pod: Pod, there: Sequence[Pod]) -> bool:
-    taken = [port for other in there for port in other.host_ports]
-    return any(port.conflicts(other) for port in pod.host_ports for other in taken)
 
 
 def _each(machines: Machines, allows: Callable[[Machine], bool]) -> Mask:

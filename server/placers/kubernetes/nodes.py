@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from server.domain.node import Taint
 from server.kube.quantities import units
-from server.placers.kubernetes.pods import NO_TERMS, Pod
+from server.placers.kubernetes.pods import NO_TERMS, HostPort, Pod
 from server.placers.kubernetes.reading import Part
 from server.placers.kubernetes.requests import whole
 
@@ -42,6 +42,7 @@ class Machines:
         self.nodes = tuple(nodes)
         self.index = {node.name: index for index, node in enumerate(self.nodes)}
         self.pods: list[list[Pod]] = [[] for _ in self.nodes]
+        self.ports: list[set[HostPort]] = [set() for _ in self.nodes]
         self.pod_room = self._column([node.pods for node in self.nodes])
         self.pod_count = self._zeros()
         self.pods_with_terms = 0
@@ -68,12 +69,14 @@ class Machines:
     def add(self, pod: Pod, node: int) -> None:
         """A pod is bound to a node."""
         self.pods[node].append(pod)
+        self.ports[node].update(pod.host_ports)
         self.pods_with_terms += pod.others != NO_TERMS
         self.hold(node, pod.requests, pod.held_cpu_millicores, pod.held_memory_bytes, 1)
 
     def remove(self, pod: Pod, node: int) -> None:
-        """A pod leaves its node. Raises ValueError if it is not there."""
+        """A pod leaves its node; its ports become free for all. Raises ValueError if it is not there."""
         self.pods[node].remove(pod)
+        self.ports[node].difference_update(pod.host_ports)
         self.pods_with_terms -= pod.others != NO_TERMS
         self.hold(node, pod.requests, pod.held_cpu_millicores, pod.held_memory_bytes, -1)
 

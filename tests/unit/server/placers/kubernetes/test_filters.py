@@ -199,6 +199,20 @@ def test_a_host_port_can_be_had_once(
     assert bool(feasible(pod(containers=[{"ports": [port]}]), machines)) is is_free
 
 
+def test_a_port_that_two_pods_came_to_share_is_free_once_one_of_them_leaves(
+    pod: MakePod, machine: MakeMachine, feasible: Feasible
+) -> None:
+    # as kube-scheduler 1.36 has it: two pods that name their node and the same port, one of them deleted
+    machines = Machines([machine("one")])
+    asked = [{"ports": [{"containerPort": 80, "hostPort": 80}]}]
+    first, second = (pod(name, containers=asked, nodeName="one") for name in ("first", "second"))
+    machines.add(first, 0)
+    machines.add(second, 0)
+    assert feasible(pod(containers=asked), machines) == []
+    machines.remove(first, 0)
+    assert feasible(pod(containers=asked), machines) == ["one"]
+
+
 def test_on_the_hosts_network_every_port_is_a_host_port(pod: MakePod, machine: MakeMachine, feasible: Feasible) -> None:
     machines = Machines([machine("one")])
     machines.add(pod("first", containers=[{"ports": [{"containerPort": 80}]}], hostNetwork=True), 0)
