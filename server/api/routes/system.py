@@ -94,6 +94,8 @@ async def events(
 ) -> StreamingResponse:
     """Server-sent events from `Last-Event-ID` (or `after`) on, else from now on."""
     start = int(last_event_id) if last_event_id else after
+    if start is None:  # now is before the answer begins: who then looks at what there is misses nothing in between
+        start = await asyncio.to_thread(parts.store.last_event_id)
     source = parts.bus.subscribe(after=start, run_id=run_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(source), media_type="text/event-stream", headers=headers)

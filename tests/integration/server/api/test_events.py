@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from server.api.routes import system
+
 MakeSpec = Callable[..., dict[str, Any]]
 
 
@@ -58,6 +60,19 @@ async def test_what_happens_comes_as_it_happens(api: Any, listening: Any, make_s
     stored = (await api.get(f"/api/v1/runs/{run['id']}/events"))["events"]
     assert [event["data"] for event in found] == stored
     assert [(int(event["id"]), event["event"]) for event in found] == [(one["id"], one["kind"]) for one in stored]
+
+
+async def test_what_happens_between_the_answer_and_its_first_line_is_told(api: Any, make_spec: MakeSpec) -> None:
+    """A page looks at the runs when the stream is there: what comes after that look must come to it."""
+    answer = await system.events(api.app.state.services)
+    run = await api.ended((await api.run(make_spec("between", task={"cache": False})))["id"])
+    told: list[dict[str, Any]] = []
+    async with asyncio.timeout(60), aclosing(answer.body_iterator) as blocks:
+        async for block in blocks:
+            told += [json.loads(line[6:]) for line in block.splitlines() if line.startswith("data: ")]
+            if told and is_end(told[-1], run["id"]):
+                break
+    assert next(one["kind"] for one in told if one["run_id"] == run["id"]) == "run-submitted"
 
 
 async def test_a_follower_that_comes_back_again_and_again_misses_nothing(
