@@ -52,9 +52,9 @@ class Bus:
         self._closed = True
         await self._notify()
 
-    async def subscribe(self, *, after: int | None = None, run_id: str | None = None) -> AsyncIterator[StoredEvent]:
-        """Events with ids above `after` (None: from now on), of one run or of all, for ever."""
-        seen = await asyncio.to_thread(self._store.last_event_id) if after is None else after
+    async def subscribe(self, *, after: int, run_id: str | None = None) -> AsyncIterator[StoredEvent]:
+        """Events with ids above `after`, of one run or of all, for ever."""
+        seen = after
         while not self._closed:
             page = await asyncio.to_thread(self._store.events, after=seen, run_id=run_id, limit=PAGE)
             await self._settled.wait()
