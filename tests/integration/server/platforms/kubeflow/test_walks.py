@@ -276,4 +276,5 @@ async def test_the_time_in_which_inputs_are_fetched_is_told_apart(make: Any) -> 
     for task in run.tasks.values():
         attempt = task.current
         assert attempt.started_at <= attempt.inputs_at <= attempt.finished_at
-        assert 2.9 <= attempt.transfer_seconds <= attempt.run_seconds
+        # Kubernetes tells whole seconds of when inputs are there: one of the three may be missing.
+        assert 2.0 <= attempt.transfer_seconds <= attempt.run_seconds
