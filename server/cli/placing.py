@@ -204,7 +204,7 @@ def _placement(
     if planned is None and pin is None:
         return None
     path, name = task.key.path, pin or (planned.node if planned else "")
-    option = next((one for one in task.options if planned and one.name == planned.option), task.options[0])
+    option = task.option(planned.option if planned else None)
     is_choice = option.name != DEFAULT_OPTION
     labels = stable_labels(bool(option.requests.accelerators)) if mode is PlacementMode.DEFAULT else ()
     ranked = () if pin else _ranked(task, option, nodes[name], nodes, estimates, labels)

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from server.domain.steady import SteadySeconds
+
 
 class Clock(ABC):
     """Tells the instant (timezone-aware UTC) and waits."""
@@ -21,28 +23,18 @@ class Clock(ABC):
 
 
 class SteadyClock(Clock):
-    """The machine's clock, made steady: when that is set back, this one goes on at the speed of the monotonic clock.
-
-    Args:
-        wall: seconds since the epoch, as the machine tells them.
-        monotonic: seconds that only ever grow.
-    """
+    """The machine's clock, made steady. The arguments are those of `SteadySeconds`."""
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
-        self._wall, self._monotonic = wall, monotonic
-        self._told, self._told_at = wall(), monotonic()
+        self._seconds = SteadySeconds(wall, monotonic)
 
     def now(self) -> datetime:
-        wall = self._wall()  # read first: a pause before the next line must not put this clock ahead, for good
-        elapsed = max(self._monotonic() - self._told_at, 0.0)
-        self._told = max(wall, self._told + elapsed)
-        self._told_at += elapsed
-        return datetime.fromtimestamp(self._told, UTC)
+        return datetime.fromtimestamp(self._seconds.now(), UTC)
 
     def not_before(self, instant: datetime) -> None:
         """Start no earlier than this: the newest instant on record, should the machine's clock be behind it."""
         if instant > self.now():
-            self._told = (instant + timedelta(microseconds=1)).timestamp()
+            self._seconds.not_before((instant + timedelta(microseconds=1)).timestamp())
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -241,7 +241,7 @@ class Dispatcher:
                 return await self._journal.apply(run_id, event)
             except (IllegalTransitionError, NotFoundError):
                 raise
-            except Exception:
+            except Exception:  # whatever the store raises, it may take this later
                 log.exception("what became of a call for run %s could not be stored; trying again", run_id)
                 await self._clock.sleep(delay)
                 delay = min(2 * delay, LONGEST_DELAY_SECONDS)

@@ -87,6 +87,10 @@ class WaitingTask:
         """This task across runs."""
         return (self.run_id, self.key)
 
+    def option(self, name: str | None) -> TaskOption:
+        """The option of this name; the first where there is none."""
+        return next((one for one in self.options if one.name == name), self.options[0])
+
 
 @dataclass(frozen=True, slots=True)
 class BoundTask:

@@ -14,7 +14,6 @@ from server.domain.placement import (
     Estimate,
     Placement,
     PlacementRequest,
-    TaskOption,
     WaitingTask,
 )
 from server.placers.halves import Cluster
@@ -132,7 +131,7 @@ class Recorder:
         if self._looks > MOST_FRESH_LOOKS or (start is not None and start > self.request.now):
             return
         node = self.cluster.table.index[placement.node]
-        option = _option(task, placement.option)
+        option = task.option(placement.option)
         if not self.cluster.nodes[node].is_virtual and self.cluster.timelines[node].has_room(option.requests, 0.0):
             seconds = self.cluster.seconds(task, option, node)
             self.cluster.timelines[node].take(option.requests, 0.0, seconds)
@@ -165,7 +164,7 @@ class Recorder:
         return found if placement.score is None else replace(found, score=placement.score)
 
     def _estimate(self, task: WaitingTask, placement: Placement) -> Estimate | None:
-        option = _option(task, placement.option)
+        option = task.option(placement.option)
         found = self.cluster.estimate(task, option, self.cluster.table.index[placement.node])
         return None if found is None else replace(found, source=clipped(found.source))
 
@@ -196,10 +195,6 @@ def record_bytes(decision: Decision) -> int:
 def clipped(text: str) -> str:
     """A text short enough for a record."""
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-def _option(task: WaitingTask, name: str) -> TaskOption:
-    return next((choice for choice in task.options if choice.name == name), task.options[0])
 
 
 def _commonest(reasons: Mapping[str, int], most: int = MOST_REASONS) -> dict[str, int]:

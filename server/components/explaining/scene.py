@@ -190,11 +190,6 @@ def estimate_of(task: WaitingTask, node: str, option: str, estimates: Estimates)
     return None if row is None or column is None else estimates.table[row][column]
 
 
-def _image(task: WaitingTask, option: str) -> str | None:
-    """What the task runs in with this option; None where it names no image."""
-    return next((one for one in task.options if one.name == option), task.options[0]).image
-
-
 def is_from_history(source: str) -> bool:
     """Whether an estimate stands on past runs, rather than on hints or on nothing."""
     return FROM_HISTORY.match(source) is not None
@@ -239,7 +234,7 @@ def steps_of(
             begins = (start - now).total_seconds()
             is_running = attempt.state is TaskState.RUNNING
             fetches = attempt.queued_at if attempt.state.is_bound and not is_running else None
-            starts, image = estimates.starts, _image(task, option)
+            starts, image = estimates.starts, task.option(option).image
             before = () if is_running else starts.waits(image, node)
             is_pulled = not is_running and starts.is_pulled(image, node)
             step = Step(

@@ -130,7 +130,7 @@ class _Course:
         if attempt.state.is_bound:
             node = attempt.actual_node or attempt.node
             rest = self._rest(task, attempt, node)
-            requests = _option(task, attempt.option).requests
+            requests = task.option(attempt.option).requests
             self._comes(rest, node or "", requests, ref)
             return
         placement = self._plan.get(ref)
@@ -141,7 +141,7 @@ class _Course:
             self._dependents.setdefault(other, []).append(ref)
         self._turns[ref] = _Turn(
             placement=placement,
-            option=_option(task, placement.option),
+            option=task.option(placement.option),
             seconds=self._seconds(ref, placement.node, placement.option),
             precedence=(-view.priority, view.submitted_at, index),
             missing=missing,
@@ -209,10 +209,6 @@ class _Course:
     def _seconds(self, ref: TaskRef, node: str, option: str) -> float:
         row, column = self._estimates.profile_of.get((*ref, option)), self._estimates.column_of.get(node)
         return UNKNOWN_SECONDS if row is None or column is None else self._estimates.table[row][column].p50
-
-
-def _option(task: WaitingTask, name: str | None) -> TaskOption:
-    return next((one for one in task.options if one.name == name), task.options[0])
 
 
 __all__ = ["in_sequence"]

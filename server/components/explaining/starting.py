@@ -14,7 +14,7 @@ def start_expected(
     """What is known of its start on the node that it has (`is_there`) or is planned for; None where nothing is."""
     if node is None:
         return None
-    chosen = next((one for one in task.options if one.name == option), task.options[0])
+    chosen = task.option(option)
     image = chosen.image or OWN_IMAGE
     begins = starts.of_image.get(image, {}).get(node)
     if starts.queue is None and begins is None:

@@ -92,7 +92,7 @@ def _place(task: WaitingTask, attempt: Attempt | None, placement: Placement | No
         name, chosen = attempt.actual_node or attempt.node or "", attempt.option
     else:
         name, chosen = (placement.node, placement.option) if placement is not None else ("", None)
-    return name, next((one for one in task.options if one.name == chosen), task.options[0])
+    return name, task.option(chosen)
 
 
 def _ways(task: WaitingTask, nodes: Iterable[Node]) -> Iterable[tuple[Node, TaskOption]]:

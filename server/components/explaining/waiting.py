@@ -207,7 +207,7 @@ def _on_room(ref: TaskRef, view: WaitingTask, verdicts: Sequence[NodeVerdict], s
 
 def _wish(view: WaitingTask, option: str | None) -> str:
     """What a task asks for where it is to run, with the name of its option if it has several."""
-    chosen = next((one for one in view.options if one.name == option), view.options[0])
+    chosen = view.option(option)
     return requests_text(chosen) + (f" with option {chosen.name}" if len(view.options) > 1 else "")
 
 

@@ -242,9 +242,7 @@ def _cost(
         if node is None or rate is None:
             return None
         found = estimate_of(task, placement.node, placement.option, estimates)
-        requests = next(
-            (one.requests for one in task.options if one.name == placement.option), task.options[0].requests
-        )
+        requests = task.option(placement.option).requests
         an_hour = node_share(requests, node) * rate + rates.of_devices(requests)
         total, is_priced = total + (found.p50 if found else 0.0) / 3600 * an_hour, True
     return total if is_priced else None

@@ -81,7 +81,7 @@ def _after(request: PlacementRequest, whole: PlacementRequest, outcome: Outcome)
 
 
 def _occupancy(placement: Placement, task: WaitingTask, request: PlacementRequest) -> Occupancy:
-    option = next((one for one in task.options if one.name == placement.option), task.options[0])
+    option = task.option(placement.option)
     seconds = request.estimates.seconds(task.ref, placement.node, option.name)
     until = placement.planned_finish_at or after(request.now, seconds)
     return Occupancy(placement.node, option.requests, placement.run_id, str(placement.key), until)

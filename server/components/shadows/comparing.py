@@ -106,7 +106,7 @@ def _ends(request: PlacementRequest, plan: PlacementPlan, tasks: Mapping[TaskRef
         at, place, ref = heapq.heappop(queue.due)
         placement, task = plan.placements[place], tasks[ref]
         node = cluster.table.index[placement.node]
-        option = next((one for one in task.options if one.name == placement.option), task.options[0])
+        option = task.option(placement.option)
         start = cluster.timelines[node].earliest_start(option.requests, at)
         if start < NEVER:
             end = start + cluster.seconds(task, option, node)

@@ -43,7 +43,7 @@ class Background:
         while True:
             try:
                 await part()
-            except Exception:
+            except Exception:  # whatever it raises, nobody else would see what this part sees
                 log.exception("part %r of the Kubeflow adapter failed; it begins again", name)
             await self._sleep(AGAIN_SECONDS)
 

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server.domain.steady import SteadySeconds
 from server.platforms.local import cgroups
 from server.platforms.local.ends import Ends
 from server.platforms.local.forks import LINE_LIMIT, Forks
@@ -45,8 +46,7 @@ class Agent:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self._told, self._told_at = time.time(), time.monotonic()
-        self._began_at = self._told_at
+        self._clock, self._began_at = SteadySeconds(time.time, time.monotonic), time.monotonic()
         folder = Path(config["folder"])
         self.ends = Ends(folder / "ended")
         self.throttle = cgroups.choose(config["throttle"], f"{config['node']}-{os.getpid()}")
@@ -62,16 +62,6 @@ class Agent:
         self._busy = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
-
-    def now(self) -> float:
-        """Seconds since the epoch, as the server's clock tells them: steady when the machine's clock is set back."""
-        wall = time.time()
-        monotonic = time.monotonic()
-        self._told, self._told_at = max(wall, self._told + monotonic - self._told_at), monotonic
-        return self._told
-
-    def _since_epoch(self, monotonic: float) -> float:
-        return self.now() + monotonic - self._told_at
 
     async def run(self) -> None:
         """Serve until told to stop, or left alone for too long."""
@@ -212,9 +202,9 @@ class Agent:
     def _started(self, task: Running, said: dict[str, Any]) -> None:
         if said["pid"] is None:
             self._release(task)
-            self._keep({"event": "ended", "id": task.id, "outcome": "lost", "ended_at": self.now(), **said})
+            self._keep({"event": "ended", "id": task.id, "outcome": "lost", "ended_at": self._clock.now(), **said})
             return
-        task.pid, task.started_at = said["pid"], self._since_epoch(said["at"])
+        task.pid, task.started_at = said["pid"], self._clock.at(said["at"])
         task.base_bytes = resident_bytes(self.forks.pid) if task.order["python"] is None else 0
         seconds = task.order["timeout_seconds"]
         if seconds:
@@ -254,7 +244,7 @@ class Agent:
             self.never.add(name)
             never: dict[str, Any] = {
                 "started_at": None,
-                "ended_at": self.now(),
+                "ended_at": self._clock.now(),
                 "peak_memory_bytes": 0,
                 "outputs": {},
                 "error": None,
@@ -291,7 +281,7 @@ class Agent:
 
     async def _close(self, task: Running, said: dict[str, Any]) -> None:
         """A task's processes are gone: look at what it left, and tell its end."""
-        ended_at, status = self._since_epoch(said["at"]), said["status"]
+        ended_at, status = self._clock.at(said["at"]), said["status"]
         self.spent.close(task.id, CpuTimes(said["user_seconds"], said["system_seconds"]))
         task.pid = None
         seen = self.throttle.seen(task.tag)
